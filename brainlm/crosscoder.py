@@ -1,0 +1,204 @@
+"""The Brain-LM crosscoder (paper, section 3.2): one sparse code for several sources, with tied weights."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from brainlm.errors import InputError
+from brainlm.normalization import Normalization
+
+FORMAT = "brainlm crosscoder 1"
+
+
+def top_k(preactivations: Tensor, k: int, *, relu: bool = False) -> Tensor:
+    """TopK of eq. 1: keep each row's k largest values, by value and not by magnitude; the rest is 0.
+
+    Parameters
+    ----------
+    preactivations: (time, latent).
+    relu: also set negative kept values to 0, as Gao et al. (2025) do; eq. 1 keeps them.
+
+    Returns
+    -------
+    (time, latent), at most k non-zero values a row.
+    """
+    kept = preactivations.topk(k, dim=1)
+    values = kept.values.relu() if relu else kept.values
+    return torch.zeros_like(preactivations).scatter_(1, kept.indices, values)
+
+
+@dataclass(frozen=True)
+class Crosscoder:
+    """A trained crosscoder with all it needs to be used on raw data."""
+
+    weights: Mapping[str, Tensor]
+    """Source name -> (width, latent) float32: column i is latent i's decoder vector d_i; also the encoder."""
+    bias: Tensor
+    """(latent,) float32, of the encoder."""
+    k: int
+    """Latents active in a row."""
+    normalization: Mapping[str, Normalization]
+    """Source name -> how raw rows are normalized."""
+    relu: bool = False
+    """Whether TopK is followed by a ReLU."""
+    alive: np.ndarray | None = None
+    """(latent,) bool: in some training row's top k during the last epoch."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Settings it was trained with, for the record."""
+
+    @property
+    def n_latents(self) -> int:
+        """Number of latents."""
+        return self.bias.numel()
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Columns of each source's raw rows: voxels, hidden dimensions."""
+        return {source: self.normalization[source].raw_width for source in self.weights}
+
+    def project(self, source: str, rows: np.ndarray | Tensor) -> Tensor:
+        """One source's part of the pre-activations, W_sᵀ x_s, without the bias.
+
+        Parameters
+        ----------
+        rows: (time, width) normalized rows.
+
+        Returns
+        -------
+        (time, latent) float32.
+        """
+        return torch.as_tensor(rows) @ self.weights[source]
+
+    def encode_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
+        """Eq. 1 on normalized rows, source name -> (time, width): (time, latent) float32."""
+        preactivations = sum(self.project(source, values) for source, values in rows.items()) + self.bias
+        return top_k(preactivations, self.k, relu=self.relu)
+
+    def decode_rows(self, source: str, z: Tensor) -> Tensor:
+        """Eq. 2 and 3, in normalized units: (time, latent) to (time, width)."""
+        return z @ self.weights[source].T
+
+    def normalize(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Raw inputs, source name -> (time, column), to normalized rows, source name -> (time, width) float32.
+
+        Raises
+        ------
+        InputError: no input, an unknown source, or arrays whose shapes do not fit the model or each other.
+        """
+        unknown = set(inputs) - set(self.weights)
+        if unknown or not inputs:
+            raise InputError(
+                f"This crosscoder encodes the sources {', '.join(self.weights)}; got {', '.join(inputs) or 'none'}."
+            )
+        for source, values in inputs.items():
+            if values.ndim != 2 or values.shape[1] != self.widths[source]:
+                raise InputError(
+                    f"Source '{source}' must be an array (time, {self.widths[source]}); got {values.shape}."
+                )
+        if len({len(values) for values in inputs.values()}) > 1:
+            raise InputError("All sources must have the same number of rows (TRs).")
+        return {source: self.normalization[source].apply(values) for source, values in inputs.items()}
+
+    def encode(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Latents of raw data.
+
+        A source that is left out contributes nothing: the bias is kept and nothing is rescaled, so that
+        ``encode({"lm": y})`` predicts from the language model alone.
+
+        Parameters
+        ----------
+        inputs: source name -> (time, column) raw array.
+
+        Returns
+        -------
+        (time, latent) float32, at most k non-zero values a row.
+        """
+        return self.encode_rows(self.normalize(inputs)).numpy()
+
+    def decode(self, z: np.ndarray) -> dict[str, np.ndarray]:
+        """Reconstructions in raw units, source name -> (time, column) float32; NaN in excluded columns."""
+        z = torch.as_tensor(z)
+        return {
+            source: self.normalization[source].invert(self.decode_rows(source, z).numpy())
+            for source in self.weights
+        }
+
+    def decoder_norms(self) -> dict[str, np.ndarray]:
+        """Source name -> (latent,) float32: norms ‖d_i‖ of the decoder vectors, in normalized units."""
+        return {source: weights.norm(dim=0).numpy() for source, weights in self.weights.items()}
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, normalization and settings to one safetensors file, in one piece or not at all."""
+        tensors = {"bias": self.bias}
+        for source, weights in self.weights.items():
+            normalization = self.normalization[source]
+            tensors[f"weights.{source}"] = weights
+            tensors[f"kept.{source}"] = torch.from_numpy(normalization.kept)
+            tensors[f"offset.{source}"] = torch.from_numpy(normalization.offset)
+            tensors[f"scale.{source}"] = torch.from_numpy(normalization.scale)
+        if self.alive is not None:
+            tensors["alive"] = torch.from_numpy(self.alive)
+        header = {
+            "sources": list(self.weights),
+            "k": self.k,
+            "relu": self.relu,
+            "mean_norm": {source: self.normalization[source].mean_norm for source in self.weights},
+            "standardize": {source: self.normalization[source].standardize for source in self.weights},
+            "provenance": dict(self.provenance),
+        }
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        metadata = {"format": FORMAT, "crosscoder": json.dumps(header, sort_keys=True)}
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Crosscoder":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError: no such file, or not a crosscoder written by this library.
+        """
+        if not Path(path).exists():
+            raise InputError(f"{path} does not exist.")
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise InputError(
+                        f"{path} is a safetensors file, but not a crosscoder written by brainlm."
+                    )
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise InputError(
+                f"{path} cannot be read as a crosscoder; was it copied whole? ({error})"
+            ) from None
+        header = json.loads(metadata["crosscoder"])
+        normalization = {
+            source: Normalization(
+                kept=tensors[f"kept.{source}"].numpy(),
+                offset=tensors[f"offset.{source}"].numpy(),
+                scale=tensors[f"scale.{source}"].numpy(),
+                mean_norm=header["mean_norm"][source],
+                standardize=header["standardize"][source],
+            )
+            for source in header["sources"]
+        }
+        return cls(
+            weights={source: tensors[f"weights.{source}"] for source in header["sources"]},
+            bias=tensors["bias"],
+            k=header["k"],
+            normalization=normalization,
+            relu=header["relu"],
+            alive=tensors["alive"].numpy() if "alive" in tensors else None,
+            provenance=header["provenance"],
+        )

@@ -1,0 +1,9 @@
+"""The error that a user is meant to read."""
+
+
+class InputError(ValueError):
+    """Something is wrong with what the user gave: a file, a setting, a model.
+
+    Its message is one sentence or two for a scientist: which file or setting, what is wrong, what to do.
+    Programs print it without a traceback.
+    """

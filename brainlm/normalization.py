@@ -1,0 +1,123 @@
+"""Put each source on a common footing before training, from statistics of the training stories alone."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from brainlm.errors import InputError
+
+STANDARDIZATIONS = ("none", "center", "zscore")
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How raw rows of one source become rows of mean norm 1 (paper, section 3.1).
+
+    x_normalized = ((x[kept] - offset) / scale) / mean_norm
+    """
+
+    kept: np.ndarray
+    """(column,) bool: raw columns (voxels, hidden dimensions) the model sees; False where NaN or constant."""
+    offset: np.ndarray
+    """(kept,) float32, in raw units."""
+    scale: np.ndarray
+    """(kept,) float32, in raw units."""
+    mean_norm: float
+    """Mean l2 norm of the training rows after offset and scale."""
+    standardize: str
+    """none, center or zscore."""
+
+    @property
+    def raw_width(self) -> int:
+        """Number of raw columns."""
+        return self.kept.size
+
+    @property
+    def width(self) -> int:
+        """Number of columns the model sees."""
+        return int(self.kept.sum())
+
+    def apply(self, raw: np.ndarray) -> np.ndarray:
+        """(time, column) raw rows to (time, kept) float32."""
+        rows = np.array(raw[:, self.kept], dtype=np.float32)
+        rows -= self.offset
+        rows /= self.scale * np.float32(self.mean_norm)
+        return rows
+
+    def invert(self, rows: np.ndarray) -> np.ndarray:
+        """(time, kept) normalized rows to (time, column) float32 in raw units; NaN where not kept."""
+        raw = np.full((len(rows), self.raw_width), np.nan, np.float32)
+        raw[:, self.kept] = rows * (self.scale * np.float32(self.mean_norm)) + self.offset
+        return raw
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """What the scaling of a source will do to r; printed in logs and stored beside the normalization."""
+
+    n_rows: int
+    n_excluded: int
+    mean_over_norm: float
+    """Norm of the mean row over the mean norm of rows, before `standardize`: near 1, all rows look alike."""
+    top_two_energy: float
+    """Share of the summed squares, before `standardize`, held by the two largest columns."""
+
+
+def fit_normalization(
+    stories: Callable[[], Iterable[np.ndarray]], *, standardize: str, kept: np.ndarray, source: str
+) -> tuple[Normalization, SourceSummary]:
+    """Statistics of one source over the training stories, one story in memory at a time.
+
+    Parameters
+    ----------
+    stories: called twice; yields each training story's (time, column) raw array.
+    standardize: "none", "center" (subtract the mean) or "zscore" (and divide by the standard deviation).
+    kept: (column,) bool, columns without NaN in any story that will be used.
+    source: name for error messages.
+
+    Raises
+    ------
+    InputError: no columns are left, or values that are not finite where `kept` promises they are.
+    """
+    if standardize not in STANDARDIZATIONS:
+        raise ValueError(f"unknown standardization {standardize!r}")
+    n_rows, shift, total, squares, norms = 0, None, 0.0, 0.0, 0.0
+    for raw in stories():
+        rows = raw.astype(np.float64)
+        rows[:, ~kept] = 0.0
+        if not np.isfinite(rows).all():
+            raise InputError(
+                f"source '{source}' holds NaN or infinite values in columns that count as valid."
+            )
+        norms += np.linalg.norm(rows, axis=1).sum()
+        # Sums of squares about a value near the mean keep their digits.
+        shift = rows.mean(axis=0) if shift is None else shift
+        n_rows += len(rows)
+        total = total + (rows - shift).sum(axis=0)
+        squares = squares + ((rows - shift) ** 2).sum(axis=0)
+    if n_rows == 0:
+        raise InputError(f"source '{source}' has no training rows.")
+    mean = shift + total / n_rows
+    variance = np.maximum(squares / n_rows - (total / n_rows) ** 2, 0.0)
+    kept = kept & (variance > 0)
+    if not kept.any():
+        raise InputError(f"source '{source}' has no column that varies over the training stories.")
+    energy = variance + mean**2
+    width = int(kept.sum())
+    offset = mean[kept] if standardize != "none" else np.zeros(width)
+    scale = np.sqrt(variance[kept]) if standardize == "zscore" else np.ones(width)
+    unscaled = Normalization(
+        kept, offset.astype(np.float32), scale.astype(np.float32), mean_norm=1.0, standardize=standardize
+    )
+    norm_sum = sum(np.linalg.norm(unscaled.apply(raw), axis=1).sum(dtype=float) for raw in stories())
+    normalization = Normalization(
+        kept, unscaled.offset, unscaled.scale, float(norm_sum / n_rows), standardize=standardize
+    )
+    summary = SourceSummary(
+        n_rows=n_rows,
+        n_excluded=int((~kept).sum()),
+        mean_over_norm=float(np.linalg.norm(mean[kept]) / (norms / n_rows)),
+        top_two_energy=float(np.sort(energy[kept])[-2:].sum() / energy[kept].sum()),
+    )
+    return normalization, summary

@@ -1,0 +1,179 @@
+"""Pair the sources row by row: which brain row goes with which LM row, and the rows a model is trained on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brainlm.errors import InputError
+from brainlm.normalization import Normalization, SourceSummary, fit_normalization
+from brainlm.store import open_store
+
+BRAIN_TIMES = ("matched", "permuted", "shifted", "noise")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One source: an array of the same name in one store a story."""
+
+    array: str
+    """Name of the (time, column) array in each store."""
+    stores: Mapping[str, Path]
+    """Story -> store."""
+
+    def read(self, story: str) -> np.ndarray:
+        """The story's (time, column) raw array."""
+        return open_store(self.stores[story])[self.array][:]
+
+    def n_rows(self, story: str) -> int:
+        """Number of rows (TRs) of the story."""
+        return open_store(self.stores[story])[self.array].shape[0]
+
+    def valid_columns(self, stories: Sequence[str]) -> np.ndarray:
+        """(column,) bool: columns that no story marks as invalid (NaN or constant)."""
+        valid = None
+        for story in stories:
+            group = open_store(self.stores[story])
+            here = group["valid"][:] if "valid" in group else np.ones(group[self.array].shape[1], bool)
+            if valid is not None and here.size != valid.size:
+                raise InputError(
+                    f"{self.stores[story]} has {here.size} columns, the stories before it {valid.size}."
+                )
+            valid = here if valid is None else valid & here
+        return valid
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Normalized rows of some stories, all sources side by side."""
+
+    values: np.ndarray
+    """(time, column) float32."""
+    slices: dict[str, slice]
+    """Source -> its columns."""
+    story: np.ndarray
+    """(time,) index into `stories`."""
+    stories: tuple[str, ...]
+
+    def source(self, name: str) -> np.ndarray:
+        """(time, width) float32 view of one source."""
+        return self.values[:, self.slices[name]]
+
+
+def fit_sources(
+    recordings: Mapping[str, Recording],
+    *,
+    training: Sequence[str],
+    all_stories: Sequence[str],
+    standardize: Mapping[str, str],
+) -> tuple[dict[str, Normalization], dict[str, SourceSummary]]:
+    """Each source's normalization, from the training stories.
+
+    Columns that are invalid in any story that will be used are left out of the model altogether.
+    """
+    fitted = {
+        source: fit_normalization(
+            lambda recording=recording: (recording.read(story) for story in training),
+            standardize=standardize[source],
+            kept=recording.valid_columns(all_stories),
+            source=source,
+        )
+        for source, recording in recordings.items()
+    }
+    return {s: pair[0] for s, pair in fitted.items()}, {s: pair[1] for s, pair in fitted.items()}
+
+
+def row_order(n_rows: int, *, brain_time: str, seed: int) -> np.ndarray:
+    """Which brain row is paired with each LM row.
+
+    Parameters
+    ----------
+    n_rows: rows of a whole split (training, validation or test).
+    brain_time: "matched" keeps the pairs; "permuted" draws one random permutation, the paper's ablation;
+        "shifted" turns the rows around in a circle by between a quarter and three quarters of the split,
+        which keeps their smoothness in time and destroys the correspondence.
+    seed: of the permutation or the shift, apart from the seeds of training.
+
+    Returns
+    -------
+    (time,) int: brain row `order[t]` goes with LM row t.
+    """
+    if brain_time in ("matched", "noise"):
+        return np.arange(n_rows)
+    random = np.random.default_rng(seed)
+    if brain_time == "permuted":
+        return random.permutation(n_rows)
+    if brain_time == "shifted":
+        return np.roll(np.arange(n_rows), random.integers(n_rows // 4, n_rows - n_rows // 4 + 1))
+    raise ValueError(f"unknown pairing {brain_time!r}; known are {', '.join(BRAIN_TIMES)}")
+
+
+def story_lengths(recordings: Mapping[str, Recording], stories: Sequence[str]) -> list[int]:
+    """Rows of each story, after checking that all sources agree.
+
+    Raises
+    ------
+    InputError: sources with different numbers of rows for a story.
+    """
+    lengths = []
+    for story in stories:
+        of_source = {source: recording.n_rows(story) for source, recording in recordings.items()}
+        if len(set(of_source.values())) > 1:
+            counts = ", ".join(f"{source} {n}" for source, n in of_source.items())
+            raise InputError(
+                f"Story '{story}' has different numbers of rows in its sources ({counts}); "
+                "check the dataset's trim and the files named "
+                + ", ".join(str(recording.stores[story]) for recording in recordings.values())
+                + "."
+            )
+        lengths.append(next(iter(of_source.values())))
+    return lengths
+
+
+def assemble(
+    recordings: Mapping[str, Recording],
+    normalization: Mapping[str, Normalization],
+    stories: Sequence[str],
+    *,
+    brain_time: str,
+    seed: int,
+    reordered: str = "brain",
+) -> Rows:
+    """Normalized rows of a split, loaded story by story into one array.
+
+    Parameters
+    ----------
+    stories: the split's stories, in order.
+    brain_time, seed: see `row_order`; "noise" replaces both sources with white Gaussian noise of mean norm
+        about 1, the floor that every score must return when there is nothing to find.
+    reordered: the source whose rows are permuted or shifted.
+    """
+    lengths = story_lengths(recordings, stories)
+    n_rows = sum(lengths)
+    widths = {source: normalization[source].width for source in recordings}
+    edges = np.cumsum([0, *widths.values()])
+    slices = {source: slice(int(a), int(b)) for source, a, b in zip(widths, edges, edges[1:], strict=False)}
+    values = np.empty((n_rows, edges[-1]), np.float32)
+    if brain_time == "noise":
+        random = np.random.default_rng([seed, n_rows])
+        random.standard_normal(out=values, dtype=np.float32)
+        for source, columns in slices.items():
+            values[:, columns] /= np.float32(np.sqrt(widths[source]))
+    else:
+        order = row_order(n_rows, brain_time=brain_time, seed=seed)
+        target_of = np.empty(n_rows, int)
+        target_of[order] = np.arange(n_rows)
+        for source, recording in recordings.items():
+            for story, rows in _consecutive(stories, lengths):
+                target = target_of[rows] if source == reordered else rows
+                values[target, slices[source]] = normalization[source].apply(recording.read(story))
+    story_of_row = np.repeat(np.arange(len(stories)), lengths)
+    return Rows(values, slices, story_of_row, tuple(stories))
+
+
+def _consecutive(stories: Sequence[str], lengths: Sequence[int]) -> Iterator[tuple[str, slice]]:
+    start = 0
+    for story, length in zip(stories, lengths, strict=True):
+        yield story, slice(start, start + length)
+        start += length

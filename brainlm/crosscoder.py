@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from brainlm.errors import InputError
@@ -82,6 +82,18 @@ class Crosscoder:
         preactivations = sum(self.project(source, values) for source, values in rows.items()) + self.bias
         return top_k(preactivations, self.k, relu=self.relu)
 
+    def active_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        """The code of normalized rows in sparse form, for storing.
+
+        Returns
+        -------
+        (time, k) float32 values in falling order and (time, k) int32 indices of their latents.
+        """
+        preactivations = sum(self.project(source, values) for source, values in rows.items()) + self.bias
+        kept = preactivations.topk(self.k, dim=1)
+        values = kept.values.relu() if self.relu else kept.values
+        return values.numpy(), kept.indices.numpy().astype(np.int32)
+
     def decode_rows(self, source: str, z: Tensor) -> Tensor:
         """Eq. 2 and 3, in normalized units: (time, latent) to (time, width)."""
         return z @ self.weights[source].T
@@ -147,6 +159,7 @@ class Crosscoder:
         if self.alive is not None:
             tensors["alive"] = torch.from_numpy(self.alive)
         header = {
+            "format": FORMAT,
             "sources": list(self.weights),
             "k": self.k,
             "relu": self.relu,
@@ -156,8 +169,10 @@ class Crosscoder:
         }
         path = Path(path)
         partial = path.with_name(path.name + ".partial")
-        metadata = {"format": FORMAT, "crosscoder": json.dumps(header, sort_keys=True)}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata)
+        # safetensors writes several keys in an order that changes from call to call; one key keeps the bytes.
+        metadata = {"crosscoder": json.dumps(header, sort_keys=True)}
+        # As bytes, because safetensors' own file is readable by its owner alone.
+        partial.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
         partial.replace(path)
 
     @classmethod
@@ -168,12 +183,12 @@ class Crosscoder:
         ------
         InputError: no such file, or not a crosscoder written by this library.
         """
-        if not Path(path).exists():
-            raise InputError(f"{path} does not exist.")
+        if not Path(path).is_file():
+            raise InputError(f"{path} does not exist, or is no file.")
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
+                header = _read_header(file.metadata() or {})
+                if header.get("format") != FORMAT:
                     raise InputError(
                         f"{path} is a safetensors file, but not a crosscoder written by brainlm."
                     )
@@ -182,7 +197,6 @@ class Crosscoder:
             raise InputError(
                 f"{path} cannot be read as a crosscoder; was it copied whole? ({error})"
             ) from None
-        header = json.loads(metadata["crosscoder"])
         normalization = {
             source: Normalization(
                 kept=tensors[f"kept.{source}"].numpy(),
@@ -202,3 +216,11 @@ class Crosscoder:
             alive=tensors["alive"].numpy() if "alive" in tensors else None,
             provenance=header["provenance"],
         )
+
+
+def _read_header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata["crosscoder"])
+    except (KeyError, json.JSONDecodeError):
+        return {}
+    return header if isinstance(header, dict) else {}

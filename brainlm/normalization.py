@@ -1,11 +1,13 @@
 """Put each source on a common footing before training, from statistics of the training stories alone."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
 from brainlm.errors import InputError
+from brainlm.store import add_array, new_store, open_store
 
 STANDARDIZATIONS = ("none", "center", "zscore")
 
@@ -82,7 +84,7 @@ def fit_normalization(
     """
     if standardize not in STANDARDIZATIONS:
         raise ValueError(f"unknown standardization {standardize!r}")
-    n_rows, shift, total, squares, norms = 0, None, 0.0, 0.0, 0.0
+    n_rows, shift, total, squares = 0, None, 0.0, 0.0
     for raw in stories():
         rows = raw.astype(np.float64)
         rows[:, ~kept] = 0.0
@@ -90,7 +92,6 @@ def fit_normalization(
             raise InputError(
                 f"source '{source}' holds NaN or infinite values in columns that count as valid."
             )
-        norms += np.linalg.norm(rows, axis=1).sum()
         # Sums of squares about a value near the mean keep their digits.
         shift = rows.mean(axis=0) if shift is None else shift
         n_rows += len(rows)
@@ -110,14 +111,51 @@ def fit_normalization(
     unscaled = Normalization(
         kept, offset.astype(np.float32), scale.astype(np.float32), mean_norm=1.0, standardize=standardize
     )
-    norm_sum = sum(np.linalg.norm(unscaled.apply(raw), axis=1).sum(dtype=float) for raw in stories())
+    norm_sum = raw_norm_sum = 0.0
+    for raw in stories():
+        norm_sum += np.linalg.norm(unscaled.apply(raw), axis=1).sum(dtype=float)
+        raw_norm_sum += np.linalg.norm(raw[:, kept].astype(np.float64), axis=1).sum()
     normalization = Normalization(
         kept, unscaled.offset, unscaled.scale, float(norm_sum / n_rows), standardize=standardize
     )
     summary = SourceSummary(
         n_rows=n_rows,
         n_excluded=int((~kept).sum()),
-        mean_over_norm=float(np.linalg.norm(mean[kept]) / (norms / n_rows)),
+        mean_over_norm=float(np.linalg.norm(mean[kept]) / (raw_norm_sum / n_rows)),
         top_two_energy=float(np.sort(energy[kept])[-2:].sum() / energy[kept].sum()),
     )
     return normalization, summary
+
+
+def save_normalization(
+    normalization: Mapping[str, Normalization], summaries: Mapping[str, SourceSummary], path: Path
+) -> None:
+    """Write all sources' normalization, one group a source, as a Zarr store."""
+    with new_store(path, {"sources": list(normalization)}) as store:
+        for source, fitted in normalization.items():
+            group = store.create_group(
+                source,
+                attributes={
+                    "mean_norm": fitted.mean_norm,
+                    "standardize": fitted.standardize,
+                    **asdict(summaries[source]),
+                },
+            )
+            add_array(group, "kept", fitted.kept, ("column",))
+            add_array(group, "offset", fitted.offset, ("kept_column",))
+            add_array(group, "scale", fitted.scale, ("kept_column",))
+
+
+def load_normalization(path: Path) -> dict[str, Normalization]:
+    """Read what `save_normalization` wrote: source -> normalization."""
+    store = open_store(path)
+    return {
+        source: Normalization(
+            kept=store[source]["kept"][:],
+            offset=store[source]["offset"][:],
+            scale=store[source]["scale"][:],
+            mean_norm=store[source].attrs["mean_norm"],
+            standardize=store[source].attrs["standardize"],
+        )
+        for source in store.attrs["sources"]
+    }

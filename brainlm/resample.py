@@ -40,7 +40,8 @@ def lanczos_weights(
     tr_times_s: (time,) times wanted, s, increasing, at least two.
     window: number of lobes on each side.
     normalize: divide each row by its sum, which turns the weighted sum into a weighted mean. Rows whose
-        weights all but cancel (sum below a tenth of the sum of magnitudes) hold no mean and become zero.
+        weights all but cancel (sum below a tenth of the sum of magnitudes) hold no mean and become zero,
+        and so do rows whose weights are all 0 but for rounding (samples whole TRs away).
 
     Returns
     -------
@@ -63,7 +64,7 @@ def lanczos_weights(
     matrix = sparse.csr_array((weights, sample, row_pointer), shape=(tr_times_s.size, times_s.size))
     if normalize:
         sums, magnitudes = matrix.sum(axis=1), abs(matrix).sum(axis=1)
-        has_mean = sums > 0.1 * magnitudes
+        has_mean = sums > np.maximum(0.1 * magnitudes, 1e-12)
         factors = np.divide(1.0, sums, out=np.zeros_like(sums), where=has_mean)
         matrix = sparse.csr_array(sparse.diags_array(factors) @ matrix)
     return matrix

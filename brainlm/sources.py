@@ -156,7 +156,8 @@ def assemble(
     slices = {source: slice(int(a), int(b)) for source, a, b in zip(widths, edges, edges[1:], strict=False)}
     values = np.empty((n_rows, edges[-1]), np.float32)
     if brain_time == "noise":
-        random = np.random.default_rng([seed, n_rows])
+        # Seeded by the stories as well, or splits of as many rows would share their noise.
+        random = np.random.default_rng([seed, *"\n".join(stories).encode()])
         random.standard_normal(out=values, dtype=np.float32)
         for source, columns in slices.items():
             values[:, columns] /= np.float32(np.sqrt(widths[source]))

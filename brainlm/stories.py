@@ -28,7 +28,7 @@ def read_annotated(path: Path) -> pd.DataFrame:
     """
     text = path.read_text(encoding="utf-8")
     rows: list[dict[str, str]] = []
-    theme = ""
+    theme, theme_line = "", 0
     for match in _TAG_OR_WORD.finditer(text):
         if match["paragraph"]:
             if rows:
@@ -42,15 +42,15 @@ def read_annotated(path: Path) -> pd.DataFrame:
         else:
             opening = match["tag"] if not match["close"] else ""
             fits = match["tag"] in THEMES and (match["tag"] == theme if match["close"] else not theme)
+            line = text.count("\n", 0, match.start()) + 1
             if not fits:
-                line = text.count("\n", 0, match.start()) + 1
                 raise InputError(
                     f"{path}, line {line}: {match[0]} does not fit here; "
                     f"spans are {', '.join(f'<{t}>...</{t}>' for t in THEMES)} and do not nest."
                 )
-            theme = opening
+            theme, theme_line = opening, line
     if theme:
-        raise InputError(f"{path}: the last <{theme}> is not closed.")
+        raise InputError(f"{path}, line {theme_line}: this <{theme}> is not closed.")
     if not rows:
         raise InputError(f"{path} has no words.")
     return pd.DataFrame(rows)
@@ -75,7 +75,7 @@ def speak(story: pd.DataFrame, random: np.random.Generator, *, words_per_minute:
     n_words = len(story)
     letters = story["word"].str.len().to_numpy()
     slow = np.convolve(random.standard_normal(n_words + 120), np.hanning(121), mode="valid")
-    pace = np.exp(0.15 * slow[:n_words] / slow.std())
+    pace = np.exp(0.15 * slow[:n_words] / (slow.std() or 1.0))
     durations = (0.12 + 0.045 * letters) * pace * np.exp(0.2 * random.standard_normal(n_words))
     pauses = story["pause"].map(PAUSES_S).to_numpy() * np.exp(0.3 * random.standard_normal(n_words))
     stretch = 60 * n_words / words_per_minute / (durations.sum() + pauses.sum())

@@ -132,6 +132,8 @@ def train(
     """
     if settings.k > settings.n_latents:
         raise InputError(f"k ({settings.k}) is larger than n_latents ({settings.n_latents}).")
+    if settings.k < 1 or settings.batch_size < 1:
+        raise InputError(f"k ({settings.k}) and batch_size ({settings.batch_size}) must be at least 1.")
     # One stream for each use, so that drawing more of one thing leaves the others as they were.
     init_seed, order_seed, dead_seed = np.random.SeedSequence(seed).generate_state(3)
     init_random, order_random, dead_random = (
@@ -176,7 +178,8 @@ def train(
                 f"The loss is no longer finite in epoch {epoch} (it was {log[-1]['loss']:.4g} before); "
                 "lower crosscoder.learning_rate or look at the data's scaling."
                 if log
-                else "The loss is not finite in the first epoch; look at the data's scaling."
+                else "The loss is not finite in the first epoch; "
+                "lower crosscoder.learning_rate or look at the data's scaling."
             )
         errors = {
             "training": {source: sums[source] for source in slices},

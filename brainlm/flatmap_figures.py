@@ -1,0 +1,147 @@
+"""Figures on the flattened cortex: decoder weights of latents, and how well voxels are reconstructed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from brainlm.cortex import Cortex
+from brainlm.figure_style import (
+    DOUBLE_COLUMN_CM,
+    SINGLE_COLUMN_CM,
+    SMALL_PT,
+    add_titles,
+    journal_style,
+    new_figure,
+)
+from brainlm.flatmap import draw_flatmap
+
+LIMIT_PERCENTILE = 99
+"""Of the values: a few extreme voxels would make all others look alike."""
+
+
+@dataclass(frozen=True, eq=False)
+class FlatmapPanel:
+    """One map of Figure 3."""
+
+    title: str
+    values: np.ndarray
+    """(voxel,) decoder weights, normalized units."""
+
+
+@journal_style()
+def decoder_flatmaps(
+    cortex: Cortex, panels: Sequence[FlatmapPanel], *, colormap: str | Colormap, simulated: bool
+) -> tuple[Figure, pd.DataFrame]:
+    """Figure 3: where a latent acts on the brain, one flatmap per latent.
+
+    Each map has its own limits, symmetric about 0, at the 99th percentile of its |weight|.
+
+    Parameters
+    ----------
+    panels: values of each have one entry per voxel of the cortex.
+    colormap: a diverging one.
+
+    Returns
+    -------
+    The figure, and the numbers: panel (its title), voxel, weight.
+
+    Raises
+    ------
+    InputError: not one value for each voxel of the cortex.
+    """
+    # An even number stands in pairs; labels of areas are too crowded on three maps side by side.
+    n_columns = 2 if len(panels) % 2 == 0 else 1
+    n_rows = len(panels) // n_columns
+    map_height_cm = SINGLE_COLUMN_CM * cortex.image_shape[0] / cortex.image_shape[1]
+    figure = new_figure(SINGLE_COLUMN_CM * n_columns, n_rows * (map_height_cm + 1.3), simulated=simulated)
+    grid = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
+    for axes, panel in zip(grid, panels, strict=True):
+        limit = _percentile(np.abs(panel.values), LIMIT_PERCENTILE) or 1.0
+        drawn = draw_flatmap(axes, cortex, panel.values, colormap=colormap, vmin=-limit, vmax=limit)
+        _add_colorbar(axes, drawn, "decoder weight (normalized units)")
+    add_titles(grid, [panel.title for panel in panels])
+    voxel = np.arange(cortex.n_voxels)
+    numbers = pd.concat(
+        [pd.DataFrame({"panel": p.title, "voxel": voxel, "weight": p.values}) for p in panels],
+        ignore_index=True,
+    )
+    return figure, numbers
+
+
+@journal_style()
+def correlation_flatmap(
+    cortex: Cortex,
+    correlation: np.ndarray,
+    *,
+    colormap: str | Colormap,
+    simulated: bool,
+    mean: float,
+    n_trs: int,
+    n_undefined: int,
+) -> tuple[Figure, pd.DataFrame]:
+    """Figure 4: correlation of each voxel's measured with its reconstructed response on the test stories.
+
+    The map's limits go from 0, or the 1st percentile if that is negative, to the 99th percentile.
+
+    Parameters
+    ----------
+    correlation: (voxel,), NaN where undefined.
+    colormap: a sequential one.
+    mean: over the voxels whose correlation is defined.
+    n_trs: rows of the test stories.
+    n_undefined: voxels without a correlation.
+
+    Returns
+    -------
+    The figure, and the numbers: voxel, correlation.
+
+    Raises
+    ------
+    InputError: not one value for each voxel of the cortex.
+    """
+    map_width_cm = 0.74 * DOUBLE_COLUMN_CM
+    map_height_cm = map_width_cm * cortex.image_shape[0] / cortex.image_shape[1]
+    figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 1.3, simulated=simulated)
+    map_axes, histogram_axes = figure.subplots(1, 2, width_ratios=[0.78, 0.22])
+    low = min(0.0, _percentile(correlation, 100 - LIMIT_PERCENTILE))
+    high = _percentile(correlation, LIMIT_PERCENTILE)
+    high = high if high > low else low + 1
+    drawn = draw_flatmap(map_axes, cortex, correlation, colormap=colormap, vmin=low, vmax=high)
+    _add_colorbar(map_axes, drawn, "test correlation")
+    _draw_distribution(histogram_axes, correlation, mean)
+    undefined = f", {n_undefined:,} undefined" if n_undefined else ""
+    n_voxels = correlation.size - n_undefined
+    map_axes.set_title(
+        f"Test correlation: mean {mean:.3f} over {n_voxels:,} voxels{undefined}; {n_trs:,} test TRs"
+    )
+    return figure, pd.DataFrame({"voxel": np.arange(cortex.n_voxels), "correlation": correlation})
+
+
+def _percentile(values: np.ndarray, percentile: float) -> float:
+    """Of the finite values; 0 if there are none."""
+    finite = values[np.isfinite(values)]
+    return float(np.percentile(finite, percentile)) if finite.size else 0.0
+
+
+def _add_colorbar(axes: Axes, drawn: AxesImage, label: str) -> None:
+    # Below the gap between the hemispheres.
+    bar_axes = axes.inset_axes((0.36, -0.06, 0.28, 0.025))
+    bar = axes.figure.colorbar(drawn, cax=bar_axes, orientation="horizontal", extend="both")
+    bar.outline.set_linewidth(0.4)
+    bar.ax.tick_params(labelsize=SMALL_PT - 0.5, length=1.5, pad=1.5)
+    bar.locator.set_params(nbins=4)
+    bar.set_label(label, fontsize=SMALL_PT, labelpad=1.5)
+
+
+def _draw_distribution(axes: Axes, correlation: np.ndarray, mean: float) -> None:
+    axes.hist(correlation[np.isfinite(correlation)], bins=40, color="0.6")
+    axes.axvline(mean, color="black", linewidth=0.6, linestyle=(0, (3, 2)))
+    axes.set_xlabel("test correlation")
+    axes.set_ylabel("voxels")
+    axes.set_box_aspect(0.9)

@@ -1,0 +1,369 @@
+"""Read a story with a causal language model and keep what its blocks write, token by token."""
+
+import importlib.util
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModel, AutoTokenizer, GgufConfig
+from transformers import PreTrainedModel as Model
+from transformers import PreTrainedTokenizerBase as Tokenizer
+from transformers.utils import logging as transformers_logging
+
+from brainlm.errors import InputError
+
+PACKAGE_PREFIX = "package:"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+WEIGHT_FILES = ("*.safetensors", "*.bin")
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """The first blocks of a causal language model, ready to read stories.
+
+    `model` holds max(`blocks`) transformer blocks and no output layer; `blocks` are the 1-based numbers of
+    the blocks whose output is wanted; `source` is where the model came from, for messages.
+    """
+
+    model: Model
+    tokenizer: Tokenizer
+    blocks: tuple[int, ...]
+    device: torch.device
+    source: str
+
+
+@dataclass(frozen=True)
+class StoryActivations:
+    """What a model's blocks wrote while it read one story.
+
+    hidden: (block, token, hidden) float32, the output of each wanted block, before the model's final norm.
+    blocks: the 1-based block numbers, in the order of the first axis.
+    tokens: (token,) the text of each token, with its leading space where the tokenizer decodes one.
+    word_index: (token,) int32, the index of the word that each token belongs to.
+    """
+
+    hidden: np.ndarray
+    blocks: tuple[int, ...]
+    tokens: tuple[str, ...]
+    word_index: np.ndarray
+
+
+def resolve(source: str | Path) -> Path | str:
+    """Find a model: a path to a local folder or `.gguf` file, or the name of a model on the hub.
+
+    `source` is a local folder, a `.gguf` file, a hub name ("organisation/model"), or
+    "package:<python package>/<file>" for a file or folder inside an installed Python package.
+    Raises InputError for a package that is not installed or a path that does not exist. A name with at
+    most one slash may be a hub name, so whether it exists is known only once it is loaded.
+    """
+    name = str(source)
+    if name.startswith(PACKAGE_PREFIX):
+        return _resolve_in_package(name)
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    looks_like_path = isinstance(source, Path) or name.startswith((".", "~", "/")) or name.count("/") > 1
+    if looks_like_path or path.suffix == ".gguf":
+        raise InputError(f"The language model {name} does not exist: no such file or folder.")
+    return name
+
+
+def convert(source: str | Path, destination: str | Path, n_blocks: int) -> Path:
+    """Write the first `n_blocks` blocks of a GGUF model as a local folder for `load`; return the folder.
+
+    The weights are unpacked to float32: a GGUF weight is a scale times a small integer, plus an offset,
+    which float16 and bfloat16 would round. The folder appears only when it is complete.
+    Raises InputError if `source` is not a readable GGUF file, if the model has fewer blocks, or if
+    `destination` already holds files.
+    """
+    found = resolve(source)
+    if not _is_gguf(found):
+        raise InputError(f"Only a .gguf file can be converted, and {source} is not one.")
+    destination = Path(destination)
+    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+        raise InputError(f"{destination} already exists: delete it, or convert to another folder.")
+    model = _load_first_blocks(found, n_blocks, torch.float32, revision=None)
+    tokenizer = _load_tokenizer(found, revision=None)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        _quiet_transformers(),
+        tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as scratch,
+    ):
+        # A folder inside the scratch folder, because tempfile makes the latter unreadable for other users.
+        unfinished = Path(scratch) / destination.name
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        unfinished.rename(destination)
+    return destination
+
+
+def load(
+    source: str | Path,
+    blocks: Sequence[int],
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+) -> LanguageModel:
+    """Load a causal language model up to the last of the wanted blocks (1-based numbers).
+
+    `source` is anything that `resolve` takes; `revision` is a branch, tag or commit of a hub model.
+    `dtype` is "float32", "bfloat16", "float16" or "auto" (float32 on a CPU, bfloat16 on a GPU); `device` is
+    "auto" (a GPU if there is one) or a name that PyTorch knows ("cpu", "cuda", "cuda:1").
+    Raises InputError if the model cannot be found, reached or read, lacks weights of a block that is
+    needed, has fewer blocks than wanted, or has a tokenizer that does not tell where in the text its
+    tokens are.
+    """
+    if len(blocks) == 0 or len(set(blocks)) < len(blocks) or min(blocks) < 1:
+        raise InputError(f"Blocks must be different numbers, counted from 1, not {list(blocks)}.")
+    torch_device = _choose_device(device)
+    torch_dtype = _choose_dtype(dtype, torch_device)
+    found = resolve(source)
+    model = _load_first_blocks(found, max(blocks), torch_dtype, revision)
+    tokenizer = _load_tokenizer(found, revision)
+    return LanguageModel(model.to(torch_device), tokenizer, tuple(blocks), torch_device, str(source))
+
+
+def read_story(
+    language_model: LanguageModel,
+    words: Sequence[str],
+    *,
+    window_tokens: int | None = None,
+    stride_tokens: int | None = None,
+) -> StoryActivations:
+    """Let the model read a story's words, joined by single spaces, and keep its blocks' outputs.
+
+    Without a context window, every token sees the whole story before it. With one, the model reads windows
+    of `window_tokens` tokens that move on by `stride_tokens`, and a token's state comes from the first
+    window that contains it, so that after the first window every token sees at least
+    `window_tokens - stride_tokens` tokens before it. If the model has a beginning-of-text token, every
+    window begins with it; it is not counted as one of the window's tokens and is not in the result.
+    Raises InputError if there are no words, if a word gets no token of its own, if the window does not fit
+    the model, or if a hidden state is not finite.
+    """
+    tokenizer = language_model.tokenizer
+    token_ids, word_index = _tokenize(tokenizer, words)
+    if window_tokens is None and stride_tokens is None:
+        window_tokens = stride_tokens = len(token_ids)
+    elif window_tokens is None or stride_tokens is None or not 1 <= stride_tokens <= window_tokens:
+        raise InputError(
+            "A context window needs a length and a stride in tokens, with 1 <= stride <= window; "
+            f"got window {window_tokens} and stride {stride_tokens}."
+        )
+    # The tokenizer's own habit of adding this token differs between models and transformers versions.
+    prefix = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    _check_context(language_model, min(window_tokens, len(token_ids)) + len(prefix))
+
+    pieces = []
+    n_read = 0
+    for start in range(0, len(token_ids), stride_tokens):
+        window = token_ids[start : start + window_tokens]
+        outputs = _block_outputs(language_model, prefix + window)
+        pieces.append(outputs[:, len(prefix) + n_read - start :])
+        n_read = start + len(window)
+        if n_read == len(token_ids):
+            break
+    hidden = np.concatenate(pieces, axis=1)
+    _check_finite(language_model, hidden)
+    tokens = tuple(tokenizer.decode([token_id]) for token_id in token_ids)
+    return StoryActivations(hidden, language_model.blocks, tokens, word_index)
+
+
+def _resolve_in_package(source: str) -> Path:
+    package, _, inside = source.removeprefix(PACKAGE_PREFIX).partition("/")
+    # find_spec of a top-level name does not import it; a package that only carries a model may not import.
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"The Python package {package!r} of the language model {source} is not installed.")
+    path = Path(spec.submodule_search_locations[0]) / inside
+    if not inside or not path.exists():
+        raise InputError(f"The Python package {package!r} is installed but holds no file {inside!r}.")
+    return path
+
+
+def _is_gguf(found: Path | str) -> bool:
+    return isinstance(found, Path) and found.is_file() and found.suffix == ".gguf"
+
+
+def _from_pretrained(auto_class: type, found: Path | str, revision: str | None, **options: Any) -> Any:
+    """Call transformers' from_pretrained and say in words a user can act on why it failed."""
+    if _is_gguf(found):
+        name, where = str(found.parent), {"gguf_file": found.name}
+    else:
+        name, where = str(found), {"revision": revision or "main"}
+    try:
+        with _quiet_transformers():
+            return auto_class.from_pretrained(name, **where, **options)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+    if isinstance(found, Path):
+        raise InputError(f"The language model {found} cannot be loaded: {reason}")
+    raise InputError(
+        f"The language model {found!r} is no folder here and could not be had from the Hugging Face hub: "
+        f"accept its licence on https://huggingface.co/{found} if it has one and log in (`hf auth login`, or "
+        f"set HF_TOKEN), or give a local folder. The hub's library says: {reason}"
+    )
+
+
+def _load_first_blocks(found: Path | str, n_blocks: int, dtype: torch.dtype, revision: str | None) -> Model:
+    """Load a model without its output layer and without the blocks above number `n_blocks`."""
+    _check_files(found)
+    config = _from_pretrained(AutoConfig, found, revision)
+    available = getattr(config, "num_hidden_layers", None)
+    if available is None or config.is_encoder_decoder:
+        raise InputError(f"{found} ({config.model_type}) is not a causal language model.")
+    if not 1 <= n_blocks <= available:
+        raise InputError(f"Block {n_blocks} is wanted, but {found} has blocks 1 to {available}.")
+    config.num_hidden_layers = n_blocks
+    # Models that mix kinds of attention list the kind of each block, and the lengths have to agree.
+    if getattr(config, "layer_types", None) is not None:
+        config.layer_types = config.layer_types[:n_blocks]
+    options = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    if _is_gguf(found):
+        options["quantization_config"] = GgufConfig(dequantize=True)
+    model, report = _from_pretrained(AutoModel, found, revision, **options)
+    # Transformers fills what it does not find with random numbers, which would give plausible nonsense.
+    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if absent:
+        raise InputError(
+            f"The weights of {found} are incomplete: {len(absent)} arrays are missing or of another shape, "
+            f"the first is {absent[0]}."
+        )
+    return model.eval()
+
+
+def _load_tokenizer(found: Path | str, revision: str | None) -> Tokenizer:
+    tokenizer = _from_pretrained(AutoTokenizer, found, revision)
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"The tokenizer of {found} does not tell where in the text its tokens are; "
+            "use a model with a fast tokenizer (a tokenizer.json)."
+        )
+    return tokenizer
+
+
+def _check_files(found: Path | str) -> None:
+    if not isinstance(found, Path) or _is_gguf(found):
+        return
+    if not found.is_dir():
+        raise InputError(f"{found} is neither a model folder nor a .gguf file.")
+    if not (found / "config.json").exists():
+        raise InputError(f"The model folder {found} has no config.json.")
+    if not any(path for pattern in WEIGHT_FILES for path in found.glob(pattern)):
+        raise InputError(f"The model folder {found} has no weights ({' or '.join(WEIGHT_FILES)}).")
+
+
+def _choose_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"The device {device} was asked for, but PyTorch finds no GPU; use cpu or auto.")
+    return torch.device(device)
+
+
+def _choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if dtype not in DTYPES:
+        raise InputError(f"The number type must be auto, {', '.join(DTYPES)}, not {dtype!r}.")
+    return DTYPES[dtype]
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence the expected notes about weights of blocks that are left out, and the progress bars."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _tokenize(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[list[int], np.ndarray]:
+    """Tokenize the words as one text; returns the token numbers and (token,) int32 word indices."""
+    if len(words) == 0:
+        raise InputError("The story has no words.")
+    for i, word in enumerate(words):
+        if not word or word != word.strip():
+            raise InputError(f"Word {i + 1} of the story, {word!r}, is empty or has spaces around it.")
+    text = " ".join(words)
+    encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    # The space before a word counts as the word's, as it does in most vocabularies.
+    lengths = [len(word) + (i > 0) for i, word in enumerate(words)]
+    word_of_character = np.repeat(np.arange(len(words), dtype=np.int32), lengths)
+    last_characters = [_last_character(text, *span) for span in encoding["offset_mapping"]]
+    word_index = word_of_character[last_characters]
+    owners = set(word_index.tolist())
+    for i, word in enumerate(words):
+        if i not in owners:
+            raise InputError(f"Word {i + 1} of the story, {word!r}, gets no token of its own.")
+    return encoding["input_ids"], word_index
+
+
+def _last_character(text: str, start: int, stop: int) -> int:
+    """Index of the last character of a token's span that is not a space, or of its start if all are."""
+    return start + max(len(text[start:stop].rstrip()) - 1, 0)
+
+
+def _check_context(language_model: LanguageModel, n_positions: int) -> None:
+    longest = getattr(language_model.model.config, "max_position_embeddings", None)
+    if longest is not None and n_positions > longest:
+        raise InputError(
+            f"{language_model.source} reads at most {longest} tokens at once and would have to read "
+            f"{n_positions}: set a context window (window_tokens and stride_tokens) that fits."
+        )
+
+
+def _find_blocks(model: Model) -> torch.nn.ModuleList:
+    """The list of transformer blocks, whatever the model's family calls it."""
+    n_blocks = model.config.num_hidden_layers
+    lists = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks
+    }
+    if not lists:
+        raise InputError(f"Cannot find the transformer blocks in a {model.config.model_type} model.")
+    # Lists inside a block, of experts for example, lie deeper.
+    return lists[min(lists, key=lambda name: name.count("."))]
+
+
+@torch.inference_mode()
+def _block_outputs(language_model: LanguageModel, token_ids: list[int]) -> np.ndarray:
+    """One pass over `token_ids`; (block, position, hidden) float32, before the final norm."""
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(block: int, module: torch.nn.Module, inputs: tuple, output: Any) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        # A copy, because later blocks may add to the same memory.
+        kept[block] = hidden[0].to("cpu", torch.float32, copy=True)
+
+    modules = _find_blocks(language_model.model)
+    # Hooks, because the last of the model's own hidden_states has already been through the final norm.
+    handles = [modules[n - 1].register_forward_hook(partial(keep, n)) for n in language_model.blocks]
+    try:
+        language_model.model(torch.tensor([token_ids], device=language_model.device), use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.stack([kept[block] for block in language_model.blocks]).numpy()
+
+
+def _check_finite(language_model: LanguageModel, hidden: np.ndarray) -> None:
+    for block, values in zip(language_model.blocks, hidden, strict=True):
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"Block {block} of {language_model.source} gives values that are not finite in "
+                f"{language_model.model.dtype}: try bfloat16 or float32, or check the model's weights."
+            )

@@ -1,0 +1,192 @@
+"""What was being said when a latent was most active, and whether a theme explains it (paper, section 4.4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+ROLES = ("uninterpretable", "shared", "brain-dominant", "lm-dominant")
+
+
+def words_heard(words: pd.DataFrame, time_s: float, span_s: float) -> pd.DataFrame:
+    """Words that overlap [time - span, time], in order.
+
+    Parameters
+    ----------
+    words: columns word, onset_s, offset_s.
+    """
+    return words[(words["offset_s"] > time_s - span_s) & (words["onset_s"] < time_s)]
+
+
+def maximal_passages(
+    activations: Mapping[str, np.ndarray],
+    tr_times_s: Mapping[str, np.ndarray],
+    words: Mapping[str, pd.DataFrame],
+    *,
+    span_s: float,
+    n_passages: int,
+) -> pd.DataFrame:
+    """Each latent's top passages: one per story, around the TR of its maximum there, best stories first.
+
+    Parameters
+    ----------
+    activations: story -> (time, latent).
+    tr_times_s: story -> (time,) s after sound onset.
+    words: story -> columns word, onset_s, offset_s.
+    span_s: length of a passage before its TR.
+    n_passages: how many a latent keeps at most.
+
+    Returns
+    -------
+    Columns latent, rank (from 1), story, time_s, activation, passage. Stories in which a latent never has a
+    positive value give it no passage.
+    """
+    rows = []
+    for story, activation in activations.items():
+        peak = activation.argmax(axis=0)
+        for latent in np.flatnonzero(activation.max(axis=0) > 0):
+            time_s = float(tr_times_s[story][peak[latent]])
+            rows.append((latent, story, time_s, float(activation[peak[latent], latent])))
+    table = pd.DataFrame(rows, columns=["latent", "story", "time_s", "activation"])
+    table = table.sort_values(["latent", "activation", "story"], ascending=[True, False, True])
+    table.insert(1, "rank", table.groupby("latent").cumcount() + 1)
+    table = table[table["rank"] <= n_passages].reset_index(drop=True)
+    heard = (
+        words_heard(words[s], t, span_s)["word"] for s, t in zip(table["story"], table["time_s"], strict=True)
+    )
+    return table.assign(passage=[" ".join(passage) for passage in heard])
+
+
+def theme_share(
+    in_theme: np.ndarray, words: pd.DataFrame, tr_times_s: np.ndarray, span_s: float
+) -> np.ndarray:
+    """Share of the words heard in [t - span, t] that belong to a theme.
+
+    Parameters
+    ----------
+    in_theme: (word,) bool: inside an annotated span, or in the theme's word list.
+
+    Returns
+    -------
+    (time,) float64; 0 where no word is heard.
+    """
+    heard = (words["offset_s"].to_numpy() > tr_times_s[:, None] - span_s) & (
+        words["onset_s"].to_numpy() < tr_times_s[:, None]
+    )
+    return (heard @ in_theme.astype(float)) / np.maximum(heard.sum(axis=1), 1)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well latents tell the TRs of a theme from the others."""
+
+    auc: np.ndarray
+    """(latent,) area under the ROC curve: 0.5 is chance, 1 perfect."""
+    null: np.ndarray
+    """(shift, latent) the same with the theme's labels turned around in time."""
+
+
+def separation(activation: np.ndarray, in_theme: np.ndarray, *, minimum_shift: int) -> Separation:
+    """Area under the ROC curve of each latent's activation for a theme, and its null under permuted labels.
+
+    The labels are permuted by every circular shift of at least `minimum_shift` rows, so that permuted
+    labels come in runs as long as the real ones. AUC = (sum of ranks in the theme - n₁(n₁+1)/2) / (n₁ n₀).
+
+    Parameters
+    ----------
+    activation: (time, latent).
+    in_theme: (time,) bool.
+
+    Returns
+    -------
+    AUCs, NaN where all or none of the rows are in the theme.
+    """
+    n_rows, n_in = len(in_theme), int(in_theme.sum())
+    ranks = rankdata(activation, axis=0)
+    # The sum of ranks over shifted labels is a circular correlation.
+    spectrum = np.fft.rfft(ranks, axis=0) * np.conj(np.fft.rfft(in_theme.astype(float)))[:, None]
+    rank_sums = np.fft.irfft(spectrum, n=n_rows, axis=0)
+    pairs = n_in * (n_rows - n_in)
+    auc = (rank_sums - n_in * (n_in + 1) / 2) / (pairs if pairs else np.nan)
+    return Separation(auc[0], auc[minimum_shift : n_rows - minimum_shift + 1])
+
+
+def interpret(
+    separations: Mapping[str, Separation],
+    candidates: Mapping[str, np.ndarray],
+    wanted: Sequence[tuple[str, str]],
+) -> pd.DataFrame:
+    """The latent of a class that separates a theme best, with the null for the best of as many latents.
+
+    Parameters
+    ----------
+    separations: theme -> separation over all latents.
+    candidates: class -> (candidate,) indices of its live latents.
+    wanted: pairs (class, theme), one row each.
+
+    Returns
+    -------
+    Columns class, theme, latent (-1 if the class has no live latent), auc, null_95 (95th percentile, over
+    permuted labels, of the class's best AUC), n_candidates.
+    """
+    rows = []
+    for class_name, theme in wanted:
+        latents, found = candidates[class_name], separations[theme]
+        if latents.size == 0 or np.isnan(found.auc).all():
+            rows.append((class_name, theme, -1, np.nan, np.nan, latents.size))
+            continue
+        best = latents[np.argmax(found.auc[latents])]
+        null_95 = float(np.quantile(found.null[:, latents].max(axis=1), 0.95))
+        rows.append((class_name, theme, int(best), float(found.auc[best]), null_95, latents.size))
+    return pd.DataFrame(rows, columns=["class", "theme", "latent", "auc", "null_95", "n_candidates"])
+
+
+def choose_latents(
+    separations: Mapping[str, Separation], latents: pd.DataFrame, pinned: Mapping[str, int]
+) -> pd.DataFrame:
+    """The latents that figure 3 and the tables show, one of each role, unless pinned.
+
+    - shared, brain-dominant, lm-dominant: the class's live latent and the theme whose AUC stands highest above
+      the 95th percentile of the class's best AUC under permuted labels;
+    - uninterpretable: of the brain-dominant latents whose AUC for no theme exceeds its own 95th percentile
+      under permuted labels, the most brain-dominant one (the paper's figure 3a shows such a latent).
+
+    Parameters
+    ----------
+    separations: theme -> separation over all latents.
+    latents: columns latent, class, r, alive, one row a latent in order.
+    pinned: role -> latent.
+
+    Returns
+    -------
+    Columns role, latent (-1 where there is none), class, theme, auc, null_95, n_candidates, pinned.
+    """
+    live = latents[latents["alive"]]
+    candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in ROLES[1:]}
+    own_null = {theme: np.quantile(found.null, 0.95, axis=0) for theme, found in separations.items()}
+    unexplained = candidates["brain-dominant"]
+    for theme, found in separations.items():
+        unexplained = unexplained[~(found.auc[unexplained] > own_null[theme][unexplained])]
+    by_r = latents.set_index("latent")["r"]
+    candidates["uninterpretable"] = unexplained[np.argsort(-by_r[unexplained].to_numpy())][:1]
+    rows = []
+    for role in ROLES:
+        role_candidates = np.array([pinned[role]]) if role in pinned else candidates[role]
+        found = interpret(separations, {role: role_candidates}, [(role, theme) for theme in separations])
+        best = found.loc[(found["auc"] - found["null_95"]).fillna(-1).idxmax()]
+        latent = int(best["latent"])
+        rows.append(
+            {
+                "role": role,
+                "latent": latent,
+                "class": latents["class"].iloc[latent] if latent >= 0 else role,
+                "theme": best["theme"],
+                "auc": best["auc"],
+                "null_95": best["null_95"],
+                "n_candidates": best["n_candidates"],
+                "pinned": role in pinned,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,147 @@
+"""In simulated data the answer is known: which latent found which planted feature, and how well."""
+
+import numpy as np
+import pandas as pd
+
+from brainlm.scores import pearson, shift_test
+from brainlm.simulation import Planted
+from brainlm.tables import Bar
+
+
+def match_planted(
+    planted: Planted,
+    maps: np.ndarray,
+    *,
+    training: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    decoder_maps: np.ndarray,
+    latents: pd.DataFrame,
+    minimum_shift: int,
+) -> pd.DataFrame:
+    """Match each planted feature to a latent on training stories and judge the match on test stories.
+
+    A feature's latent is the live one whose activation correlates best with its time course over training
+    TRs. It is *found* if their correlation over test TRs exceeds 99 % of those with the time course turned
+    around in a circle.
+
+    Parameters
+    ----------
+    maps: (feature, voxel) planted maps.
+    training, test: (time, feature) planted time courses and (time, latent) activations.
+    decoder_maps: (voxel, latent) brain decoder weights.
+    latents: columns latent, r, class, alive, agreement, agreement_significant, one row a latent in order.
+
+    Returns
+    -------
+    One row a feature: feature, kind, latent, training_correlation, test_correlation, null_99, found,
+    map_correlation (NaN where nothing is planted in the brain), r, class, agreement, agreement_significant.
+    """
+    courses, activation = training
+    alive = latents["alive"].to_numpy()
+    rows = []
+    for i, (name, kind) in enumerate(zip(planted.names, planted.kinds, strict=True)):
+        with_each = pearson(np.repeat(courses[:, [i]], activation.shape[1], axis=1), activation)
+        latent = int(np.argmax(np.where(alive & np.isfinite(with_each), with_each, -np.inf)))
+        held_out = shift_test(test[0][:, [i]], test[1][:, [latent]], minimum_shift=minimum_shift)
+        rows.append(
+            {
+                "feature": name,
+                "kind": kind,
+                "latent": latent,
+                "training_correlation": with_each[latent],
+                "test_correlation": held_out.correlation[0],
+                "null_99": held_out.null_99[0],
+                "found": bool(held_out.correlation[0] > held_out.null_99[0]),
+                "map_correlation": pearson(maps[[i]].T, decoder_maps[:, [latent]])[0],
+            }
+        )
+    columns = ["latent", "r", "class", "agreement", "agreement_significant"]
+    return pd.DataFrame(rows).merge(latents[columns], on="latent", how="left")
+
+
+def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
+    """What the method must show on simulated data, and where it must find nothing.
+
+    Parameters
+    ----------
+    summaries: one row a model of any experiment, as the scoring rule writes it.
+    planted: `match_planted` of the matched models of all subjects and seeds, one below the other.
+
+    Returns
+    -------
+    The checks, in the order of the table.
+    """
+    mean = summaries.groupby("experiment").mean(numeric_only=True)
+    kind = {name: table for name, table in planted.groupby("kind")}
+    stripes = planted[planted["feature"] == "stripes"]
+    found_as_brain = stripes["found"] & (stripes["class"] == "brain-dominant")
+    in_brain = planted[planted["kind"] != "lm-only"]
+    noise = mean["share_agreeing"].get("noise", np.nan)
+    return [
+        Bar(
+            "shared latents, matched : shuffled",
+            _ratio(mean.loc["matched", "share_shared"], mean.loc["shuffled", "share_shared"]),
+            3,
+            ">=",
+            note=f"{_percent(mean.loc['matched', 'share_shared'])} against "
+            f"{_percent(mean.loc['shuffled', 'share_shared'])} of live latents; shifted: "
+            f"{_percent(mean.loc['shifted', 'share_shared'])}",
+        ),
+        Bar(
+            "shared features found on test stories",
+            100 * kind["shared"]["found"].mean(),
+            80,
+            ">=",
+            "%",
+            f"lowest test correlation {kind['shared']['test_correlation'].min():.2f}",
+        ),
+        Bar(
+            "shared features called brain-dominant",
+            float((kind["shared"]["class"] == "brain-dominant").sum()),
+            0,
+            "<=",
+            note=f"of {len(kind['shared'])} (features x subjects x seeds)",
+        ),
+        Bar(
+            "median r, brain-only minus shared features",
+            kind["brain-only"]["r"].median() - kind["shared"]["r"].median(),
+            0.5,
+            ">=",
+            note=f"{kind['brain-only']['r'].median():.2f} minus {kind['shared']['r'].median():.2f}",
+        ),
+        Bar(
+            "stripe artefact found and brain-dominant",
+            100 * found_as_brain.mean(),
+            100,
+            ">=",
+            "%",
+            f"lowest r {stripes['r'].min():.2f}",
+        ),
+        Bar(
+            "planted maps matched by their latent's decoder map",
+            100 * (in_brain["map_correlation"] > 0.5).mean(),
+            100,
+            ">=",
+            "%",
+            f"correlation over voxels above 0.5; lowest {in_brain['map_correlation'].min():.2f}",
+        ),
+        Bar(
+            "shared latents with significant agreement, matched : shifted",
+            _ratio(
+                mean.loc["matched", "shared_agreeing_latents"], mean.loc["shifted", "shared_agreeing_latents"]
+            ),
+            3,
+            ">=",
+            note=f"{mean.loc['matched', 'shared_agreeing_latents']:.1f} against "
+            f"{mean.loc['shifted', 'shared_agreeing_latents']:.1f} a model",
+        ),
+        Bar("white noise: latents with significant agreement", 100 * noise, 1, "<=", "%"),
+    ]
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below > 0 else np.inf if above > 0 else np.nan
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,240 @@
+"""Brain responses: a story's HDF5 file as the dataset has it becomes a labelled Zarr store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import zarr
+
+from brainlm.annex import check_downloaded
+from brainlm.errors import InputError
+from brainlm.store import add_array, empty_array, new_store, to_json
+
+# float32 rounds a z-score by less than 1e-6; a difference that matters to anyone is far larger than this.
+_SAME_MEAN = 1e-4
+_ROWS_NAMED = 10
+
+
+@dataclass(frozen=True)
+class ResponseSummary:
+    """What `convert` found in a story's file."""
+
+    n_times: int
+    n_voxels: int
+    n_invalid_voxels: int
+    """voxels that are constant or somewhere not finite"""
+    n_repeats: int
+    """0 if the file holds no individual repeats"""
+    data_is_mean_of_repeats: bool | None
+    """None without repeats"""
+    largest_difference_from_mean: float | None
+    """of `data` from the mean of the repeats, absolute; infinite where only one of them is finite"""
+
+
+def convert(
+    hdf5_path: Path | str,
+    store_path: Path | str,
+    *,
+    expected_rows: int,
+    tr_times_s: np.ndarray,
+    block_rows: int = 256,
+) -> ResponseSummary:
+    """Convert a story's responses from HDF5 to a store, one block of rows in memory at a time.
+
+    The HDF5 file holds ``data``, (time, voxel) float64, z-scored per voxel; that of a repeated story also
+    holds ``individual_repeats``, (repeat, time, voxel). The store holds
+
+    - ``bold``: (time, voxel) float32, z-scored, copied as it is, with any NaN;
+    - ``repeats``: (repeat, time, voxel) float32, if there are any;
+    - ``time``: (time,) float64, s after sound onset; ``voxel``: (voxel,) int64, column in the HDF5 file;
+      ``repeat``: (repeat,) int64;
+    - ``valid``: (voxel,) bool, False where a voxel's ``bold`` is constant or not finite at some time;
+    - the fields of the summary as attributes: among them whether ``data`` is the mean of the repeats.
+
+    Parameters
+    ----------
+    hdf5_path : ``derivative/preprocessed_data/<SUBJECT>/<story>.hf5``
+    store_path : the store to write; one that is there is replaced.
+    expected_rows : TRs that the story should have.
+    tr_times_s : (time,) of length `expected_rows`, s after sound onset.
+    block_rows : rows read at a time. 256 fills the store's files one by one at the paper's size.
+
+    Raises
+    ------
+    InputError : if the file is missing, not downloaded, truncated or damaged; if ``data`` is missing, not of
+        shape (time, voxel), without voxels or of another length than `expected_rows`; if
+        ``individual_repeats`` do not fit ``data``; if there are rows without any finite value, or no valid
+        voxel.
+    ValueError : if `tr_times_s` does not have `expected_rows` values.
+    """
+    hdf5_path = Path(hdf5_path)
+    tr_times_s = np.asarray(tr_times_s, dtype=np.float64)
+    if tr_times_s.shape != (expected_rows,):
+        raise ValueError(f"tr_times_s has shape {tr_times_s.shape}, but {expected_rows} rows are expected")
+
+    with _open_hdf5(hdf5_path) as file:
+        data = _find_data(file, hdf5_path, expected_rows)
+        repeats = _find_repeats(file, hdf5_path, data.shape)
+        with new_store(store_path, {"source_file": hdf5_path.name}) as group:
+            _write_coordinates(group, tr_times_s, data.shape[1])
+            valid = _copy_data(data, group, hdf5_path, block_rows)
+            difference = (
+                None if repeats is None else _copy_repeats(repeats, data, group, hdf5_path, block_rows)
+            )
+            summary = ResponseSummary(
+                n_times=data.shape[0],
+                n_voxels=data.shape[1],
+                n_invalid_voxels=int(np.sum(~valid)),
+                n_repeats=0 if repeats is None else repeats.shape[0],
+                data_is_mean_of_repeats=None if difference is None else difference <= _SAME_MEAN,
+                largest_difference_from_mean=difference,
+            )
+            group.attrs.update(to_json(asdict(summary)))
+    return summary
+
+
+@contextmanager
+def _open_hdf5(path: Path) -> Iterator[h5py.File]:
+    check_downloaded(path)
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise _damaged(path, error) from error
+    with file:
+        yield file
+
+
+def _find_data(file: h5py.File, path: Path, expected_rows: int) -> h5py.Dataset:
+    data = file.get("data")
+    if not isinstance(data, h5py.Dataset):
+        raise InputError(
+            f"{path} has no dataset `data` (it holds: {', '.join(file) or 'nothing'}): "
+            "is it a file of derivative/preprocessed_data?"
+        )
+    if data.ndim != 2 or not np.issubdtype(data.dtype, np.floating):
+        raise InputError(
+            f"{path}: `data` is {data.dtype} of shape {data.shape}, but floating-point numbers of shape "
+            "(time, voxel) are needed: is it a file of derivative/preprocessed_data?"
+        )
+    n_times = data.shape[0]
+    if n_times != expected_rows:
+        raise InputError(
+            f"{path} has {n_times} rows (TRs), but {expected_rows} are expected for this story: check "
+            "respdict.json and the dataset's trim, or download the file again."
+        )
+    if data.size == 0:
+        raise InputError(
+            f"{path} has no voxels or no rows (`data` has shape {data.shape}): download it again."
+        )
+    return data
+
+
+def _find_repeats(file: h5py.File, path: Path, data_shape: tuple[int, int]) -> h5py.Dataset | None:
+    repeats = file.get("individual_repeats")
+    if repeats is None:
+        return None
+    shape = repeats.shape if isinstance(repeats, h5py.Dataset) else ()
+    if shape[1:] != data_shape or shape[0] == 0:
+        raise InputError(
+            f"{path}: `individual_repeats` has shape {shape}, which does not fit `data` of shape "
+            f"{data_shape}: (repeat, time, voxel) is needed. Download the file again."
+        )
+    return repeats
+
+
+def _write_coordinates(group: zarr.Group, tr_times_s: np.ndarray, n_voxels: int) -> None:
+    time_attributes = {"units": "s", "long_name": "time of the TR after sound onset"}
+    add_array(group, "time", tr_times_s, ("time",), attributes=time_attributes)
+    voxel_attributes = {"long_name": "column of the HDF5 file"}
+    add_array(group, "voxel", np.arange(n_voxels), ("voxel",), attributes=voxel_attributes)
+
+
+def _copy_data(data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: int) -> np.ndarray:
+    """Write ``bold`` and ``valid``; returns `valid`, (voxel,) bool."""
+    bold_attributes = {"units": "z-score", "long_name": "BOLD response, z-scored per voxel over the story"}
+    bold = empty_array(group, "bold", data.shape, np.float32, ("time", "voxel"), attributes=bold_attributes)
+
+    finite = np.ones(data.shape[1], dtype=bool)
+    constant = np.ones(data.shape[1], dtype=bool)
+    lost_rows: list[int] = []
+    first_row = _read(data, np.s_[0], path)
+    for rows in _row_blocks(data.shape[0], block_rows):
+        block = _read(data, rows, path)
+        bold[rows] = block
+        finite_here = np.isfinite(block)
+        finite &= finite_here.all(axis=0)
+        constant &= (block == first_row).all(axis=0)
+        lost_rows += (rows.start + np.flatnonzero(~finite_here.any(axis=1))).tolist()
+
+    if lost_rows:
+        raise _lost(path, lost_rows)
+    valid = finite & ~constant
+    if not valid.any():
+        raise InputError(
+            f"{path}: none of its {valid.size} voxels has finite values that vary over time. "
+            "Download the file again."
+        )
+    add_array(
+        group,
+        "valid",
+        valid,
+        ("voxel",),
+        attributes={"long_name": "the voxel varies and is finite at all times"},
+    )
+    return valid
+
+
+def _copy_repeats(
+    repeats: h5py.Dataset, data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: int
+) -> float:
+    """Write ``repeats``; returns the largest absolute difference of their mean from `data`."""
+    dims = ("repeat", "time", "voxel")
+    attributes = {"units": "z-score", "long_name": "BOLD response to each presentation of the story"}
+    copy = empty_array(group, "repeats", repeats.shape, np.float32, dims, attributes=attributes)
+    add_array(group, "repeat", np.arange(len(repeats)), ("repeat",))
+
+    largest = 0.0
+    for rows in _row_blocks(data.shape[0], block_rows):
+        total = np.zeros((rows.stop - rows.start, data.shape[1]))
+        for repeat in range(len(repeats)):
+            block = _read(repeats, np.s_[repeat, rows], path)
+            copy[repeat, rows] = block
+            total += block
+        largest = max(largest, _largest_difference(total / len(repeats), _read(data, rows, path)))
+    return largest
+
+
+def _largest_difference(mean: np.ndarray, block: np.ndarray) -> float:
+    """Largest absolute difference of two arrays; infinite if one is finite where the other is not."""
+    finite = np.isfinite(mean)
+    if (finite != np.isfinite(block)).any():
+        return np.inf
+    return float(np.max(np.abs(mean[finite] - block[finite]), initial=0.0))
+
+
+def _row_blocks(n_rows: int, block_rows: int) -> Iterator[slice]:
+    for start in range(0, n_rows, block_rows):
+        yield slice(start, min(start + block_rows, n_rows))
+
+
+def _read(dataset: h5py.Dataset, rows: slice | int | tuple[int, slice], path: Path) -> np.ndarray:
+    """Rows of `dataset` as float32; HDF5 converts them while reading, so there is no copy in float64."""
+    try:
+        return dataset.astype(np.float32)[rows]
+    except OSError as error:
+        raise _damaged(path, error) from error
+
+
+def _lost(path: Path, rows: list[int]) -> InputError:
+    named = ", ".join(map(str, rows[:_ROWS_NAMED])) + (", ..." if len(rows) > _ROWS_NAMED else "")
+    return InputError(
+        f"{path} has {len(rows)} rows (TRs) in which no voxel is finite: {named} (counted from 0). "
+        "Download the file again, or leave the story out."
+    )
+
+
+def _damaged(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} is truncated or damaged, or no HDF5 file ({error}): download it again.")

@@ -1,0 +1,251 @@
+"""Questions asked of a trained crosscoder: whose is a latent, does it hold on unseen data, how good is the fit."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from brainlm.crosscoder import Crosscoder
+from brainlm.sources import Rows
+
+CLASSES = ("shared", "brain-dominant", "lm-dominant", "between", "undefined")
+SHARED_BOUND = 0.2
+DOMINANT_BOUND = 0.5
+
+
+def relative_difference(brain_norms: np.ndarray, lm_norms: np.ndarray) -> np.ndarray:
+    """r of eq. 5: (‖d_brain‖ - ‖d_lm‖) / max(‖d_brain‖, ‖d_lm‖), in [-1, 1]; NaN where both norms are 0.
+
+    Parameters
+    ----------
+    brain_norms, lm_norms: (latent,) norms of the decoder vectors.
+
+    Returns
+    -------
+    (latent,) float64.
+    """
+    brain_norms, lm_norms = np.asarray(brain_norms, float), np.asarray(lm_norms, float)
+    larger = np.maximum(brain_norms, lm_norms)
+    return np.divide(brain_norms - lm_norms, larger, out=np.full(larger.shape, np.nan), where=larger > 0)
+
+
+def classify(r: np.ndarray) -> np.ndarray:
+    """The paper's classes (section 3.3), bounds excluded.
+
+    -0.2 < r < 0.2 shared; r > 0.5 brain-dominant; r < -0.5 lm-dominant; NaN undefined; the rest between.
+
+    Returns
+    -------
+    (latent,) array of strings.
+    """
+    r = np.asarray(r, float)
+    conditions = [np.isnan(r), np.abs(r) < SHARED_BOUND, r > DOMINANT_BOUND, r < -DOMINANT_BOUND]
+    return np.select(conditions, ["undefined", "shared", "brain-dominant", "lm-dominant"], default="between")
+
+
+def class_shares(classes: np.ndarray, alive: np.ndarray) -> dict[str, float]:
+    """Share of each class among the live latents; NaN if none is alive."""
+    live = np.asarray(classes)[np.asarray(alive, bool)]
+    return {name: float(np.mean(live == name)) if live.size else float("nan") for name in CLASSES}
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson correlation of each column of x with the same column of y over rows.
+
+    Parameters
+    ----------
+    x, y: (time, column).
+
+    Returns
+    -------
+    (column,) float64; NaN where either column is constant or holds a value that is not finite.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    finite = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
+    varies = (
+        finite & (np.ptp(np.where(finite, x, 0), axis=0) > 0) & (np.ptp(np.where(finite, y, 0), axis=0) > 0)
+    )
+    result = np.full(x.shape[1], np.nan)
+    a, b = (values[:, varies] - values[:, varies].mean(axis=0) for values in (x, y))
+    result[varies] = (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return result
+
+
+@dataclass(frozen=True)
+class SourceFit:
+    """How well one source is reconstructed over some rows."""
+
+    correlation: np.ndarray
+    """(width,) Pearson correlation of each column over all rows, NaN where undefined."""
+    story_correlation: np.ndarray
+    """(story, width) the same within each story."""
+    explained: float
+    """Fraction of variance explained, 1 - SSE / Σ‖x - mean‖²."""
+
+
+def _story_moments(model: Crosscoder, rows: Rows, source: str, z: torch.Tensor) -> Iterator[np.ndarray]:
+    # Sums over a story's rows of x, x̂, x², x̂², x x̂: the reconstruction of more than a story never exists.
+    for story in range(len(rows.stories)):
+        here = np.flatnonzero(rows.story == story)
+        x = rows.source(source)[here].astype(np.float64)
+        fitted = model.decode_rows(source, z[here]).numpy().astype(np.float64)
+        yield np.stack(
+            [
+                np.full(x.shape[1], float(len(x))),
+                x.sum(axis=0),
+                fitted.sum(axis=0),
+                np.square(x).sum(axis=0),
+                np.square(fitted).sum(axis=0),
+                (x * fitted).sum(axis=0),
+            ]
+        )
+
+
+def _correlation_from_moments(moments: np.ndarray) -> np.ndarray:
+    n, sum_x, sum_y, sum_xx, sum_yy, sum_xy = moments
+    covariance = sum_xy - sum_x * sum_y / n
+    variance_x, variance_y = sum_xx - sum_x**2 / n, sum_yy - sum_y**2 / n
+    # A constant column leaves rounding errors for a variance.
+    defined = (variance_x > 1e-12 * sum_xx) & (variance_y > 1e-12 * sum_yy)
+    return np.divide(
+        covariance,
+        np.sqrt(np.where(defined, variance_x * variance_y, 1.0)),
+        out=np.full(len(covariance), np.nan),
+        where=defined,
+    )
+
+
+def reconstruction_fit(model: Crosscoder, rows: Rows) -> dict[str, SourceFit]:
+    """Compare each source with its reconstruction from all sources (paper, section 4.2), story by story.
+
+    Correlation does not change under the normalization's offset and scale, so it is that of the raw data.
+
+    Returns
+    -------
+    Source -> fit.
+    """
+    z = model.encode_rows({source: rows.source(source) for source in model.weights})
+    fits = {}
+    for source in model.weights:
+        by_story = np.stack(list(_story_moments(model, rows, source, z)))
+        total = by_story.sum(axis=0)
+        n, sum_x, _, sum_xx, sum_yy, sum_xy = total
+        squared_error = (sum_xx - 2 * sum_xy + sum_yy).sum()
+        variance = (sum_xx - sum_x**2 / n).sum()
+        fits[source] = SourceFit(
+            correlation=_correlation_from_moments(total),
+            story_correlation=np.stack([_correlation_from_moments(moments) for moments in by_story]),
+            explained=float(1 - squared_error / variance),
+        )
+    return fits
+
+
+def circular_cross_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson correlation of x with y turned around in a circle by every possible lag, column by column.
+
+    Parameters
+    ----------
+    x, y: (time, column).
+
+    Returns
+    -------
+    (lag, column) float64; row 0 is the correlation without a shift; NaN for constant columns.
+    """
+    n_rows = len(x)
+    standardized = []
+    for values in (x, y):
+        centred = np.asarray(values, float) - np.mean(values, axis=0, dtype=float)
+        norm = np.linalg.norm(centred, axis=0)
+        constant = norm <= 1e-12 * np.linalg.norm(np.asarray(values, float), axis=0)
+        standardized.append(centred / np.where(constant, np.nan, norm))
+    spectrum_x, spectrum_y = (np.fft.rfft(values, axis=0) for values in standardized)
+    return np.fft.irfft(spectrum_x * np.conj(spectrum_y), n=n_rows, axis=0)
+
+
+@dataclass(frozen=True)
+class ShiftTest:
+    """A correlation against the same correlation after circular shifts in time, column by column."""
+
+    correlation: np.ndarray
+    """(column,) without a shift."""
+    null_99: np.ndarray
+    """(column,) 99th percentile over shifts."""
+    p_value: np.ndarray
+    """(column,) one-sided: share of shifts that do as well, the unshifted one counted in; 1 if undefined."""
+
+
+def shift_test(x: np.ndarray, y: np.ndarray, *, minimum_shift: int) -> ShiftTest:
+    """Is each column of x correlated with the same column of y beyond what smoothness in time gives?
+
+    Every circular shift of at least `minimum_shift` rows (either way) is in the null, which so keeps both
+    signals' autocorrelation and breaks their correspondence.
+
+    Parameters
+    ----------
+    x, y: (time, column).
+    minimum_shift: rows; should exceed the haemodynamic response.
+
+    Raises
+    ------
+    ValueError: fewer than twice `minimum_shift` rows, so that no shift is left.
+    """
+    n_rows = len(x)
+    if n_rows < 2 * minimum_shift:
+        raise ValueError(f"{n_rows} rows leave no circular shift of at least {minimum_shift}")
+    by_lag = circular_cross_correlation(x, y)
+    null = by_lag[minimum_shift : n_rows - minimum_shift + 1]
+    undefined = np.isnan(by_lag[0])
+    p_value = np.where(undefined, 1.0, (1 + (null >= by_lag[0]).sum(axis=0)) / (1 + len(null)))
+    null_99 = np.where(undefined, np.nan, np.quantile(null, 0.99, axis=0))
+    return ShiftTest(by_lag[0], null_99, p_value)
+
+
+def false_discovery_control(p_values: np.ndarray, level: float) -> np.ndarray:
+    """Benjamini-Hochberg: (test,) bool, which tests are discoveries at a false discovery rate of `level`."""
+    if p_values.size == 0:
+        return np.zeros(0, bool)
+    order = np.argsort(p_values, kind="stable")
+    passes = p_values[order] <= level * np.arange(1, p_values.size + 1) / p_values.size
+    discovered = np.zeros(p_values.size, bool)
+    if passes.any():
+        discovered[order[: np.flatnonzero(passes)[-1] + 1]] = True
+    return discovered
+
+
+def agreement(model: Crosscoder, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Do brain and LM say the same about a latent on rows it was not trained on?
+
+    The correlation over rows of W_brainᵀ x_brain with W_lmᵀ x_lm; a latent that only memorised its training
+    rows, or only follows slow drifts, has none beyond its null (see `shift_test`).
+
+    Parameters
+    ----------
+    inputs: "brain" -> (time, voxel), "lm" -> (time, hidden): raw held-out rows.
+
+    Returns
+    -------
+    (latent,) float64, NaN where a projection is constant.
+    """
+    rows = model.normalize(inputs)
+    return pearson(*(model.project(source, rows[source]).numpy() for source in ("brain", "lm")))
+
+
+def agreement_test(model: Crosscoder, rows: Rows, *, minimum_shift: int) -> ShiftTest:
+    """`agreement` on normalized held-out rows, with its circular-shift null."""
+    projections = (model.project(source, rows.source(source)).numpy() for source in ("brain", "lm"))
+    return shift_test(*projections, minimum_shift=minimum_shift)
+
+
+def density(active_latents: np.ndarray, n_latents: int) -> np.ndarray:
+    """Share of rows in which each latent is in the top k.
+
+    Parameters
+    ----------
+    active_latents: (time, k) indices of each row's active latents.
+
+    Returns
+    -------
+    (latent,) float64, summing to k.
+    """
+    return np.bincount(active_latents.ravel(), minlength=n_latents) / len(active_latents)

@@ -1,0 +1,155 @@
+"""Write a table for programs (TSV), text (Markdown) and browsers (HTML)."""
+
+import html
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+MISSING = "–"
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ margin: 1.5em; color: #222; background: #fff;
+       font: 14px/1.4 "Helvetica Neue", Helvetica, Arial, "Liberation Sans", sans-serif; }}
+table {{ border-collapse: collapse; border-top: 2px solid #222; border-bottom: 2px solid #222; }}
+caption {{ text-align: left; font-weight: bold; padding-bottom: 0.6em; }}
+th, td {{ padding: 0.35em 1.4em 0.35em 0; text-align: left; vertical-align: top; max-width: 32em; }}
+th:last-child, td:last-child {{ padding-right: 0; }}
+th {{ border-bottom: 1px solid #222; vertical-align: bottom; }}
+tbody tr + tr td {{ border-top: 1px solid #e4e4e4; }}
+.short {{ white-space: nowrap; }}
+.number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }}
+ul {{ margin: 0.9em 0 0; padding-left: 1.2em; max-width: 62em; color: #555; font-size: 13px; }}
+</style>
+</head>
+<body>
+<table>
+<caption>{title}</caption>
+<thead>
+{head}
+</thead>
+<tbody>
+{body}
+</tbody>
+</table>
+{notes}</body>
+</html>
+"""
+
+
+def write_table(frame: pd.DataFrame, stem: Path, *, title: str, notes: Sequence[str]) -> None:
+    """Write a table as <stem>.tsv (the data only), <stem>.md and <stem>.html (a page that needs no network).
+
+    In Markdown and HTML numbers have three significant digits and missing values are "–".
+
+    Parameters
+    ----------
+    frame: the table, without its index.
+    stem: path without extension, e.g. results/table1.
+    notes: sentences below the table.
+    """
+    write_tsv(frame, stem)
+    write_atomically(_beside(stem, ".md"), _markdown(frame, title, notes).encode())
+    write_atomically(_beside(stem, ".html"), _html(frame, title, notes).encode())
+
+
+def write_tsv(frame: pd.DataFrame, stem: Path) -> None:
+    """Write <stem>.tsv: numbers to seven digits, missing values as "n/a" (as in BIDS; pandas reads it)."""
+    text = frame.astype(object).map(_tsv_value).to_csv(sep="\t", index=False, lineterminator="\n")
+    write_atomically(_beside(stem, ".tsv"), text.encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that appears at `path` only when it is complete; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def format_value(value: object) -> str:
+    """A cell for reading: three significant digits for floats, thousands separated, "–" if missing."""
+    if _is_missing(value):
+        return MISSING
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}".replace("-", "−")
+    if isinstance(value, float | np.floating):
+        return _format_float(float(value)).replace("-", "−")
+    return str(value)
+
+
+def _format_float(value: float) -> str:
+    size = abs(value)
+    if 0 < size < 1e-3:
+        return f"{value:.2g}"
+    # Decimals are those of the rounded value: 9.996 is 10.0, not 10.00.
+    decimals = 3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0
+    return f"{value:,.{decimals}f}"
+
+
+def _tsv_value(value: object) -> object:
+    if _is_missing(value):
+        return "n/a"
+    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))
+
+
+def _beside(stem: Path, extension: str) -> Path:
+    # Not with_suffix, which would cut what follows a dot in the stem's own name.
+    return stem.with_name(stem.name + extension)
+
+
+def _html_class(column: pd.Series) -> str:
+    if _is_numeric(column):
+        return ' class="number"'
+    # Browsers would break "brain-dominant" at its hyphen to give more room to long sentences.
+    return ' class="short"' if column.map(format_value).str.len().max() <= 20 else ""
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    values = column.dropna()
+    return all(isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in values)
+
+
+def _markdown(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
+    rules = ["---:" if _is_numeric(frame[name]) else ":---" for name in frame.columns]
+    rows = [frame.columns, *frame.itertuples(index=False)]
+    cells = [[_escape_markdown(format_value(value)) for value in row] for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in [cells[0], rules, *cells[1:]]]
+    listed = ["", *(f"- {_escape_markdown(note)}" for note in notes)] if notes else []
+    return "\n".join([f"# {_escape_markdown(title)}", "", *lines, *listed]) + "\n"
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _html(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
+    attributes = [_html_class(frame[name]) for name in frame.columns]
+
+    def row(values: Sequence[object], tag: str) -> str:
+        cells = [
+            f"<{tag}{attribute}>{html.escape(format_value(value))}</{tag}>"
+            for value, attribute in zip(values, attributes, strict=True)
+        ]
+        return "<tr>" + "".join(cells) + "</tr>"
+
+    listed = "".join(f"<li>{html.escape(note)}</li>\n" for note in notes)
+    return _PAGE.format(
+        title=html.escape(title),
+        head=row(frame.columns, "th"),
+        body="\n".join(row(values, "td") for values in frame.itertuples(index=False)),
+        notes=f"<ul>\n{listed}</ul>\n" if notes else "",
+    )

@@ -1,0 +1,203 @@
+"""The tables of a run: what stands in them. `table_files` writes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity of the paper beside this run's."""
+
+    quantity: str
+    paper: float | str
+    """A number, or the paper's words where it gives none."""
+    here: float
+    """NaN if not measured."""
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A result and the threshold it was expected to reach."""
+
+    name: str
+    value: float
+    """NaN if not measured."""
+    threshold: float
+    direction: Literal[">=", "<="]
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> str:
+        """yes, no or not measured."""
+        if np.isnan(self.value):
+            return "not measured"
+        reached = self.value >= self.threshold if self.direction == ">=" else self.value <= self.threshold
+        return "yes" if reached else "no"
+
+
+def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+    """Table 1: latents chosen to illustrate the classes, each with the theme that it separates best.
+
+    Parameters
+    ----------
+    chosen: columns latent (-1: none), class, theme, auc, null_95, n_candidates, pinned; one row of the table
+        each, as `brainlm.passages.interpret` gives them.
+    latents: columns latent, r, class, agreement, density; one row for each latent of the dictionary.
+
+    Returns
+    -------
+    Columns latent, r, class, interpretation, AUC, null (95 %), agreement, density. The class is the latent's
+    own, which for a pinned latent need not be the one asked for.
+    """
+    rows = _with_latents(chosen, latents)
+    return pd.DataFrame(
+        {
+            "latent": rows["latent"],
+            "r": rows["r"],
+            "class": rows["class"],
+            "interpretation": rows["interpretation"],
+            "AUC": rows["auc"],
+            "null (95 %)": rows["null_95"],
+            "agreement": rows["agreement"],
+            "density": rows["density"],
+        }
+    )
+
+
+def table2(chosen: pd.DataFrame, latents: pd.DataFrame, passages: pd.DataFrame) -> pd.DataFrame:
+    """Table 2: what was being said when the latents of Table 1 were most active.
+
+    Parameters
+    ----------
+    chosen, latents: as for `table1`.
+    passages: columns latent, rank, story, time_s (s after sound onset), activation, passage.
+
+    Returns
+    -------
+    Columns latent, class, interpretation, story, time_s, activation, passage; a row for each passage, best
+    first, and one row without a passage for a latent that has none.
+    """
+    rows = _with_latents(chosen, latents)[["latent", "class", "interpretation"]]
+    ranked = passages.sort_values(["latent", "rank"]).drop(columns="rank").astype({"latent": "Int64"})
+    # A missing latent would match a missing latent: passages have none, but say so here.
+    return rows.merge(ranked.dropna(subset="latent"), on="latent", how="left")
+
+
+def paper_comparison(rows: Sequence[Comparison]) -> pd.DataFrame:
+    """The paper's numbers beside this run's.
+
+    Returns
+    -------
+    Columns quantity (with its unit), paper, this run, note.
+    """
+    return pd.DataFrame(
+        {
+            "quantity": [_with_unit(row.quantity, row.unit) for row in rows],
+            # As the paper prints it: a fixed number of digits would claim more precision, or less.
+            "paper": [row.paper if isinstance(row.paper, str) else f"{row.paper:,.6g}" for row in rows],
+            "this run": pd.Series([row.here for row in rows], dtype=object),
+            "note": [row.note for row in rows],
+        }
+    )
+
+
+def bars_table(rows: Sequence[Bar]) -> pd.DataFrame:
+    """Which expectations a run fulfils.
+
+    Returns
+    -------
+    Columns check (with its unit), result, bar (e.g. "≥ 0.8"), met ("yes", "no" or "not measured"), note.
+    """
+    signs = {">=": "≥", "<=": "≤"}
+    return pd.DataFrame(
+        {
+            "check": [_with_unit(row.name, row.unit) for row in rows],
+            "result": pd.Series([row.value for row in rows], dtype=object),
+            "bar": [f"{signs[row.direction]} {row.threshold:g}" for row in rows],
+            "met": [row.met for row in rows],
+            "note": [row.note for row in rows],
+        }
+    )
+
+
+def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
+    """Each experiment's class shares, agreement and fit, mean over seeds.
+
+    Parameters
+    ----------
+    summaries: one row a model, with the columns that the scoring rule writes.
+
+    Returns
+    -------
+    One row an experiment, in the order of first appearance; shares in percent of live latents.
+    """
+    numbers = summaries.groupby("experiment", sort=False).mean(numeric_only=True)
+    first = summaries.groupby("experiment", sort=False).first()
+    percent = {
+        "shared": "share_shared",
+        "brain-dominant": "share_brain-dominant",
+        "LM-dominant": "share_lm-dominant",
+        "agreeing": "share_agreeing",
+    }
+    return pd.DataFrame(
+        {
+            "experiment": first.index,
+            "scaling": first["standardize_brain"].to_numpy(),
+            "brain time": first["brain_time"].to_numpy(),
+            "seeds": summaries.groupby("experiment", sort=False).size().to_numpy(),
+            "live latents": numbers["live_latents"].to_numpy(),
+            **{f"{name} (%)": 100 * numbers[column].to_numpy() for name, column in percent.items()},
+            "brain r, test": numbers["test_correlation_brain"].to_numpy(),
+            "brain r, training": numbers["training_correlation_brain"].to_numpy(),
+            "LM r, test": numbers["test_correlation_lm"].to_numpy(),
+            "LM r, training": numbers["training_correlation_lm"].to_numpy(),
+        }
+    )
+
+
+def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
+    """How the labels of tables 1 and 2 were given."""
+    source = "annotated spans" if simulated else "word lists"
+    return [
+        *(["Simulated data."] * simulated),
+        f"A latent's interpretation is the theme (from {source}) whose TRs its activation separates best from "
+        f"the others on test stories: AUC, the area under the ROC curve. A TR belongs to a theme by the words of "
+        f"the {span_s:g} s before it.",
+        "Null: 95th percentile of the best AUC among the class's live latents after the theme's labels are "
+        "shifted in a circle; a label is given only above it.",
+        "Agreement: correlation over test TRs of the latent's brain part with its LM part.",
+    ]
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
+
+
+def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+    """The chosen latents with their r, own class, agreement and density, and an interpretation in words."""
+    own = latents[["latent", "r", "class", "agreement", "density"]].rename(columns={"class": "own_class"})
+    rows = chosen.merge(own, on="latent", how="left")
+    return rows.assign(
+        **{
+            "interpretation": [interpretation(row) for row in rows.itertuples()],
+            "class": rows["own_class"].fillna(rows["class"]),
+            "latent": rows["latent"].astype("Int64").mask(rows["latent"] < 0),
+        }
+    )
+
+
+def interpretation(row: tuple) -> str:
+    """What a row of chosen latents (latent, theme, auc, null_95, n_candidates, pinned) is called."""
+    if row.latent < 0 and row.n_candidates == 0:
+        return f"no live latent in this class (theme asked for: {row.theme})"
+    if np.isnan(row.auc):
+        return f"cannot be tested: the theme is heard never or always (theme: {row.theme})"
+    found = row.theme if row.auc > row.null_95 else f"not above its null (best theme: {row.theme})"
+    return f"{found}; latent set by hand" if row.pinned else found

@@ -1,0 +1,369 @@
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brainlm.crosscoder import Crosscoder
+from brainlm.normalization import Normalization
+from brainlm.scores import (
+    CLASSES,
+    agreement,
+    agreement_test,
+    circular_cross_correlation,
+    class_shares,
+    classify,
+    density,
+    false_discovery_control,
+    pearson,
+    reconstruction_fit,
+    relative_difference,
+    shift_test,
+)
+from brainlm.simulation import autocorrelated_noise
+
+EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+def ar1(n_rows: int, n_columns: int, seed: int, coefficient: float = 0.8) -> np.ndarray:
+    return autocorrelated_noise((n_rows, n_columns), coefficient, np.random.default_rng(seed))
+
+
+# Whose is a latent
+
+
+def test_relative_difference_by_hand():
+    r = relative_difference(np.array([1, 0, 3, 2, 1, 0]), np.array([1, 2, 0, 1, 4, 0]))
+    np.testing.assert_allclose(r, [0, -1, 1, 0.5, -0.75, np.nan])
+
+
+@EXAMPLES
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), min_size=1, max_size=20))
+def test_relative_difference_is_antisymmetric_and_bounded(norms):
+    brain, lm = np.array(norms).T
+    r = relative_difference(brain, lm)
+    np.testing.assert_array_equal(r, -relative_difference(lm, brain))
+    defined = (brain > 0) | (lm > 0)
+    np.testing.assert_array_equal(np.isnan(r), ~defined)
+    assert np.all(np.abs(r[defined]) <= 1)
+
+
+def test_classes_exclude_their_bounds():
+    above = np.nextafter
+    r = [
+        0.2,
+        above(0.2, 0),
+        -0.2,
+        above(-0.2, 0),
+        0.5,
+        above(0.5, 1),
+        -0.5,
+        above(-0.5, -1),
+        0,
+        1,
+        -1,
+        0.35,
+        np.nan,
+    ]
+    assert classify(np.array(r)).tolist() == [
+        "between",
+        "shared",
+        "between",
+        "shared",
+        "between",
+        "brain-dominant",
+        "between",
+        "lm-dominant",
+        "shared",
+        "brain-dominant",
+        "lm-dominant",
+        "between",
+        "undefined",
+    ]
+
+
+def test_class_shares_are_of_live_latents():
+    classes = np.array(["shared", "shared", "between", "brain-dominant", "undefined"])
+    shares = class_shares(classes, np.array([True, False, True, True, True]))
+    assert shares == {
+        "shared": 0.25,
+        "brain-dominant": 0.25,
+        "lm-dominant": 0.0,
+        "between": 0.25,
+        "undefined": 0.25,
+    }
+    nobody = class_shares(classes, np.zeros(5, bool))
+    assert set(nobody) == set(CLASSES) and all(np.isnan(share) for share in nobody.values())
+
+
+# Correlation
+
+
+@EXAMPLES
+@given(
+    n_rows=st.integers(3, 40),
+    n_columns=st.integers(1, 6),
+    seed=st.integers(0, 999),
+    offset=st.sampled_from([0.0, 1e3, -1e5]),
+)
+def test_pearson_is_scipys(n_rows, n_columns, seed, offset):
+    random = np.random.default_rng(seed)
+    x, y = random.standard_normal((2, n_rows, n_columns))
+    y = offset + 3 * y + x
+    expected = [scipy.stats.pearsonr(x[:, c], y[:, c]).statistic for c in range(n_columns)]
+    np.testing.assert_allclose(pearson(x, y), expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_pearson_is_nan_for_constant_and_for_incomplete_columns():
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((2, 20, 7))
+    expected = np.array([np.corrcoef(x[:, c], y[:, c])[0, 1] for c in range(7)])
+    x[:, 1] = 0.1
+    y[:, 2] = -1e7
+    x[3, 3] = np.nan
+    y[5, 4] = np.inf
+    x[:, 5] = np.nan
+    expected[[1, 2, 3, 4, 5]] = np.nan
+    np.testing.assert_allclose(pearson(x, y), expected, rtol=1e-12)
+
+
+# Fit
+
+
+@pytest.fixture(scope="module")
+def fitted_case(as_is, rows_of):
+    """A random dictionary and rows it explains in part, in three stories; voxel 3 is constant."""
+    random = np.random.default_rng(0)
+    weights = {"brain": random.standard_normal((8, 12)), "lm": random.standard_normal((5, 12))}
+    z = np.maximum(random.standard_normal((60, 12)) - 0.8, 0)
+    brain = z @ weights["brain"].T + 2 + 0.3 * random.standard_normal((60, 8))
+    brain[:, 3] = 1.7
+    model = Crosscoder(
+        {source: torch.from_numpy(w.astype(np.float32)) / 4 for source, w in weights.items()},
+        torch.zeros(12),
+        4,
+        {"brain": as_is(8), "lm": as_is(5)},
+    )
+    return model, rows_of([25, 20, 15], brain=brain, lm=z @ weights["lm"].T)
+
+
+def direct_correlation(x: np.ndarray, y: np.ndarray) -> list[float]:
+    return [
+        np.nan if np.ptp(x[:, c]) == 0 or np.ptp(y[:, c]) == 0 else np.corrcoef(x[:, c], y[:, c])[0, 1]
+        for c in range(x.shape[1])
+    ]
+
+
+def test_fit_is_that_of_the_whole_reconstruction(fitted_case):
+    model, rows = fitted_case
+    z = model.encode_rows({source: rows.source(source) for source in ("brain", "lm")}).numpy().astype(float)
+    fits = reconstruction_fit(model, rows)
+    assert set(fits) == {"brain", "lm"}
+    for source, fit in fits.items():
+        x, reconstruction = rows.source(source).astype(float), z @ model.weights[source].numpy().T
+        np.testing.assert_allclose(fit.correlation, direct_correlation(x, reconstruction), atol=1e-5)
+        for story in range(3):
+            here = rows.story == story
+            expected = direct_correlation(x[here], reconstruction[here])
+            np.testing.assert_allclose(fit.story_correlation[story], expected, atol=1e-5)
+        variance = np.sum((x - x.mean(axis=0)) ** 2)
+        expected = 1 - np.sum((x - reconstruction) ** 2) / variance
+        assert fit.explained == pytest.approx(expected, abs=1e-5)
+    assert np.isnan(fits["brain"].correlation[3]) and np.isnan(fits["brain"].story_correlation[:, 3]).all()
+    assert np.isfinite(np.delete(fits["brain"].correlation, 3)).all()
+
+
+def test_a_perfect_reconstruction_fits_perfectly(as_is, rows_of):
+    identity = np.eye(6, dtype=np.float32)
+    model = Crosscoder(
+        {"brain": torch.from_numpy(identity[:4]), "lm": torch.from_numpy(identity[4:])},
+        torch.zeros(6),
+        6,
+        {"brain": as_is(4), "lm": as_is(2)},
+    )
+    values = np.random.default_rng(0).standard_normal((30, 6))
+    fits = reconstruction_fit(model, rows_of(brain=values[:, :4], lm=values[:, 4:]))
+    for fit in fits.values():
+        np.testing.assert_allclose(fit.correlation, 1, rtol=1e-6)
+        assert fit.explained == pytest.approx(1, abs=1e-6)
+
+
+# Circular shifts
+
+
+@EXAMPLES
+@given(n_rows=st.integers(3, 30), seed=st.integers(0, 999))
+def test_circular_cross_correlation_turns_the_second_signal(n_rows, seed):
+    x, y = np.random.default_rng(seed).standard_normal((2, n_rows, 3))
+    by_lag = circular_cross_correlation(x, y)
+    expected = [
+        [np.corrcoef(x[:, c], np.roll(y[:, c], lag))[0, 1] for c in range(3)] for lag in range(n_rows)
+    ]
+    np.testing.assert_allclose(by_lag, expected, atol=1e-10)
+
+
+def test_a_delayed_signal_correlates_at_its_delay():
+    # x follows y by 5 rows, so that y must be turned by 5.
+    y = np.random.default_rng(0).standard_normal((50, 1))
+    by_lag = circular_cross_correlation(np.roll(y, 5, axis=0), y)
+    assert by_lag[:, 0].argmax() == 5 and by_lag[5, 0] == pytest.approx(1)
+
+
+def test_circular_cross_correlation_of_constant_columns_is_nan():
+    x, y = np.random.default_rng(0).standard_normal((2, 20, 4))
+    x[:, 1], y[:, 2], x[:, 3] = 0.0, 0.1, 1e9
+    undefined = np.isnan(circular_cross_correlation(x, y))
+    np.testing.assert_array_equal(undefined.all(axis=0), [False, True, True, True])
+    np.testing.assert_array_equal(undefined.any(axis=0), [False, True, True, True])
+
+
+def test_shift_test_by_hand():
+    x, y = ar1(40, 5, 0), ar1(40, 5, 1)
+    x[:, 0] += y[:, 0]
+    test = shift_test(x, y, minimum_shift=6)
+    for c in range(5):
+        observed = np.corrcoef(x[:, c], y[:, c])[0, 1]
+        # From 6 rows one way to 6 rows the other way.
+        null = np.array([np.corrcoef(x[:, c], np.roll(y[:, c], lag))[0, 1] for lag in range(6, 35)])
+        assert test.correlation[c] == pytest.approx(observed)
+        assert test.p_value[c] == pytest.approx((1 + np.sum(null >= observed)) / 30)
+        assert test.null_99[c] == pytest.approx(np.quantile(null, 0.99))
+
+
+def test_smooth_independent_signals_have_uniform_p_values():
+    n_columns = 3000
+    x, y = ar1(300, n_columns, 0), ar1(300, n_columns, 1)
+    p = shift_test(x, y, minimum_shift=10).p_value
+    assert np.all((p > 0) & (p <= 1))
+    for level in (0.05, 0.2, 0.5, 0.8):
+        rate = np.mean(p <= level)
+        assert abs(rate - level) < 4 * np.sqrt(level * (1 - level) / n_columns) + 0.01
+    # The case is hard: taking rows as independent would call many of these significant.
+    naive = scipy.stats.pearsonr(x, y, axis=0, alternative="greater").pvalue
+    assert np.mean(naive <= 0.05) > 0.15
+
+
+def test_correlated_signals_have_the_smallest_p_value():
+    y = ar1(300, 50, 0)
+    test = shift_test(y + ar1(300, 50, 1) / 3, y, minimum_shift=10)
+    # 281 shifts and the unshifted one.
+    np.testing.assert_allclose(test.p_value, 1 / 282)
+    assert np.all(test.null_99 < test.correlation)
+
+
+def test_negative_correlation_is_no_agreement():
+    y = ar1(300, 20, 0)
+    assert np.all(shift_test(-y, y, minimum_shift=10).p_value > 0.9)
+
+
+def test_undefined_correlations_have_p_value_one():
+    x, y = ar1(40, 3, 0), ar1(40, 3, 1)
+    x[:, 1] = 2.0
+    test = shift_test(x, y, minimum_shift=5)
+    assert np.isnan(test.correlation[1]) and np.isnan(test.null_99[1]) and test.p_value[1] == 1
+    assert np.isfinite(test.correlation[[0, 2]]).all()
+
+
+def test_a_shift_test_needs_room_for_a_shift():
+    x, y = ar1(20, 2, 0), ar1(20, 2, 1)
+    with pytest.raises(ValueError, match="20 rows leave no circular shift of at least 11"):
+        shift_test(x, y, minimum_shift=11)
+    # Turned by half a circle it is ten rows away either way: the one shift there is.
+    test = shift_test(x, y, minimum_shift=10)
+    expected = [np.corrcoef(x[:, c], np.roll(y[:, c], 10))[0, 1] for c in range(2)]
+    np.testing.assert_allclose(test.null_99, expected)
+
+
+@EXAMPLES
+@given(
+    p=st.lists(st.floats(0, 1), max_size=40).map(np.array)
+    | st.lists(st.sampled_from([0.001, 0.01, 0.04, 0.2])).map(np.array),
+    level=st.sampled_from([0.01, 0.05, 0.2]),
+)
+def test_discoveries_are_those_of_scipy(p, level):
+    found = false_discovery_control(p, level)
+    assert found.shape == p.shape and found.dtype == bool
+    if p.size:
+        adjusted = scipy.stats.false_discovery_control(p)
+        # At the level itself rounding may decide either way.
+        clear = np.abs(adjusted - level) > 1e-12
+        np.testing.assert_array_equal(found[clear], (adjusted <= level)[clear])
+
+
+def test_discoveries_by_hand():
+    # Limits at 5 %: 0.01, 0.02, 0.03, 0.04, 0.05. The third fails its own but the fourth passes.
+    found = false_discovery_control(np.array([0.5, 0.04, 0.031, 0.001, 0.019]), 0.05)
+    assert found.tolist() == [False, True, True, True, True]
+
+
+# Agreement
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Latents 0-2 drive both sources, 3-4 the brain, 5 the LM; 6 reads noise and 7 only the LM."""
+    random = np.random.default_rng(0)
+    directions = (
+        np.linalg.qr(random.standard_normal((20, 8)))[0],
+        np.linalg.qr(random.standard_normal((12, 8)))[0],
+    )
+    activity = {source: ar1(400, 8, seed) for source, seed in (("brain", 1), ("lm", 2))}
+    activity["lm"][:, :3] = activity["brain"][:, :3]
+    scales = random.uniform(0.5, 2, 20).astype(np.float32), random.uniform(0.5, 2, 12).astype(np.float32)
+    raw, normalization = {}, {}
+    for source, direction, scale in zip(("brain", "lm"), directions, scales, strict=True):
+        rows = activity[source] @ direction.T + 0.1 * random.standard_normal((400, len(direction)))
+        raw[source] = 5 + rows * scale * 3
+        n = len(scale)
+        normalization[source] = Normalization(
+            np.ones(n, bool), np.full(n, 5, np.float32), scale, 3.0, "zscore"
+        )
+    weights = {
+        s: torch.from_numpy(d.astype(np.float32)) for s, d in zip(("brain", "lm"), directions, strict=True)
+    }
+    weights["brain"][:, 7] = 0
+    return Crosscoder(weights, torch.zeros(8), 3, normalization), raw
+
+
+def test_agreement_is_high_for_shared_latents_alone(planted):
+    model, raw = planted
+    result = agreement(model, raw)
+    assert np.all(result[:3] > 0.95) and np.all(np.abs(result[3:7]) < 0.5)
+    assert np.isnan(result[7])
+
+
+def test_agreement_is_the_correlation_of_projections(planted):
+    model, raw = planted
+    projections = [
+        (raw[s] - model.normalization[s].offset) / model.normalization[s].scale @ model.weights[s].numpy()
+        for s in ("brain", "lm")
+    ]
+    expected = [scipy.stats.pearsonr(projections[0][:, i], projections[1][:, i]).statistic for i in range(7)]
+    np.testing.assert_allclose(agreement(model, raw)[:7], expected, atol=1e-5)
+
+
+def test_agreement_test_tells_shared_latents_from_the_others(planted, rows_of):
+    model, raw = planted
+    rows = rows_of(**model.normalize(raw))
+    test = agreement_test(model, rows, minimum_shift=15)
+    np.testing.assert_allclose(test.correlation, agreement(model, raw), atol=1e-6)
+    np.testing.assert_allclose(test.p_value[:3], 1 / 372)
+    assert np.all(test.p_value[3:] > 0.01) and test.p_value[7] == 1
+
+
+# Density
+
+
+def test_density_is_the_share_of_rows():
+    active = np.array([[0, 2], [2, 3], [3, 2], [2, 0]])
+    np.testing.assert_array_equal(density(active, 6), [0.5, 0, 1, 0.5, 0, 0])
+
+
+def test_density_of_a_models_rows(fitted_case):
+    model, rows = fitted_case
+    inputs = {source: rows.source(source) for source in ("brain", "lm")}
+    shares = density(model.active_rows(inputs)[1], model.n_latents)
+    np.testing.assert_allclose(shares, (model.encode_rows(inputs).numpy() != 0).mean(axis=0))
+    assert shares.sum() == pytest.approx(model.k)

@@ -1,0 +1,192 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainlm.table_files import format_value, write_atomically, write_table, write_tsv
+from brainlm.tables import Bar, Comparison, bars_table, paper_comparison, table1, table2
+
+
+def chosen_latents(*rows: tuple) -> pd.DataFrame:
+    columns = ["latent", "class", "theme", "auc", "null_95", "n_candidates", "pinned"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture
+def latents():
+    return pd.DataFrame(
+        {
+            "latent": [0, 1, 2],
+            "r": [0.05, -0.12, 0.9],
+            "class": ["shared", "shared", "brain-dominant"],
+            "agreement": [0.31, 0.02, np.nan],
+            "density": [0.06, 0.03, 0.1],
+        }
+    )
+
+
+@pytest.fixture
+def passages():
+    rows = [(0, 2, "b", 20.0, 1.5, "later"), (0, 1, "a", 10.0, 2.5, "first"), (1, 1, "a", 8.0, 1.0, "only")]
+    return pd.DataFrame(rows, columns=["latent", "rank", "story", "time_s", "activation", "passage"])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.08734, "0.087"),
+        (-0.055, "−0.055"),
+        (0.99961, "1.00"),
+        (9.996, "10.0"),
+        (21.34, "21.3"),
+        (99.96, "100"),
+        (95556.0, "95,556"),
+        (95556, "95,556"),
+        (0.0, "0.000"),
+        (0.00012, "0.00012"),
+        (3.4e-7, "3.4e−07"),
+        (np.float32(0.5), "0.500"),
+        (np.int64(-3), "−3"),
+        (float("nan"), "–"),
+        (None, "–"),
+        (pd.NA, "–"),
+        (True, "yes"),
+        (np.False_, "no"),
+        ("-1 | x", "-1 | x"),
+    ],
+)
+def test_a_cell_is_formatted_for_reading(value, text):
+    assert format_value(value) == text
+
+
+def test_table1_names_the_theme_only_if_it_is_above_its_null(latents):
+    chosen = chosen_latents(
+        (0, "shared", "food", 0.91, 0.7, 2, False), (1, "shared", "animals", 0.66, 0.7, 2, False)
+    )
+    table = table1(chosen, latents)
+    expected = "latent r class interpretation AUC null(95%) agreement density"
+    assert [name.replace(" ", "") for name in table.columns] == expected.split()
+    assert table["interpretation"].tolist() == ["food", "not above its null (best theme: animals)"]
+    assert table["r"].tolist() == [0.05, -0.12] and table["agreement"].tolist() == [0.31, 0.02]
+
+
+def test_table1_gives_the_own_class_of_a_pinned_latent(latents):
+    table = table1(chosen_latents((2, "shared", "food", 0.9, 0.7, 1, True)), latents)
+    assert table["class"].tolist() == ["brain-dominant"]
+    assert table["interpretation"].tolist() == ["food; latent set by hand"]
+
+
+def test_a_class_without_live_latent_says_so(latents, passages):
+    chosen = chosen_latents((-1, "lm-dominant", "food", np.nan, np.nan, 0, False))
+    for table in (table1(chosen, latents), table2(chosen, latents, passages)):
+        assert len(table) == 1 and table["latent"].isna().all()
+        assert table["class"].tolist() == ["lm-dominant"]
+        assert "no live latent" in table["interpretation"].iloc[0]
+
+
+def test_a_theme_that_cannot_be_tested_is_not_called_a_missing_latent(latents):
+    table = table1(chosen_latents((-1, "shared", "time", np.nan, np.nan, 2, False)), latents)
+    assert "cannot be tested" in table["interpretation"].iloc[0]
+
+
+def test_table2_lists_passages_best_first_and_keeps_latents_without_any(latents, passages):
+    chosen = chosen_latents(
+        (2, "brain-dominant", "places", 0.9, 0.7, 1, False), (0, "shared", "food", 0.9, 0.7, 2, False)
+    )
+    table = table2(chosen, latents, passages)
+    columns = ["latent", "class", "interpretation", "story", "time_s", "activation", "passage"]
+    assert table.columns.tolist() == columns
+    assert table["latent"].tolist() == [2, 0, 0]
+    assert table["passage"].isna().tolist() == [True, False, False]
+    assert table["passage"].tolist()[1:] == ["first", "later"]
+
+
+def test_the_paper_is_quoted_as_it_prints_its_numbers():
+    rows = [
+        Comparison("voxels", 95556, 7742),
+        Comparison("mean correlation", 0.12, 0.0873, "r", "Figure 4"),
+        Comparison("shared", "about a quarter", float("nan"), "%"),
+    ]
+    table = paper_comparison(rows)
+    assert table["quantity"].tolist() == ["voxels", "mean correlation (r)", "shared (%)"]
+    assert table["paper"].tolist() == ["95,556", "0.12", "about a quarter"]
+    assert [format_value(value) for value in table["this run"]] == ["7,742", "0.087", "–"]
+    assert table["note"].tolist() == ["", "Figure 4", ""]
+
+
+def test_bars_are_met_in_their_direction():
+    rows = [
+        Bar("found", 0.9, 0.9, ">="),
+        Bar("found", 0.89, 0.9, ">="),
+        Bar("error", 12.5, 10, "<=", "%"),
+        Bar("error", 10.0, 10, "<=", "%"),
+        Bar("agreement", float("nan"), 0.1, ">=", note="later"),
+    ]
+    table = bars_table(rows)
+    assert table.columns.tolist() == ["check", "result", "bar", "met", "note"]
+    assert table["met"].tolist() == ["yes", "no", "no", "yes", "not measured"]
+    assert table["bar"].tolist() == ["≥ 0.9", "≥ 0.9", "≤ 10", "≤ 10", "≥ 0.1"]
+    assert table["check"].iloc[2] == "error (%)"
+
+
+def test_no_comparisons_or_bars_give_empty_tables(tmp_path):
+    for frame in (paper_comparison([]), bars_table([])):
+        write_table(frame, tmp_path / "empty", title="Nothing", notes=[])
+        assert (tmp_path / "empty.tsv").read_text() == "\t".join(frame.columns) + "\n"
+
+
+def test_tsv_holds_the_data_and_reads_back(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "latent": pd.array([3, None], "Int64"),
+            "r": [1 / 3, np.nan],
+            "mixed": pd.Series([4, 0.25], dtype=object),
+            "alive": [True, False],
+            "passage": ['say "a\tb"', "naïve – 😀"],
+        }
+    )
+    write_tsv(frame, tmp_path / "a.b")
+    lines = (tmp_path / "a.b.tsv").read_text().splitlines()
+    assert lines[2] == "n/a\tn/a\t0.25\tFalse\tnaïve – 😀"
+    assert lines[1].startswith("3\t0.3333333\t4\tTrue\t")
+    back = pd.read_csv(tmp_path / "a.b.tsv", sep="\t")
+    assert back["passage"].tolist() == frame["passage"].tolist()
+    assert np.isnan(back["r"].iloc[1])
+
+
+def test_markdown_and_html_escape_what_they_would_interpret(tmp_path):
+    frame = pd.DataFrame({"a|b": [1.5, np.nan], "passage": ["x | <b>*y*</b>\nz & `w`", "_"]})
+    write_table(frame, tmp_path / "t", title="T <1>", notes=["n < 3 | m"])
+    markdown = (tmp_path / "t.md").read_text().splitlines()
+    assert markdown[0] == r"# T \<1\>"
+    assert markdown[2] == r"| a\|b | passage |"
+    assert markdown[3] == "| ---: | :--- |"
+    assert markdown[4] == r"| 1.50 | x \| \<b\>\*y\*\</b\> z & \`w\` |"
+    assert markdown[5] == r"| – | \_ |"
+    assert markdown[-1] == r"- n \< 3 \| m"
+    # Every row has as many cells as there are columns.
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in markdown[2:6]} == {3}
+
+    page = (tmp_path / "t.html").read_text()
+    assert "<title>T &lt;1&gt;</title>" in page
+    assert "x | &lt;b&gt;*y*&lt;/b&gt;" in page and "<b>" not in page
+    assert "<li>n &lt; 3 | m</li>" in page
+    assert "http" not in page and "src=" not in page
+
+
+def test_a_table_is_written_with_the_same_bytes_again(tmp_path, latents):
+    for folder in ("one", "two"):
+        write_table(latents, tmp_path / folder / "t", title="T", notes=["n"])
+    names = ["t.html", "t.md", "t.tsv"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "new" / "x.tsv"
+    write_atomically(path, b"a long first version")
+    write_atomically(path, b"short")
+    assert path.read_bytes() == b"short"
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,258 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from praatio import textgrid as praatio_textgrid
+from praatio.data_classes.interval_tier import IntervalTier
+from praatio.data_classes.point_tier import PointTier
+
+from brainlm.errors import InputError
+from brainlm.textgrid import NON_WORDS, read_words, write
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"]
+BYTE_ORDER_MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
+WORDS = [("i", 0.5, 0.75), ("grüße", 0.75, 1.25), ('say "5"', 1.5, 1.875), ("item", 1.875, 2.0)]
+
+
+def tier(intervals) -> pd.DataFrame:
+    return pd.DataFrame(intervals, columns=["label", "onset_s", "offset_s"])
+
+
+def write_words(path: Path, intervals, *, short: bool = False, duration_s: float = 10.0) -> Path:
+    write(path, {"phone": tier([("AH0", 0.0, 1.0)]), "word": tier(intervals)}, duration_s, short=short)
+    return path
+
+
+def rows(words: pd.DataFrame) -> list[tuple[str, float, float]]:
+    return list(words.itertuples(index=False, name=None))
+
+
+def encode_again(path: Path, encoding: str, newline: str = "\n") -> None:
+    text = path.read_text(encoding="utf-8").replace("\n", newline)
+    path.write_bytes(BYTE_ORDER_MARKS.get(encoding, b"") + text.encode(encoding))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_words_come_back_in_every_encoding_and_format(tmp_path, encoding, short, newline):
+    path = write_words(tmp_path / "story.TextGrid", WORDS, short=short)
+    encode_again(path, encoding, newline)
+    words = read_words(path)
+    assert list(words.columns) == ["word", "onset_s", "offset_s"]
+    assert rows(words) == WORDS
+    assert words.onset_s.dtype == words.offset_s.dtype == np.float64
+    assert words.attrs["dropped"] == {"": 3}
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_praatio_reads_what_is_written(tmp_path, short):
+    path = write_words(tmp_path / "story.TextGrid", WORDS, short=short)
+    grid = praatio_textgrid.openTextgrid(str(path), includeEmptyIntervals=True)
+    assert grid.tierNames == ("phone", "word")
+    assert grid.maxTimestamp == 10.0
+    entries = [(label, start, end) for start, end, label in grid.getTier("word").entries]
+    assert [entry for entry in entries if entry[0]] == WORDS
+    assert entries[0] == ("", 0.0, 0.5) and entries[-1] == ("", 2.0, 10.0)
+    for (_, _, end), (_, start, _) in zip(entries, entries[1:], strict=False):
+        assert end == start
+
+
+@pytest.mark.parametrize("file_format", ["long_textgrid", "short_textgrid"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_praatio_writes_is_read(tmp_path, file_format, encoding):
+    grid = praatio_textgrid.Textgrid()
+    grid.addTier(IntervalTier("phone", [(0.0, 1.0, "AH0")], 0, 10))
+    grid.addTier(IntervalTier("word", [(start, end, word.title()) for word, start, end in WORDS], 0, 10))
+    grid.addTier(PointTier("events", [(0.5, "click"), (3.0, "12")], 0, 10))
+    path = tmp_path / "story.TextGrid"
+    grid.save(str(path), format=file_format, includeBlankSpaces=True)
+    encode_again(path, encoding)
+    assert rows(read_words(path)) == WORDS
+
+
+LABELS = st.text(
+    alphabet=st.one_of(st.sampled_from('"!<>[]{}0123456789 \n\r\t=.-:é'), st.characters(codec="utf-8")),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    labels=st.lists(LABELS, max_size=8),
+    cuts=st.lists(st.integers(1, 10**7), min_size=10, max_size=10, unique=True),
+    short=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]),
+)
+def test_any_label_comes_back(tmp_path, labels, cuts, short, encoding):
+    bounds_s = [cut / 1e6 for cut in sorted(cuts)]
+    intervals = [*zip(labels, bounds_s, bounds_s[1:], strict=False), ("end", bounds_s[-1], 10.5)]
+    path = write_words(tmp_path / "story.TextGrid", intervals, short=short, duration_s=10.5)
+    encode_again(path, encoding)
+    words = read_words(path)
+    expected = [(" ".join(label.split()).lower(), onset, offset) for label, onset, offset in intervals]
+    kept = [row for row in expected if row[0].casefold().strip("{} ") not in NON_WORDS]
+    assert rows(words) == kept
+    gaps = 2 if labels else 1  # before the first interval and before the last
+    assert sum(words.attrs["dropped"].values()) == len(expected) - len(kept) + gaps
+
+
+def test_labels_that_are_no_words_are_dropped_and_counted(tmp_path):
+    labels = [
+        "{BR}",
+        "br",
+        "sentence_start",
+        "{ LG }",
+        "Sp",
+        "sp ",
+        "{NS}",
+        "ls",
+        "sl",
+        "cg",
+        "IG",
+        "sentence_end",
+    ]
+    intervals = [(label, i * 0.5, i * 0.5 + 0.5) for i, label in enumerate([*labels, "brr", "{laugh}"])]
+    words = read_words(write_words(tmp_path / "story.TextGrid", intervals, duration_s=7.0))
+    assert words.word.tolist() == ["brr", "{laugh}"]
+    assert words.attrs["dropped"] == {
+        "br": 2, "cg": 1, "ig": 1, "lg": 1, "ls": 1, "ns": 1,
+        "sentence_end": 1, "sentence_start": 1, "sl": 1, "sp": 2,
+    }  # fmt: skip
+
+
+def test_blanks_and_line_breaks_inside_a_label_become_one_blank(tmp_path):
+    intervals = [("  New\r\n  York\t", 0.0, 1.0), ("ice  cream", 1.0, 2.0)]
+    words = read_words(write_words(tmp_path / "story.TextGrid", intervals))
+    assert words.word.tolist() == ["new york", "ice cream"]
+
+
+def test_words_are_in_order_of_onset(tmp_path):
+    path = write_words(tmp_path / "story.TextGrid", [("a", 0.0, 1.0), ("b", 1.0, 2.0)], short=True)
+    path.write_text(path.read_text().replace('0.0\n1.0\n"a"', '5.0\n6.0\n"a"'))
+    assert read_words(path).word.tolist() == ["b", "a"]
+
+
+def test_comments_odd_spacing_and_point_tiers_are_read_as_praat_reads_them(tmp_path):
+    path = tmp_path / "story.TextGrid"
+    path.write_text(
+        """File type = "ooTextFile short"
+        "TextGrid"   ! made by hand, with "quotes" and 12 numbers
+        0 ! from
+        2.5
+        tiers? <exists> size: 3
+        "TextTier" "clicks" 0 2.5 1
+            12e-1 "a click"
+        item [2]: class = "IntervalTier" name = "wörd 3" xmin = 0 xmax = 2.5 intervals: size = 2
+        intervals [1]: xmin = 0 xmax = +1.5 text = "Hi! there, 5"
+        intervals [2]: ! the last
+            xmin = 1.5 xmax = 2.5 text = "\"\"ok\"\""
+        "IntervalTier" "empty" 0 2.5 0"""
+    )
+    assert rows(read_words(path)) == [("hi! there, 5", 0.0, 1.5), ('"ok"', 1.5, 2.5)]
+
+
+def test_intervals_that_overlap_by_a_rounding_error_meet(tmp_path):
+    intervals = [("a", 0.0, 0.1 + 0.2), ("b", 0.3, 1.1 + 2.2)]
+    path = write_words(tmp_path / "story.TextGrid", intervals, duration_s=3.3)
+    assert rows(read_words(path)) == [("a", 0.0, 0.3), ("b", 0.3, 3.3)]
+    assert read_words(path).attrs["dropped"] == {}
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [[("a", 0.0, 2.0), ("b", 1.0, 3.0)], [("a", 1.0, 1.0)], [("a", -1.0, 1.0)], [("a", 9.0, 11.0)]],
+)
+def test_impossible_intervals_are_not_written(tmp_path, intervals):
+    with pytest.raises(ValueError, match="'word'.*'[ab]'"):
+        write_words(tmp_path / "story.TextGrid", intervals)
+    assert not (tmp_path / "story.TextGrid").exists()
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"story\.TextGrid does not exist"):
+        read_words(tmp_path / "story.TextGrid")
+
+
+def test_a_file_that_is_not_downloaded(tmp_path):
+    path = tmp_path / "story.TextGrid"
+    path.write_text("/annex/objects/MD5E-s872355--24e95f7dd974af6644c139b55a0d8f35.TextGrid\n")
+    with pytest.raises(InputError, match=r"story\.TextGrid has not been downloaded"):
+        read_words(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>404</html>", b'{"a": 1}', b"ooBinaryFile\x08TextGrid\x00\x00", bytes(range(256))]
+    + [b'File type = "ooTextFile"\nObject class = "Pitch 1"\n\n0\n1\n'],
+)
+def test_a_file_that_is_no_textgrid(tmp_path, content):
+    path = tmp_path / "story.TextGrid"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"story\.TextGrid is not a Praat TextGrid"):
+        read_words(path)
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_truncated_file_is_noticed_wherever_it_ends(tmp_path, short, encoding):
+    path = write_words(tmp_path / "story.TextGrid", WORDS[:2], short=short, duration_s=1.25)
+    encode_again(path, encoding)
+    content = path.read_bytes()
+    for length in range(len(content.rstrip(b" \n\x00"))):
+        path.write_bytes(content[:length])
+        with pytest.raises(InputError, match="is truncated|is not a Praat TextGrid"):
+            read_words(path)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"story\.TextGrid is truncated"):
+        read_words(path)
+
+
+def test_a_damaged_file(tmp_path):
+    path = write_words(tmp_path / "story.TextGrid", WORDS, short=True)
+    text = path.read_text()
+    path.write_text(text.replace('0.5\n0.75\n"i"', '0.5\n"i"'))
+    with pytest.raises(
+        InputError, match=r"story\.TextGrid is damaged: there is the text 'i' where a number is due"
+    ):
+        read_words(path)
+    path.write_text(text.replace("\n2\n", "\n-2\n"))
+    with pytest.raises(InputError, match=r"story\.TextGrid is damaged: -2 is no number of tiers"):
+        read_words(path)
+
+
+def test_one_tier_only(tmp_path):
+    write(tmp_path / "story.TextGrid", {"word": tier(WORDS)}, 10.0)
+    with pytest.raises(InputError, match=r"story\.TextGrid has 1 tier"):
+        read_words(tmp_path / "story.TextGrid")
+
+
+def test_no_tiers(tmp_path):
+    (tmp_path / "story.TextGrid").write_text('"ooTextFile"\n"TextGrid"\n0 1 <absent>')
+    with pytest.raises(InputError, match=r"story\.TextGrid has 0 tier"):
+        read_words(tmp_path / "story.TextGrid")
+
+
+def test_a_point_tier_holds_no_words(tmp_path):
+    (tmp_path / "story.TextGrid").write_text(
+        '"ooTextFile"\n"TextGrid"\n0 1 <exists> 2\n"IntervalTier" "phone" 0 1 0\n'
+        '"TextTier" "word" 0 1 1 0.5 "hi"'
+    )
+    with pytest.raises(InputError, match=r"story\.TextGrid has a TextTier as its second tier"):
+        read_words(tmp_path / "story.TextGrid")
+
+
+def test_no_words_left(tmp_path):
+    path = write_words(tmp_path / "story.TextGrid", [("{BR}", 0.0, 1.0)])
+    with pytest.raises(InputError, match=r"story\.TextGrid has no words: none of the 2 intervals"):
+        read_words(path)
+
+
+def test_an_interval_that_ends_before_it_begins(tmp_path):
+    path = write_words(tmp_path / "story.TextGrid", WORDS, short=True)
+    path.write_text(path.read_text().replace('0.5\n0.75\n"i"', '0.75\n0.5\n"i"'))
+    with pytest.raises(InputError, match=r"story\.TextGrid .*ends before it begins \('i', 0.75 to 0.5 s\)"):
+        read_words(path)

@@ -1,0 +1,133 @@
+rule normalization:
+    input:
+        responses=responses_of,
+        features=features_of,
+    output:
+        normalization=directory(f"{RESULTS}/{{subject}}/{{experiment}}/normalization.zarr"),
+    log:
+        f"{RESULTS}/logs/normalization/{{subject}}/{{experiment}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/normalization/{{subject}}/{{experiment}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        stories=PLAN.stories,
+        normalization=lookup(dpath="{experiment}/normalization", within=PLAN.experiments),
+    script:
+        "../scripts/normalization.py"
+
+
+rule train:
+    input:
+        responses=responses_of,
+        features=features_of,
+        normalization=rules.normalization.output.normalization,
+    output:
+        crosscoder=f"{MODEL}/crosscoder.safetensors",
+        training=f"{MODEL}/training.tsv",
+    log:
+        f"{RESULTS}/logs/train/{{subject}}/{{experiment}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: training_threads
+    params:
+        stories=PLAN.stories,
+        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
+        crosscoder=lookup(dpath="{experiment}/crosscoder", within=PLAN.experiments),
+    script:
+        "../scripts/train.py"
+
+
+rule latents:
+    input:
+        responses=responses_of,
+        features=features_of,
+        crosscoder=rules.train.output.crosscoder,
+    output:
+        latents=directory(f"{MODEL}/latents.zarr"),
+    log:
+        f"{RESULTS}/logs/latents/{{subject}}/{{experiment}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/latents/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: training_threads
+    params:
+        stories=PLAN.stories,
+        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
+    script:
+        "../scripts/latents.py"
+
+
+rule scores:
+    input:
+        responses=responses_of,
+        features=features_of,
+        crosscoder=rules.train.output.crosscoder,
+    output:
+        latents=f"{MODEL}/latents.tsv",
+        summary=f"{MODEL}/summary.tsv",
+        correlations=directory(f"{MODEL}/correlations.zarr"),
+    log:
+        f"{RESULTS}/logs/scores/{{subject}}/{{experiment}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/scores/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: training_threads
+    params:
+        stories=PLAN.stories,
+        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
+        scores=PLAN.config["scores"],
+        tr_s=DATASET["tr_s"],
+    script:
+        "../scripts/scores.py"
+
+
+def words_of_test_stories(wildcards):
+    return story_files(f"{RESULTS}/words/{{story}}.tsv", PLAN.stories["test"])
+
+
+rule passages:
+    input:
+        latents=rules.latents.output.latents,
+        words=words_of_test_stories,
+    output:
+        passages=f"{MODEL}/passages.tsv",
+    log:
+        f"{RESULTS}/logs/passages/{{subject}}/{{experiment}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/passages/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        passages=PLAN.config["passages"],
+    script:
+        "../scripts/passages.py"
+
+
+rule interpretations:
+    input:
+        latents=rules.latents.output.latents,
+        scores=rules.scores.output.latents,
+        words=words_of_test_stories,
+        annotations=[f"{RESULTS}/simulation/annotations.tsv"] * SIMULATED,
+    output:
+        interpretations=f"{MODEL}/interpretations.tsv",
+        chosen=f"{MODEL}/chosen.tsv",
+    log:
+        f"{RESULTS}/logs/interpretations/{{subject}}/{{experiment}}/seed{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/interpretations/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        span_s=PLAN.config["passages"]["span_s"],
+        minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
+        tr_s=DATASET["tr_s"],
+        themes=PLAN.config["themes"],
+        pinned=PLAN.config["figures"]["pinned_latents"],
+    script:
+        "../scripts/interpretations.py"

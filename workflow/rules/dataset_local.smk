@@ -1,0 +1,1 @@
+# A local dataset is already there, in ds003020's layout, under dataset.root.

@@ -1,0 +1,95 @@
+FIGURE = f"{RESULTS}/figures/{{subject}}"
+
+
+def figure_files(name, category="Figures"):
+    """A figure's PDF and numbers, and its PNG for the report, with the caption report/<name>.rst."""
+    stem = f"{FIGURE}/{name}"
+    png = report(
+        f"{stem}.png",
+        caption=f"../report/{name}.rst",
+        category=category,
+        labels={"figure": name, "subject": "{subject}"},
+    )
+    return [f"{stem}.pdf", png, f"{stem}.tsv"]
+
+
+rule figure2:
+    input:
+        latents=model_files("latents.tsv"),
+    output:
+        figure_files("figure2"),
+    log:
+        f"{RESULTS}/logs/figure2/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+    script:
+        "../scripts/figure2.py"
+
+
+rule agreement:
+    input:
+        latents=model_files("latents.tsv"),
+    output:
+        figure_files("agreement"),
+    log:
+        f"{RESULTS}/logs/agreement/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+    script:
+        "../scripts/agreement.py"
+
+
+rule training_curves:
+    input:
+        training=model_files("training.tsv", ["matched"]),
+    output:
+        figure_files("training"),
+    log:
+        f"{RESULTS}/logs/training_curves/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+    script:
+        "../scripts/training_curves.py"
+
+
+rule figure3:
+    input:
+        cortex=rules.cortex.output.cortex,
+        crosscoder=f"{REPORTED}/crosscoder.safetensors",
+        latents=f"{REPORTED}/latents.tsv",
+        chosen=f"{REPORTED}/chosen.tsv",
+    output:
+        figure_files("figure3"),
+    log:
+        f"{RESULTS}/logs/figure3/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        colormap=PLAN.config["figures"]["weight_colormap"],
+    script:
+        "../scripts/figure3.py"
+
+
+rule figure4:
+    input:
+        cortex=rules.cortex.output.cortex,
+        correlations=f"{REPORTED}/correlations.zarr",
+        summary=f"{REPORTED}/summary.tsv",
+    output:
+        figure_files("figure4"),
+    log:
+        f"{RESULTS}/logs/figure4/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        colormap=PLAN.config["figures"]["correlation_colormap"],
+    script:
+        "../scripts/figure4.py"

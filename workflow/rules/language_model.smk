@@ -1,0 +1,76 @@
+LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
+LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
+
+
+def lm_batches():
+    """Stories that one job reads with the language model."""
+    size = PLAN.config["language_model"]["stories_per_job"]
+    return [STORIES[start : start + size] for start in range(0, len(STORIES), size)]
+
+
+rule convert_language_model:
+    output:
+        model=directory(f"{RESULTS}/models/{{lm}}"),
+    log:
+        f"{RESULTS}/logs/convert_language_model/{{lm}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/convert_language_model/{{lm}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 2
+    params:
+        source=LM_SOURCE,
+        n_blocks=max(PLAN.config["language_model"]["blocks"]),
+    script:
+        "../scripts/convert_language_model.py"
+
+
+# The model is loaded once for several stories; each story keeps its own store.
+for number, batch in enumerate(lm_batches()):
+
+    rule:
+        name:
+            f"activations_{number}"
+        input:
+            words=story_files(f"{RESULTS}/words/{{story}}.tsv", batch),
+            model=[f"{RESULTS}/models/{LM}"] * LM_IS_GGUF,
+        output:
+            activations=directory(story_files(f"{RESULTS}/activations/{LM}/{{story}}.zarr", batch)),
+        log:
+            f"{RESULTS}/logs/activations/{LM}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/activations/{LM}/{number}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: training_threads
+        params:
+            source=LM_SOURCE,
+            revision=PLAN.config["language_model"]["revision"],
+            blocks=PLAN.config["language_model"]["blocks"],
+            context=PLAN.config["language_model"]["context"],
+            dtype=PLAN.config["language_model"]["dtype"],
+            device=PLAN.config["language_model"]["device"],
+        script:
+            "../scripts/activations.py"
+
+
+rule features:
+    input:
+        activations=f"{RESULTS}/activations/{{lm}}/{{story}}.zarr",
+        words=f"{RESULTS}/words/{{story}}.tsv",
+        respdict=ancient(f"{DERIVATIVE}/respdict.json"),
+    output:
+        features=directory(f"{RESULTS}/features/{{lm}}/{{variant}}/{{story}}.zarr"),
+    log:
+        f"{RESULTS}/logs/features/{{lm}}/{{variant}}/{{story}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/features/{{lm}}/{{variant}}/{{story}}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        features=lookup(dpath="{variant}", within=PLAN.feature_variants),
+        tr_s=DATASET["tr_s"],
+        sound_onset_s=DATASET["sound_onset_s"],
+        trim=DATASET["trim"],
+    script:
+        "../scripts/features.py"

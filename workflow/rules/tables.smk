@@ -1,0 +1,119 @@
+TABLE = f"{RESULTS}/tables/{{subject}}"
+PAPER = load_configfile(f"{workflow.basedir}/../config/paper.yaml")
+
+
+def table_files(name, folder=TABLE, subject="{subject}"):
+    """A table as TSV and Markdown, and as a page for the report, with the caption report/<name>.rst."""
+    stem = f"{folder}/{name}"
+    page = report(
+        f"{stem}.html",
+        caption=f"../report/{name}.rst",
+        category="Tables",
+        labels={"table": name, "subject": subject},
+    )
+    return [f"{stem}.tsv", f"{stem}.md", page]
+
+
+rule table1:
+    input:
+        chosen=f"{REPORTED}/chosen.tsv",
+        latents=f"{REPORTED}/latents.tsv",
+    output:
+        table_files("table1"),
+    log:
+        f"{RESULTS}/logs/table1/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        span_s=PLAN.config["passages"]["span_s"],
+    script:
+        "../scripts/table1.py"
+
+
+rule table2:
+    input:
+        chosen=f"{REPORTED}/chosen.tsv",
+        latents=f"{REPORTED}/latents.tsv",
+        passages=f"{REPORTED}/passages.tsv",
+    output:
+        table_files("table2"),
+    log:
+        f"{RESULTS}/logs/table2/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        span_s=PLAN.config["passages"]["span_s"],
+    script:
+        "../scripts/table2.py"
+
+
+rule shares:
+    input:
+        summaries=model_files("summary.tsv"),
+    output:
+        table_files("shares"),
+    log:
+        f"{RESULTS}/logs/shares/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+    script:
+        "../scripts/shares.py"
+
+
+rule paper:
+    input:
+        summaries=model_files("summary.tsv", ["matched", "shuffled"]),
+    output:
+        table_files("paper"),
+    log:
+        f"{RESULTS}/logs/paper/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        deviations=deviations(PLAN.config, PAPER),
+    script:
+        "../scripts/paper.py"
+
+
+if SIMULATED:
+
+    rule planted_table:
+        input:
+            planted=model_files("planted.tsv", ["matched"]),
+        output:
+            table_files("planted"),
+        log:
+            f"{RESULTS}/logs/planted_table/{{subject}}.log",
+        conda:
+            ENVIRONMENT
+        params:
+            snr=DATASET["simulation"]["snr"],
+        script:
+            "../scripts/planted_table.py"
+
+    rule checks:
+        input:
+            summaries=[
+                f"{RESULTS}/{model.subject}/{model.experiment}/seed{model.seed}/summary.tsv"
+                for model in PLAN.models
+            ],
+            planted=[
+                f"{RESULTS}/{model.subject}/matched/seed{model.seed}/planted.tsv"
+                for model in PLAN.models
+                if model.experiment == "matched"
+            ],
+        output:
+            table_files("checks", folder=f"{RESULTS}/tables", subject="all"),
+        log:
+            f"{RESULTS}/logs/checks.log",
+        conda:
+            ENVIRONMENT
+        params:
+            snr=DATASET["simulation"]["snr"],
+        script:
+            "../scripts/checks.py"

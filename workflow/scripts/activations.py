@@ -1,0 +1,37 @@
+"""What the language model's blocks hold at each token of some stories."""
+
+import time
+
+import torch
+from job import by_story, log, logged
+from tqdm import tqdm
+
+from brainlm.language_model import load, read_story
+from brainlm.store import add_array, add_strings, new_store
+from brainlm.words import load_words
+
+with logged(snakemake):
+    params = snakemake.params
+    torch.set_num_threads(snakemake.threads)
+    model = load(
+        snakemake.input.model[0] if snakemake.input.model else params.source,
+        params.blocks,
+        revision=params.revision,
+        dtype=params.dtype,
+        device=params.device,
+    )
+    words_of = by_story(snakemake.input.words)
+    for story, path in tqdm(by_story(snakemake.output.activations).items(), unit="story", mininterval=10):
+        words = load_words(words_of[story])
+        began = time.perf_counter()
+        read = read_story(model, words["word"].tolist(), **params.context)
+        rate = len(read.tokens) / (time.perf_counter() - began)
+        log.info("%s: %d words, %d tokens, %.0f tokens/s", story, len(words), len(read.tokens), rate)
+        with new_store(path, {"source": params.source, "context": params.context, "story": story}) as store:
+            add_array(store, "hidden", read.hidden, ("block", "token", "hidden"))
+            add_array(store, "block", list(read.blocks), ("block",))
+            add_array(store, "word_index", read.word_index, ("token",))
+            for edge in ("onset_s", "offset_s"):
+                of_word = words[edge].to_numpy()[read.word_index]
+                add_array(store, f"word_{edge}", of_word, ("token",), attributes={"units": "s"})
+            add_strings(store, "token_text", read.tokens, "token")

@@ -1,0 +1,14 @@
+"""r of every latent against its agreement on held-out stories."""
+
+from pathlib import Path
+
+from job import logged
+
+from brainlm.figure_style import save_figure
+from brainlm.figures import agreement_scatter
+from results import by_experiment, titles
+
+with logged(snakemake):
+    latents, simulated = by_experiment(snakemake.input.latents), snakemake.params.simulated
+    figure, numbers = agreement_scatter(latents, titles=titles(latents), simulated=simulated)
+    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

@@ -1,0 +1,23 @@
+"""Does the demo find what was planted, and nothing where nothing is?"""
+
+from pathlib import Path
+
+from job import logged
+
+from brainlm.recovery import demo_checks
+from brainlm.table_files import write_table
+from brainlm.tables import bars_table
+from results import summaries
+
+with logged(snakemake):
+    snr = snakemake.params.snr
+    checks = demo_checks(summaries(snakemake.input.summaries), summaries(snakemake.input.planted))
+    write_table(
+        bars_table(checks),
+        Path(snakemake.output[0]).with_suffix(""),
+        title=f"Checks of the method on simulated data (SNR {snr:g})",
+        notes=[
+            "SNR: variance of signal over variance of noise, mean over the voxels that carry signal.",
+            "Means over subjects and seeds unless stated otherwise.",
+        ],
+    )

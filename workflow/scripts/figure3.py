@@ -1,0 +1,35 @@
+"""Figure 3: decoder weights of an uninterpretable, a shared and a brain-dominant latent on the cortex."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from job import log, logged
+
+from brainlm.cortex import load
+from brainlm.crosscoder import Crosscoder
+from brainlm.figure_style import save_figure
+from brainlm.flatmap_figures import FlatmapPanel, decoder_flatmaps
+from brainlm.passages import ROLES
+from brainlm.tables import interpretation
+
+with logged(snakemake):
+    model, simulated = Crosscoder.load(snakemake.input.crosscoder), snakemake.params.simulated
+    kept = model.normalization["brain"].kept
+    r = pd.read_csv(snakemake.input.latents, sep="\t").set_index("latent")["r"]
+    panels = []
+    for row in pd.read_csv(snakemake.input.chosen, sep="\t").itertuples():
+        if row.role not in ROLES[:3]:
+            continue
+        weights = np.full(kept.size, np.nan, np.float32)
+        if row.latent < 0:
+            log.info("there is no %s latent; its map stays empty", row.role)
+            panels.append(FlatmapPanel(f"{row.role}: no such latent", weights))
+            continue
+        weights[kept] = model.weights["brain"][:, row.latent].numpy()
+        what = row.role if row.role == "uninterpretable" else f"{row.role}, {interpretation(row)}"
+        panels.append(FlatmapPanel(f"latent {row.latent}, r = {r[row.latent]:.2f}\n{what}", weights))
+    figure, numbers = decoder_flatmaps(
+        load(Path(snakemake.input.cortex)), panels, colormap=snakemake.params.colormap, simulated=simulated
+    )
+    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

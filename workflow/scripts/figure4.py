@@ -1,0 +1,25 @@
+"""Figure 4: how well each voxel of the test stories is reconstructed."""
+
+from pathlib import Path
+
+import pandas as pd
+from job import logged
+
+from brainlm.cortex import load
+from brainlm.figure_style import save_figure
+from brainlm.flatmap_figures import correlation_flatmap
+from brainlm.store import open_store
+
+with logged(snakemake):
+    summary = pd.read_csv(snakemake.input.summary, sep="\t").iloc[0]
+    simulated = snakemake.params.simulated
+    figure, numbers = correlation_flatmap(
+        load(Path(snakemake.input.cortex)),
+        open_store(snakemake.input.correlations)["brain_test"][:],
+        colormap=snakemake.params.colormap,
+        simulated=simulated,
+        mean=summary["test_correlation_brain"],
+        n_trs=int(summary["test_trs"]),
+        n_undefined=int(summary["undefined_brain"]),
+    )
+    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

@@ -1,0 +1,54 @@
+"""Which theme each latent separates best, and the latents that the figures and tables show."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from job import by_story, logged
+
+from brainlm.latents import load_codes
+from brainlm.passages import choose_latents, interpret, separation, theme_share
+from brainlm.scores import CLASSES
+from brainlm.words import load_words
+
+with logged(snakemake):
+    params = snakemake.params
+    codes = load_codes(snakemake.input.latents, "test")
+    latents = pd.read_csv(snakemake.input.scores, sep="\t")
+    words = {story: load_words(path) for story, path in by_story(snakemake.input.words).items()}
+    if snakemake.input.annotations:
+        annotations = pd.read_csv(snakemake.input.annotations[0], sep="\t", keep_default_na=False)
+        theme_of_word = {story: table["theme"].to_numpy() for story, table in annotations.groupby("story")}
+        themes = sorted(set(annotations["theme"]) - {""})
+        in_theme = {(theme, story): theme_of_word[story] == theme for theme in themes for story in codes}
+    else:
+        themes = list(params.themes)
+        in_theme = {
+            (theme, story): words[story]["word"].isin(params.themes[theme]).to_numpy()
+            for theme in themes
+            for story in codes
+        }
+    activation = np.concatenate([code.activation for code in codes.values()])
+    separations = {}
+    for theme in themes:
+        shares = [
+            theme_share(in_theme[theme, story], words[story], code.time_s, params.span_s)
+            for story, code in codes.items()
+        ]
+        # Word lists hit a few words of a passage, spans most of it: half the theme's highest share counts.
+        share = np.concatenate(shares)
+        separations[theme] = separation(
+            activation,
+            share > 0.5 * share.max(),
+            minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s),
+        )
+    live = latents[latents["alive"]]
+    candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in CLASSES[:3]}
+    wanted = [(name, theme) for name in candidates for theme in themes]
+    interpret(separations, candidates, wanted).to_csv(
+        Path(snakemake.output.interpretations), sep="\t", index=False
+    )
+    choose_latents(separations, latents, params.pinned).to_csv(
+        Path(snakemake.output.chosen), sep="\t", index=False
+    )

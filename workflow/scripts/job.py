@@ -1,0 +1,69 @@
+"""What every rule script does around its work: a log file, and errors that a scientist can read."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import numpy as np
+
+from brainlm.errors import InputError
+from brainlm.resample import tr_midpoints
+from brainlm.sources import Recording
+
+log = logging.getLogger("brainlm.job")
+
+
+@contextmanager
+def logged(snakemake: Any) -> Iterator[None]:
+    """Send what the job prints to its log; end with one line, not a traceback, where the input is at fault."""
+    terminal = sys.stderr
+    with Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as file:
+        logging.basicConfig(stream=file, level=logging.INFO, format="%(asctime)s %(message)s")
+        with redirect_stdout(file), redirect_stderr(file):
+            try:
+                yield
+            except InputError as error:
+                log.error("%s", error)
+                print(f"Error in {snakemake.rule}: {error}", file=terminal)
+                sys.exit(1)
+            except Exception:
+                log.exception("the job failed")
+                raise
+
+
+def by_story(paths: Iterable[str]) -> dict[str, Path]:
+    """Story -> path, for files named <story>.<extension>."""
+    return {Path(path).stem: Path(path) for path in paths}
+
+
+def recordings(snakemake: Any) -> dict[str, Recording]:
+    """The two sources of a subject's models."""
+    return {
+        "brain": Recording("bold", by_story(snakemake.input.responses)),
+        "lm": Recording("features", by_story(snakemake.input.features)),
+    }
+
+
+def tr_times(story: str, respdict: str | Path, params: Any) -> np.ndarray:
+    """(time,) s after sound onset of the story's response rows; their number follows from respdict.json."""
+    trs = json.loads(Path(respdict).read_text(encoding="utf-8"))
+    if story not in trs:
+        raise InputError(f"{respdict} does not list the story '{story}'.")
+    n_rows = trs[story] - params.trim["first"] - params.trim["last"]
+    return tr_midpoints(
+        n_rows, tr_s=params.tr_s, sound_onset_s=params.sound_onset_s, first_tr=params.trim["first"]
+    )
+
+
+def describe(values: Mapping[str, Any]) -> str:
+    """One line of a log."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
+    )

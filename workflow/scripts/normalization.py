@@ -1,0 +1,23 @@
+"""Scaling of both sources, from the training stories."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from job import describe, log, logged, recordings
+
+from brainlm.normalization import save_normalization
+from brainlm.sources import fit_sources
+
+with logged(snakemake):
+    stories = snakemake.params.stories
+    normalization, summaries = fit_sources(
+        recordings(snakemake),
+        training=stories["train"],
+        all_stories=[story for split in stories.values() for story in split],
+        standardize={
+            source: chosen["standardize"] for source, chosen in snakemake.params.normalization.items()
+        },
+    )
+    for source, summary in summaries.items():
+        log.info("%s (%s): %s", source, normalization[source].standardize, describe(asdict(summary)))
+    save_normalization(normalization, summaries, Path(snakemake.output.normalization))

@@ -1,0 +1,32 @@
+"""The paper's numbers beside this run's."""
+
+from pathlib import Path
+
+from job import logged
+
+from brainlm.table_files import write_table
+from brainlm.tables import Comparison, paper_comparison
+from results import summaries
+
+with logged(snakemake):
+    mean = summaries(snakemake.input.summaries).groupby("experiment").mean(numeric_only=True)
+    matched, shuffled = mean.loc["matched"], mean.loc["shuffled"]
+    rows = [
+        Comparison("mean test correlation, brain", 0.44, matched["test_correlation_brain"]),
+        Comparison("mean test correlation, LM", 0.52, matched["test_correlation_lm"]),
+        Comparison("shared latents, matched", 24, 100 * matched["share_shared"], "%", "of live latents"),
+        Comparison("shared latents, shuffled", 4, 100 * shuffled["share_shared"], "%", "of live latents"),
+    ]
+    simulated = snakemake.params.simulated
+    write_table(
+        paper_comparison(rows),
+        Path(snakemake.output[0]).with_suffix(""),
+        title="The paper's numbers and this run's" + simulated * " (simulated data)",
+        notes=[
+            *(["This run is on simulated data: the two columns are not expected to be equal."] * simulated),
+            "This run: mean over seeds. Correlations: Pearson over all test TRs concatenated, mean over columns.",
+            "Deviations from the paper's settings: "
+            + ("; ".join(snakemake.params.deviations) or "none")
+            + ".",
+        ],
+    )

@@ -1,0 +1,19 @@
+"""What was being said when each latent was most active in the test stories."""
+
+from pathlib import Path
+
+from job import by_story, logged
+
+from brainlm.latents import load_codes
+from brainlm.passages import maximal_passages
+from brainlm.words import load_words
+
+with logged(snakemake):
+    codes = load_codes(snakemake.input.latents, "test")
+    passages = maximal_passages(
+        {story: code.activation for story, code in codes.items()},
+        {story: code.time_s for story, code in codes.items()},
+        {story: load_words(path) for story, path in by_story(snakemake.input.words).items()},
+        **snakemake.params.passages,
+    )
+    passages.to_csv(Path(snakemake.output.passages), sep="\t", index=False)

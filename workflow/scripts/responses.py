@@ -1,0 +1,22 @@
+"""A story's responses of one subject, from HDF5 to Zarr."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from job import describe, log, logged, tr_times
+
+from brainlm.cortex import check_width, read_mask
+from brainlm.responses import convert
+
+with logged(snakemake):
+    times_s = tr_times(snakemake.wildcards.story, snakemake.input.respdict, snakemake.params)
+    summary = convert(
+        Path(snakemake.input.hdf5),
+        Path(snakemake.output.responses),
+        expected_rows=len(times_s),
+        tr_times_s=times_s,
+    )
+    log.info(describe(asdict(summary)))
+    if snakemake.params.mask:
+        mask, _ = read_mask(Path(snakemake.params.mask))
+        check_width(mask, summary.n_voxels, str(snakemake.input.hdf5))

@@ -1,0 +1,22 @@
+"""Class shares, agreement and fit of every experiment."""
+
+from pathlib import Path
+
+from job import logged
+
+from brainlm.table_files import write_table
+from brainlm.tables import shares_table
+from results import summaries
+
+with logged(snakemake):
+    write_table(
+        shares_table(summaries(snakemake.input.summaries)),
+        Path(snakemake.output[0]).with_suffix(""),
+        title="Whose are the latents, by experiment" + snakemake.params.simulated * " (simulated data)",
+        notes=[
+            "Shares are percentages of live latents, mean over seeds; they hold for the scaling named.",
+            "Agreeing: latents whose brain and LM parts correlate over test TRs beyond circular shifts (FDR).",
+            "Correlations: Pearson over all TRs of a split concatenated, one a voxel or dimension, mean over "
+            "the finite ones. Training TRs are those the model was fitted to.",
+        ],
+    )

@@ -1,0 +1,12 @@
+"""A simulated subject's pycortex folder, after pycortex's own subject S1."""
+
+from pathlib import Path
+
+from job import log, logged
+
+from brainlm.cortex_simulation import write_simulated_anatomy
+
+with logged(snakemake):
+    folder = Path(snakemake.output.subject)
+    n_voxels = write_simulated_anatomy(folder.parent, folder.name, snakemake.params.voxel_size_mm)
+    log.info("%d voxels", n_voxels)

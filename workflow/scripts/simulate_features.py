@@ -1,0 +1,37 @@
+"""What is planted in the simulated brains: time courses driven by the text, and others."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from job import by_story, logged, tr_times
+
+from brainlm.features import select_units
+from brainlm.simulation import plant_features, save_planted
+from brainlm.store import open_store
+from brainlm.words import load_words
+
+with logged(snakemake):
+    params = snakemake.params
+    annotations = dict(
+        iter(pd.read_csv(snakemake.input.annotations, sep="\t", keep_default_na=False).groupby("story"))
+    )
+    words, states, times_s = {}, {}, {}
+    activations = by_story(snakemake.input.activations)
+    for story, path in by_story(snakemake.input.words).items():
+        words[story] = load_words(path).assign(theme=annotations[story]["theme"].to_numpy())
+        store = open_store(activations[story])
+        block = store["block"][:].tolist().index(params.block)
+        states[story], _ = select_units(store["hidden"][block], store["word_index"][:], unit="word_mean")
+        times_s[story] = tr_times(story, snakemake.input.respdict, params)
+    planted = plant_features(
+        words,
+        states,
+        times_s,
+        n_lm_features=params.n_lm_features,
+        n_brain_only=params.n_brain_only,
+        tr_s=params.tr_s,
+        random=np.random.default_rng(params.seed),
+    )
+    lengths = {story: len(times) for story, times in times_s.items()}
+    save_planted(planted, lengths, Path(snakemake.output.planted))

@@ -1,0 +1,19 @@
+"""Table 1: latents of each class and what they stand for."""
+
+from pathlib import Path
+
+import pandas as pd
+from job import logged
+
+from brainlm.passages import ROLES
+from brainlm.table_files import write_table
+from brainlm.tables import interpretation_notes, table1
+
+with logged(snakemake):
+    chosen = pd.read_csv(snakemake.input.chosen, sep="\t")
+    write_table(
+        table1(chosen[chosen["role"].isin(ROLES[1:])], pd.read_csv(snakemake.input.latents, sep="\t")),
+        Path(snakemake.output[0]).with_suffix(""),
+        title="Table 1. Latents of each class and their interpretation",
+        notes=interpretation_notes(snakemake.params.span_s, simulated=snakemake.params.simulated),
+    )

@@ -1,0 +1,15 @@
+"""Training curves of the matched models."""
+
+from pathlib import Path
+
+import pandas as pd
+from job import logged
+
+from brainlm.figure_style import save_figure
+from brainlm.figures import training_curves
+
+with logged(snakemake):
+    paths, simulated = [Path(path) for path in snakemake.input.training], snakemake.params.simulated
+    logs = {int(path.parent.name.removeprefix("seed")): pd.read_csv(path, sep="\t") for path in paths}
+    figure, numbers = training_curves(logs, simulated=simulated)
+    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

@@ -266,9 +266,9 @@ def plant_maps(
     """Where on the cortex each planted feature shows, and how strongly.
 
     Every feature has three blobs around voxels drawn at random; the stripes go through whole slices; LM-only
-    features show nowhere. Shared and brain-only features each make half of the signal's variance: the shared
-    ones in proportion to what the LM carries of them, so that a feature which is prominent in the LM is so in
-    the brain, and the brain-only ones in equal parts.
+    features show nowhere. Shared features make half of the signal's variance, in proportion to what the LM
+    carries of them, so that a feature which is prominent in the LM is so in the brain. Brain-only features
+    make the other half; the stripes, an artefact of the whole brain, have as much of it as all the others.
 
     Parameters
     ----------
@@ -282,6 +282,7 @@ def plant_maps(
     maps = np.zeros((len(planted.names), len(index)))
     kinds = np.array(planted.kinds)
     strength = np.where(kinds == "shared", planted.lm_energy, 1.0)
+    strength[planted.names.index("stripes")] = (kinds == "brain-only").sum() - 1
     for i, (name, kind) in enumerate(zip(planted.names, planted.kinds, strict=True)):
         if kind == "lm-only":
             continue

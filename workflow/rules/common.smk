@@ -13,9 +13,12 @@ except ConfigError as error:
 
 DATASET = PLAN.config["dataset"]
 RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
-DERIVATIVE = f"{DATASET['root'] or RESULTS + '/ds003020'}/derivative"
+ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
+DERIVATIVE = f"{ROOT}/derivative"
 SIMULATED = DATASET["source"] == "simulated"
 LM = PLAN.config["language_model"]["name"]
+LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
+LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
 STORIES = PLAN.all_stories
 SUBJECTS = PLAN.config["subjects"]
 SEEDS = PLAN.config["seeds"]
@@ -23,6 +26,9 @@ REPORTED_SEED = SEEDS[0]
 MODEL = f"{RESULTS}/{{subject}}/{{experiment}}/seed{{seed}}"
 REPORTED = f"{RESULTS}/{{subject}}/matched/seed{REPORTED_SEED}"
 ENVIRONMENT = "../../envs/brainlm.yaml"
+PAPER = load_configfile(f"{workflow.basedir}/../config/paper.yaml")
+TABLE = f"{RESULTS}/tables/{{subject}}"
+FIGURE = f"{RESULTS}/figures/{{subject}}"
 
 
 wildcard_constraints:
@@ -87,6 +93,66 @@ def tables():
     names = ["table1", "table2", "shares", "paper"] + (["planted"] if SIMULATED else [])
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     return paths + ([f"{RESULTS}/tables/checks.tsv"] if SIMULATED else [])
+
+
+def words_of_test_stories(wildcards):
+    return story_files(f"{RESULTS}/words/{{story}}.tsv", PLAN.stories["test"])
+
+
+def figure_files(name):
+    """A figure's PDF and numbers, and its PNG for the report, with the caption report/<name>.rst."""
+    stem = f"{FIGURE}/{name}"
+    png = report(
+        f"{stem}.png",
+        caption=f"../report/{name}.rst",
+        category="Figures",
+        labels={"figure": name, "subject": "{subject}"},
+    )
+    return [f"{stem}.pdf", png, f"{stem}.tsv"]
+
+
+def table_files(name, folder=TABLE, subject="{subject}"):
+    """A table as TSV and Markdown, and as a page for the report, with the caption report/<name>.rst."""
+    stem = f"{folder}/{name}"
+    page = report(
+        f"{stem}.html",
+        caption=f"../report/{name}.rst",
+        category="Tables",
+        labels={"table": name, "subject": subject},
+    )
+    return [f"{stem}.tsv", f"{stem}.md", page]
+
+
+def mask_path(wildcards):
+    """The mask that the number of voxels is checked against; empty if the dataset has none."""
+    subject = wildcards.subject
+    path = f"{DERIVATIVE}/pycortex-db/{subject}/transforms/{subject}_auto/mask_thick.nii.gz"
+    return path if DATASET["source"] != "local" or Path(path).exists() else ""
+
+
+def mask_files(wildcards):
+    """What has to be there for the mask to be."""
+    path = mask_path(wildcards)
+    return [f"{DERIVATIVE}/pycortex-db/{wildcards.subject}" if SIMULATED else path] if path else []
+
+
+def cortex_files(wildcards):
+    """What pycortex needs of a subject."""
+    folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
+    if DATASET["source"] != "openneuro":
+        return [folder]
+    surfaces = [f"surfaces/{kind}_{side}.gii" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
+    transform = [
+        f"transforms/{wildcards.subject}_auto/{name}"
+        for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")
+    ]
+    return [f"{folder}/{file}" for file in [*surfaces, *transform, "overlays.svg"]]
+
+
+def lm_batches():
+    """Stories that one job reads with the language model."""
+    size = PLAN.config["language_model"]["stories_per_job"]
+    return [STORIES[start : start + size] for start in range(0, len(STORIES), size)]
 
 
 onsuccess:

@@ -86,10 +86,6 @@ rule scores:
         "../scripts/scores.py"
 
 
-def words_of_test_stories(wildcards):
-    return story_files(f"{RESULTS}/words/{{story}}.tsv", PLAN.stories["test"])
-
-
 rule passages:
     input:
         latents=rules.latents.output.latents,

@@ -8,6 +8,6 @@ rule fetch:
     conda:
         ENVIRONMENT
     params:
-        root=DERIVATIVE.removesuffix("/derivative"),
+        root=ROOT,
     script:
         "../scripts/fetch.py"

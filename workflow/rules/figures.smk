@@ -1,18 +1,3 @@
-FIGURE = f"{RESULTS}/figures/{{subject}}"
-
-
-def figure_files(name, category="Figures"):
-    """A figure's PDF and numbers, and its PNG for the report, with the caption report/<name>.rst."""
-    stem = f"{FIGURE}/{name}"
-    png = report(
-        f"{stem}.png",
-        caption=f"../report/{name}.rst",
-        category=category,
-        labels={"figure": name, "subject": "{subject}"},
-    )
-    return [f"{stem}.pdf", png, f"{stem}.tsv"]
-
-
 rule figure2:
     input:
         latents=model_files("latents.tsv"),

@@ -1,13 +1,3 @@
-LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
-LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
-
-
-def lm_batches():
-    """Stories that one job reads with the language model."""
-    size = PLAN.config["language_model"]["stories_per_job"]
-    return [STORIES[start : start + size] for start in range(0, len(STORIES), size)]
-
-
 rule convert_language_model:
     output:
         model=directory(f"{RESULTS}/models/{{lm}}"),

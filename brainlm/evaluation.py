@@ -1,0 +1,96 @@
+"""All scores of one model in two tables: one row a latent, and one row for the whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from brainlm.crosscoder import Crosscoder
+from brainlm.scores import (
+    SourceFit,
+    agreement_test,
+    class_shares,
+    classify,
+    density,
+    false_discovery_control,
+    relative_difference,
+)
+from brainlm.sources import Rows
+
+
+def latent_table(
+    model: Crosscoder, test: Rows, *, minimum_shift: int, false_discovery_rate: float
+) -> pd.DataFrame:
+    """Whose each latent is, and whether that holds on unseen stories.
+
+    Parameters
+    ----------
+    test: normalized rows of the test stories.
+    minimum_shift: rows; smallest circular shift in agreement's null.
+    false_discovery_rate: for significant agreement, over live latents.
+
+    Returns
+    -------
+    One row a latent, in order: latent, r, class, brain_norm, lm_norm, alive, density, agreement,
+    agreement_null_99, agreement_p, agreement_significant.
+    """
+    norms = model.decoder_norms()
+    r = relative_difference(norms["brain"], norms["lm"])
+    agreement = agreement_test(model, test, minimum_shift=minimum_shift)
+    # Dead latents are not tested: they would only dilute the correction.
+    significant = np.zeros(model.n_latents, bool)
+    significant[model.alive] = false_discovery_control(agreement.p_value[model.alive], false_discovery_rate)
+    _, active = model.active_rows({source: test.source(source) for source in model.weights})
+    return pd.DataFrame(
+        {
+            "latent": np.arange(model.n_latents),
+            "r": r,
+            "class": classify(r),
+            "brain_norm": norms["brain"],
+            "lm_norm": norms["lm"],
+            "alive": model.alive,
+            "density": density(active, model.n_latents),
+            "agreement": agreement.correlation,
+            "agreement_null_99": agreement.null_99,
+            "agreement_p": agreement.p_value,
+            "agreement_significant": significant,
+        }
+    )
+
+
+def model_summary(
+    model: Crosscoder, latents: pd.DataFrame, fits: Mapping[str, Mapping[str, SourceFit]]
+) -> dict[str, Any]:
+    """Shares of the classes among live latents, agreement, and the fit of test and training side by side.
+
+    Parameters
+    ----------
+    latents: from `latent_table`.
+    fits: split -> source -> fit.
+
+    Returns
+    -------
+    Column -> value. Correlations are means over finite values; undefined_<source> counts the columns without
+    one over the test TRs, those excluded from the model among them.
+    """
+    live = latents[latents["alive"]]
+    shared = live[live["class"] == "shared"]
+    shares = class_shares(latents["class"], latents["alive"])
+    summary = {
+        **{f"standardize_{source}": model.normalization[source].standardize for source in model.weights},
+        "n_latents": model.n_latents,
+        "live_latents": len(live),
+        **{f"share_{name}": share for name, share in shares.items()},
+        "share_agreeing": live["agreement_significant"].mean(),
+        "shared_latents": len(shared),
+        "shared_agreeing_latents": int(shared["agreement_significant"].sum()),
+    }
+    for split, fit_of in fits.items():
+        for source, fit in fit_of.items():
+            summary[f"{split}_correlation_{source}"] = np.nanmean(fit.correlation)
+            summary[f"{split}_explained_{source}"] = fit.explained
+    for source, fit in fits["test"].items():
+        excluded = int((~model.normalization[source].kept).sum())
+        summary[f"undefined_{source}"] = excluded + int(np.isnan(fit.correlation).sum())
+    return summary

@@ -1,0 +1,142 @@
+"""How hard may it get? The demo's checks at signal-to-noise ratios from 0.1 to 2.
+
+Takes text, features, anatomy and settings from a finished demo (`make demo`), draws new responses of its first
+subject at each ratio, trains the three standing experiments on them, and writes a table and a figure to
+results/demo/benchmarks/snr_study.*. Run it from the repository's root: `make bench`.
+"""
+
+import math
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
+
+from configuration import Plan, make_plan
+
+from brainlm.cortex import read_mask
+from brainlm.evaluation import latent_table, model_summary
+from brainlm.figure_style import save_figure
+from brainlm.figures import snr_study
+from brainlm.latents import StoryCode
+from brainlm.recovery import demo_checks, match_planted
+from brainlm.scores import reconstruction_fit
+from brainlm.simulation import (
+    autocorrelated_noise,
+    load_planted,
+    plant_maps,
+    responses,
+    standardize,
+)
+from brainlm.sources import Recording, assemble, fit_sources
+from brainlm.store import add_array, new_store
+from brainlm.training import TrainingSettings, train
+
+RATIOS = (0.1, 0.2, 0.5, 1.0, 2.0)
+SEEDS = (0, 1)
+
+
+def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.DataFrame:
+    """The checks at one ratio and seed: columns snr, seed, metric, value, bar."""
+    simulation, subject = plan.config["dataset"]["simulation"], plan.config["subjects"][0]
+    planted, lengths = load_planted(root / "simulation" / "planted.zarr")
+    anatomy = root / "ds003020/derivative/pycortex-db" / subject / "transforms" / f"{subject}_auto"
+    mask, voxel_size_mm = read_mask(anatomy / "mask_thick.nii.gz")
+    random = np.random.default_rng([simulation["seed"], *subject.encode()])
+    maps = plant_maps(planted, mask, voxel_size_mm, random=random)
+    noise = autocorrelated_noise((sum(lengths.values()), maps.shape[1]), 0.4, random)
+    bold, _ = responses(planted.time_courses, maps, snr=snr, noise=noise)
+    edges = np.cumsum([0, *lengths.values()])
+    rows_of = {story: slice(*edges[i : i + 2]) for i, story in enumerate(lengths)}
+    for story, rows in rows_of.items():
+        with new_store(work / f"{story}.zarr", {}) as store:
+            add_array(store, "bold", standardize(bold[rows]).astype(np.float32), ("time", "voxel"))
+
+    lm, settings = plan.config["language_model"]["name"], plan.experiments["matched"]
+    features = root / "features" / lm / plan.variant_of["matched"]
+    sources = {
+        "brain": Recording("bold", {story: work / f"{story}.zarr" for story in lengths}),
+        "lm": Recording("features", {story: features / f"{story}.zarr" for story in lengths}),
+    }
+    normalization, _ = fit_sources(
+        sources,
+        training=plan.stories["train"],
+        all_stories=plan.all_stories,
+        standardize={source: chosen["standardize"] for source, chosen in settings["normalization"].items()},
+    )
+    scores = plan.config["scores"]
+    minimum_shift = math.ceil(scores["minimum_shift_s"] / plan.config["dataset"]["tr_s"])
+    summaries, found = [], None
+    for experiment in ("matched", "shuffled", "shifted"):
+        pairing = plan.experiments[experiment]["pairing"]
+        rows = {
+            split: assemble(sources, normalization, stories, **pairing)
+            for split, stories in plan.stories.items()
+        }
+        model, _ = train(
+            rows["train"],
+            rows["validation"],
+            normalization,
+            TrainingSettings(**settings["crosscoder"]),
+            seed=seed,
+        )
+        latents = latent_table(
+            model,
+            rows["test"],
+            minimum_shift=minimum_shift,
+            false_discovery_rate=scores["false_discovery_rate"],
+        )
+        fits = {"test": reconstruction_fit(model, rows["test"])}
+        summaries.append({"experiment": experiment, **model_summary(model, latents, fits)})
+        if experiment == "matched":
+            pairs = {}
+            for split in ("train", "test"):
+                values, active = model.active_rows({s: rows[split].source(s) for s in model.weights})
+                index = np.concatenate([np.arange(edges[-1])[rows_of[s]] for s in plan.stories[split]])
+                code = StoryCode(values, active, index, model.n_latents)
+                pairs[split] = planted.time_courses[index], code.activation
+            found = match_planted(
+                planted,
+                maps,
+                training=pairs["train"],
+                test=pairs["test"],
+                decoder_maps=model.weights["brain"].numpy(),
+                latents=latents,
+                minimum_shift=minimum_shift,
+            )
+    checks = demo_checks(pd.DataFrame(summaries), found)
+    table = pd.DataFrame(
+        [
+            {"metric": check.name, "unit": check.unit, "value": check.value, "bar": check.threshold}
+            for check in checks
+        ]
+    )
+    return table.dropna(subset="value").assign(snr=snr, seed=seed)
+
+
+def main() -> None:
+    """Run the study on the demo's results."""
+    torch.set_num_threads(1)
+    plan = make_plan(yaml.safe_load(Path("config/config.yaml").read_text(encoding="utf-8")))
+    root = Path(plan.config["results"]) / plan.config["dataset"]["name"]
+    if not (root / "simulation" / "planted.zarr").exists():
+        sys.exit(f"{root} holds no finished demo: run `make demo` first.")
+    tables = []
+    for snr in tqdm(RATIOS, unit="ratio"):
+        for seed in SEEDS:
+            with tempfile.TemporaryDirectory() as work:
+                tables.append(study_one(plan, root, snr, seed, Path(work)))
+    frame = pd.concat(tables, ignore_index=True)
+    figure, numbers = snr_study(frame)
+    save_figure(figure, root / "benchmarks" / "snr_study", numbers, simulated=True)
+    print(numbers.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()

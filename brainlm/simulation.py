@@ -134,6 +134,25 @@ def spontaneous_events(
     return standardize(np.convolve(events, response)[:n_rows])
 
 
+def artefact_bursts(
+    n_rows: int, tr_s: float, random: np.random.Generator, *, every_s: float, lasting_s: float
+) -> np.ndarray:
+    """The time course of a scanner artefact: fast noise in bursts at random times, as after head movements.
+
+    Parameters
+    ----------
+    every_s: mean time between bursts. lasting_s: time in which a burst's amplitude falls to 1/e.
+
+    Returns
+    -------
+    (time,) float64, mean 0, s.d. 1.
+    """
+    movements = (random.random(n_rows) < tr_s / every_s) * random.exponential(1.0, n_rows)
+    decay = np.exp(-np.arange(0, 5 * lasting_s, tr_s) / lasting_s)
+    amplitude = np.convolve(movements, decay)[:n_rows]
+    return standardize(amplitude * random.standard_normal(n_rows))
+
+
 def autocorrelated_noise(
     shape: tuple[int, ...], coefficient: float, random: np.random.Generator
 ) -> np.ndarray:
@@ -207,8 +226,8 @@ def plant_features(
 
     Shared: "place", as the LM reads it out of the text; "negative", the annotated spans themselves; and
     `n_lm_features` sparse components of what the LM carries besides the three themes. LM-only: "colloquial",
-    as the LM reads it. Brain-only: `n_brain_only` trains of spontaneous events, and the "stripes" artefact,
-    fast noise. The stories are taken as one recording after the other.
+    as the LM reads it. Brain-only: `n_brain_only` trains of spontaneous events, and the "stripes" artefact in
+    bursts. The stories are taken as one recording after the other.
 
     Parameters
     ----------
@@ -242,13 +261,13 @@ def plant_features(
 
     n_rows = len(lm_features)
     events = [spontaneous_events(n_rows, tr_s, random, every_s=30) for _ in range(n_brain_only)]
-    stripes = autocorrelated_noise((n_rows,), 0.5, random)
+    stripes = artefact_bursts(n_rows, tr_s, random, every_s=30, lasting_s=6)
     named = {
         "place": ("shared", standardize(read_out["place"])[:, 0]),
         "negative": ("shared", standardize(negative_spans)[:, 0]),
         **{f"lm {i + 1}": ("shared", course) for i, course in enumerate(lm_features.T)},
         **{f"events {i + 1}": ("brain-only", course) for i, course in enumerate(events)},
-        "stripes": ("brain-only", standardize(stripes)),
+        "stripes": ("brain-only", stripes),
         "colloquial": ("lm-only", standardize(read_out["colloquial"])[:, 0]),
     }
     time_courses = np.column_stack([course for _, course in named.values()])

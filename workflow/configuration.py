@@ -1,6 +1,7 @@
 """Check the config before any job runs, and work out what it asks for."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -76,7 +77,7 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     ConfigError: in one sentence, the first thing that is wrong.
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    config = _with_defaults(config, schema) if isinstance(config, Mapping) else config
+    config = _with_defaults(_with_types(config, schema), schema) if isinstance(config, Mapping) else config
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
         raise ConfigError(_sentence(error))
@@ -85,8 +86,27 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     experiments = _resolve_experiments(config)
     for name, settings in experiments.items():
         _check_experiment(config, name, settings)
+    _check_pinned(config["figures"]["pinned_latents"], experiments["matched"]["crosscoder"]["n_latents"])
     variants, variant_of = _feature_variants(config, experiments)
     return Plan(config, stories, experiments, variants, variant_of, _models(config))
+
+
+def _with_types(value: Any, part: Mapping[str, Any]) -> Any:
+    """The config with numbers where `snakemake --config 'crosscoder={k: 4}'` and YAML (1e-3) give text."""
+    if isinstance(value, Mapping):
+        named, others = part.get("properties", {}), part.get("additionalProperties") or {}
+        return {key: _with_types(inner, named.get(key, others)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_types(item, part.get("items", {})) for item in value]
+    types = {part["type"]} if isinstance(part.get("type"), str) else set(part.get("type", []))
+    if isinstance(value, str) and types and "string" not in types:
+        for parse in (int, float, yaml.safe_load):
+            with suppress(ValueError, yaml.YAMLError):
+                value = parse(value)
+                break
+    # JSON Schema takes 4.0 for an integer, Python does not.
+    whole = isinstance(value, float) and value.is_integer() and "integer" in types
+    return int(value) if whole else value
 
 
 def _with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,6 +187,10 @@ def _check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) 
             raise ConfigError(f"Config: dataset.simulation.repeated_story '{repeated}' is not a test story.")
     if dataset["source"] == "local":
         _check_local_tree(config, listed)
+    if not simulated and not config["themes"]:
+        raise ConfigError(
+            "Config: themes needs at least one list of words; only a simulated dataset has annotated spans."
+        )
     window, stride = (config["language_model"]["context"][key] for key in ("window_tokens", "stride_tokens"))
     if (window is None) != (stride is None):
         raise ConfigError(
@@ -193,7 +217,12 @@ def _check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
                 f"Config: unknown subject '{subject}'; {derivative} has {', '.join(known) or 'none'}."
             )
     for story in sorted(listed):
-        if not (derivative / "TextGrids" / f"{story}.TextGrid").exists():
+        textgrid = derivative / "TextGrids" / f"{story}.TextGrid"
+        if textgrid.is_symlink() and not textgrid.exists():
+            raise ConfigError(
+                f"{textgrid} has not been downloaded: run `datalad get` or `git annex get` on it."
+            )
+        if not textgrid.exists():
             raise ConfigError(
                 f"{config['dataset']['stories']} names the unknown story '{story}': no TextGrid in {derivative}."
             )
@@ -221,12 +250,24 @@ def _check_experiment(config: Mapping[str, Any], name: str, settings: Mapping[st
             f"{', '.join(map(str, blocks))}."
         )
     only = config["experiments"].get(name, {})
+    if name in STANDING_EXPERIMENTS and "subjects" in only:
+        raise ConfigError(
+            f"Config: experiments.{name}.subjects cannot be given: the tables of every subject need this experiment."
+        )
     for key, known in (("subjects", config["subjects"]), ("seeds", config["seeds"])):
         unknown = [value for value in only.get(key, []) if value not in known]
         if unknown:
             raise ConfigError(
                 f"Config: experiments.{name}.{key} names {unknown[0]}, which is not among {key} "
                 f"({', '.join(map(str, known))})."
+            )
+
+
+def _check_pinned(pinned: Mapping[str, int], n_latents: int) -> None:
+    for role, latent in pinned.items():
+        if latent >= n_latents:
+            raise ConfigError(
+                f"Config: figures.pinned_latents.{role} is {latent}, but the latents are 0 to {n_latents - 1}."
             )
 
 

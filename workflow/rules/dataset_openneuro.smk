@@ -1,6 +1,7 @@
 rule fetch:
     output:
-        file=f"{DERIVATIVE}/{{file}}",
+        # Snakemake deletes an output before it is made again (--forceall), but not one that is updated.
+        file=update(f"{DERIVATIVE}/{{file}}"),
     log:
         f"{RESULTS}/logs/fetch/{{file}}.log",
     wildcard_constraints:

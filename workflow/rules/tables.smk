@@ -59,7 +59,8 @@ rule paper:
         ENVIRONMENT
     params:
         simulated=SIMULATED,
-        deviations=deviations(PLAN.config, PAPER),
+        # A table is one subject's: the others are no setting of it.
+        deviations=lambda wildcards: deviations({**PLAN.config, "subjects": [wildcards.subject]}, PAPER),
     script:
         "../scripts/paper.py"
 

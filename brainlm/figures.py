@@ -49,17 +49,17 @@ def relative_difference_histograms(
     The figure, and the numbers: experiment, bin_low, bin_high, mean_share_percent (of the live latents, mean
     over seeds), sd_share_percent (over seeds; NaN for one seed).
     """
-    figure, panels = _panel_grid(list(latents), height_cm=4.9, simulated=simulated, share_y=True)
+    figure, panels = _panel_grid(list(latents), height_cm=4.9, simulated=simulated, share_y="row")
     numbers = pd.concat(
         [_binned(tables).assign(experiment=experiment) for experiment, tables in latents.items()],
         ignore_index=True,
     )
-    highest = (numbers["mean_share_percent"] + numbers["sd_share_percent"].fillna(0)).max()
-    # The upper third is for the shares of the classes.
-    top = 1.45 * highest if highest > 0 else 100.0
-    next(iter(panels.values())).set_ylim(0, top)
     for experiment, axes in panels.items():
-        _draw_histogram(axes, numbers[numbers["experiment"] == experiment])
+        bins = numbers[numbers["experiment"] == experiment]
+        highest = (bins["mean_share_percent"] + bins["sd_share_percent"].fillna(0)).max()
+        # The upper third is for the shares of the classes; the panels of a row share the y axis.
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1.45 * highest, 10.0))
+        _draw_histogram(axes, bins)
         _write_class_shares(axes, latents[experiment])
     add_titles(
         list(panels.values()),
@@ -199,7 +199,7 @@ def snr_study(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _panel_grid(
-    names: Sequence[str], *, height_cm: float, simulated: bool, share_y: bool
+    names: Sequence[str], *, height_cm: float, simulated: bool, share_y: bool | str
 ) -> tuple[Figure, dict[str, Axes]]:
     """A panel for each name, in rows of at most three; four make two rows of two."""
     n_columns = 2 if len(names) == 4 else min(len(names), 3)

@@ -148,8 +148,8 @@ def choose_latents(
 ) -> pd.DataFrame:
     """The latents that figure 3 and the tables show, one of each role, unless pinned.
 
-    - shared, brain-dominant, lm-dominant: the class's live latent and the theme whose AUC stands highest above
-      the 95th percentile of the class's best AUC under permuted labels;
+    - shared, brain-dominant, lm-dominant: the class's live latent, and the theme, of the highest AUC. Its null
+      is the 95th percentile, over permuted labels, of the highest AUC of all the class's latents and themes;
     - uninterpretable: of the brain-dominant latents whose AUC for no theme exceeds its own 95th percentile
       under permuted labels, the most brain-dominant one (the paper's figure 3a shows such a latent).
 
@@ -171,22 +171,19 @@ def choose_latents(
         unexplained = unexplained[~(found.auc[unexplained] > own_null[theme][unexplained])]
     by_r = latents.set_index("latent")["r"]
     candidates["uninterpretable"] = unexplained[np.argsort(-by_r[unexplained].to_numpy())][:1]
+    themes = list(separations)
+    auc = np.stack([separations[theme].auc for theme in themes])
+    null = np.stack([separations[theme].null for theme in themes])
     rows = []
     for role in ROLES:
-        role_candidates = np.array([pinned[role]]) if role in pinned else candidates[role]
-        found = interpret(separations, {role: role_candidates}, [(role, theme) for theme in separations])
-        best = found.loc[(found["auc"] - found["null_95"]).fillna(-1).idxmax()]
-        latent = int(best["latent"])
-        rows.append(
-            {
-                "role": role,
-                "latent": latent,
-                "class": latents["class"].iloc[latent] if latent >= 0 else role,
-                "theme": best["theme"],
-                "auc": best["auc"],
-                "null_95": best["null_95"],
-                "n_candidates": best["n_candidates"],
-                "pinned": role in pinned,
-            }
-        )
+        chosen_from = np.array([pinned[role]]) if role in pinned else candidates[role]
+        row = {"role": role, "latent": -1, "class": role, "theme": "", "auc": np.nan, "null_95": np.nan}
+        if chosen_from.size and np.isfinite(auc).any():
+            of_role = auc[:, chosen_from]
+            theme, position = np.unravel_index(np.nanargmax(of_role), of_role.shape)
+            row["latent"] = int(chosen_from[position])
+            row["class"] = latents["class"].iloc[row["latent"]]
+            row["theme"], row["auc"] = themes[theme], float(of_role[theme, position])
+            row["null_95"] = float(np.quantile(np.nanmax(null[..., chosen_from], axis=(0, 2)), 0.95))
+        rows.append({**row, "n_candidates": chosen_from.size, "pinned": role in pinned})
     return pd.DataFrame(rows)

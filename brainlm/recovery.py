@@ -97,7 +97,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
         ),
         Bar(
             "shared features called brain-dominant",
-            float((kind["shared"]["class"] == "brain-dominant").sum()),
+            int((kind["shared"]["class"] == "brain-dominant").sum()),
             0,
             "<=",
             note=f"of {len(kind['shared'])} (features x subjects x seeds)",

@@ -25,7 +25,8 @@ th:last-child, td:last-child {{ padding-right: 0; }}
 th {{ border-bottom: 1px solid #222; vertical-align: bottom; }}
 tbody tr + tr td {{ border-top: 1px solid #e4e4e4; }}
 .short {{ white-space: nowrap; }}
-.number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }}
+td.number {{ white-space: nowrap; }}
+.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 ul {{ margin: 0.9em 0 0; padding-left: 1.2em; max-width: 62em; color: #555; font-size: 13px; }}
 </style>
 </head>
@@ -89,6 +90,8 @@ def format_value(value: object) -> str:
 
 def _format_float(value: float) -> str:
     size = abs(value)
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
     if 0 < size < 1e-3:
         return f"{value:.2g}"
     # Decimals are those of the rounded value: 9.996 is 10.0, not 10.00.

@@ -154,10 +154,10 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
             "seeds": summaries.groupby("experiment", sort=False).size().to_numpy(),
             "live latents": numbers["live_latents"].to_numpy(),
             **{f"{name} (%)": 100 * numbers[column].to_numpy() for name, column in percent.items()},
-            "brain r, test": numbers["test_correlation_brain"].to_numpy(),
-            "brain r, training": numbers["training_correlation_brain"].to_numpy(),
-            "LM r, test": numbers["test_correlation_lm"].to_numpy(),
-            "LM r, training": numbers["training_correlation_lm"].to_numpy(),
+            "brain correlation, test": numbers["test_correlation_brain"].to_numpy(),
+            "brain correlation, training": numbers["training_correlation_brain"].to_numpy(),
+            "LM correlation, test": numbers["test_correlation_lm"].to_numpy(),
+            "LM correlation, training": numbers["training_correlation_lm"].to_numpy(),
         }
     )
 
@@ -170,8 +170,8 @@ def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
         f"A latent's interpretation is the theme (from {source}) whose TRs its activation separates best from "
         f"the others on test stories: AUC, the area under the ROC curve. A TR belongs to a theme by the words of "
         f"the {span_s:g} s before it.",
-        "Null: 95th percentile of the best AUC among the class's live latents after the theme's labels are "
-        "shifted in a circle; a label is given only above it.",
+        "Null: 95th percentile of the best AUC among the class's live latents and all themes after the themes' "
+        "labels are shifted in a circle; a label is given only above it.",
         "Agreement: correlation over test TRs of the latent's brain part with its LM part.",
     ]
 
@@ -196,8 +196,8 @@ def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
 def interpretation(row: tuple) -> str:
     """What a row of chosen latents (latent, theme, auc, null_95, n_candidates, pinned) is called."""
     if row.latent < 0 and row.n_candidates == 0:
-        return f"no live latent in this class (theme asked for: {row.theme})"
+        return "no live latent in this class"
     if np.isnan(row.auc):
-        return f"cannot be tested: the theme is heard never or always (theme: {row.theme})"
+        return "cannot be tested: the themes are heard never or always"
     found = row.theme if row.auc > row.null_95 else f"not above its null (best theme: {row.theme})"
     return f"{found}; latent set by hand" if row.pinned else found

@@ -89,13 +89,14 @@ def test_an_experiment_without_live_latents_is_drawn_empty(tmp_path):
 
 
 @pytest.mark.parametrize(("n", "grid"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (2, 3))])
-def test_panels_are_lettered_and_share_the_y_axis(n, grid):
+def test_panels_are_lettered_and_those_of_a_row_share_the_y_axis(n, grid):
     latents = {f"e{i}": [latent_table(np.linspace(-1, 1, 10 + 10 * i))] for i in range(n)}
     figure, numbers = relative_difference_histograms(
         latents, titles={name: f"Title {name}" for name in latents}, simulated=False
     )
     assert figure.axes[0].get_gridspec().get_geometry() == grid
-    assert len({axes.get_ylim() for axes in figure.axes}) == 1 and len(figure.axes) == n
+    limits = {(axes.get_subplotspec().rowspan.start, axes.get_ylim()) for axes in figure.axes}
+    assert len(limits) == grid[0] and len(figure.axes) == n
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[-1] == (f"({'abcde'[n - 1]}) Title e{n - 1}" if n > 1 else "Title e0")
     assert numbers["experiment"].unique().tolist() == list(latents)

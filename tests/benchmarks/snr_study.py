@@ -110,14 +110,26 @@ def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.D
                 latents=latents,
                 minimum_shift=minimum_shift,
             )
-    checks = demo_checks(pd.DataFrame(summaries), found)
-    table = pd.DataFrame(
-        [
-            {"metric": check.name, "unit": check.unit, "value": check.value, "bar": check.threshold}
-            for check in checks
-        ]
-    )
-    return table.dropna(subset="value").assign(snr=snr, seed=seed)
+    shares = pd.DataFrame(summaries).set_index("experiment")
+    rows = [
+        {"metric": _title(check.name, check.unit), "value": check.value, "bar": check.threshold}
+        for check in demo_checks(pd.DataFrame(summaries), found)
+        if " : " not in check.name and not np.isnan(check.value)
+    ]
+    # Ratios of shares are infinite where the null finds nothing; their terms are not.
+    rows += [
+        {"metric": f"{what}, {experiment} (%)", "value": 100 * shares.loc[experiment, column], "bar": np.nan}
+        for what, column, experiments in (
+            ("shared latents", "share_shared", ("matched", "shuffled")),
+            ("agreeing latents", "share_agreeing", ("matched", "shifted")),
+        )
+        for experiment in experiments
+    ]
+    return pd.DataFrame(rows).assign(snr=snr, seed=seed)
+
+
+def _title(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
 
 
 def main() -> None:

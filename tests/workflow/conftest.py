@@ -1,5 +1,12 @@
 import pytest
-from tiny_dataset import STORIES, Workspace, annotated_text, configuration, write_language_model, write_stories
+from tiny_dataset import (
+    STORIES,
+    Workspace,
+    annotated_text,
+    configuration,
+    write_language_model,
+    write_stories,
+)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def by_experiment(paths: Iterable[str]) -> dict[str, list[pd.DataFrame]]:
 
 def titles(experiments: Iterable[str]) -> dict[str, str]:
     """Experiment -> title of its panel."""
-    return {name: TITLES.get(name, name.replace("-", ", ")) for name in experiments}
+    return {name: TITLES.get(name, name) for name in experiments}
 
 
 def summaries(paths: Iterable[str]) -> pd.DataFrame:

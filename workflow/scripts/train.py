@@ -33,7 +33,12 @@ with logged(snakemake):
         normalization,
         settings,
         seed=int(snakemake.wildcards.seed),
-        provenance={"pairing": params.pairing, "stories": params.stories, **snakemake.wildcards},
+        provenance={
+            "subject": snakemake.wildcards.subject,
+            "experiment": snakemake.wildcards.experiment,
+            "pairing": params.pairing,
+            "stories": params.stories,
+        },
         on_epoch=show,
     )
     progress.close()

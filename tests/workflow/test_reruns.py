@@ -1,0 +1,150 @@
+"""After a change of the config only what depends on it runs again; and the shipped configs make a whole plan."""
+
+from collections import Counter
+
+import pytest
+from tiny_dataset import EXPERIMENTS, STORIES, SUBJECT, jobs, run_snakemake
+
+from brainlm.passages import ROLES
+
+MODELS = len(EXPERIMENTS)
+AFTER_TRAINING = {
+    "train": MODELS,
+    "scores": MODELS,
+    "latents": 1,
+    "passages": 1,
+    "interpretations": 1,
+    "planted": 1,
+    **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
+    **dict.fromkeys(["table1", "table2", "shares", "paper", "planted_table", "checks"], 1),
+}
+NEW_SEED = {
+    "train": MODELS,
+    "scores": MODELS,
+    "latents": 1,
+    "planted": 1,
+    **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
+    **dict.fromkeys(["shares", "paper", "planted_table", "checks"], 1),
+}
+
+
+def counts(pending) -> dict[str, int]:
+    return dict(Counter(job.rule for job in pending))
+
+
+def test_nothing_runs_again_without_a_change(tiny):
+    assert tiny.pending() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"crosscoder__k": 4}, AFTER_TRAINING),
+        (
+            {"features__delays_s": [2, 4]},
+            AFTER_TRAINING | {"features": 2 * len(STORIES), "normalization": MODELS},
+        ),
+        # The simulated brain is driven by the language model, whatever its features are scaled to.
+        (
+            {"normalization__brain__standardize": "center"},
+            AFTER_TRAINING | {"normalization": MODELS},
+        ),
+        ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
+        ({"figures__correlation_colormap": "viridis"}, {"figure4": 1}),
+        ({"passages__n_passages": 1}, {"passages": 1, "table2": 1}),
+        (
+            {"figures__pinned_latents": {"shared": 0}},
+            {"interpretations": 1, "figure3": 1, "table1": 1, "table2": 1},
+        ),
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_a_change_runs_what_depends_on_it(tiny, change, expected):
+    assert counts(tiny.changed(**change).pending()) == expected
+
+
+def test_a_new_seed_adds_its_own_jobs_and_the_summaries(tiny):
+    pending = tiny.changed(seeds=[0, 1]).pending()
+    assert counts(pending) == NEW_SEED
+    assert {job.wildcards["seed"] for job in pending if "seed" in job.wildcards} == {"1"}
+
+
+def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
+    pending = tiny.changed(subjects=[SUBJECT, "SIM02"]).pending()
+    assert counts(pending) == AFTER_TRAINING | {
+        "simulate_anatomy": 1,
+        "simulate_transforms": 1,
+        "simulate_responses": 1,
+        "cortex": 1,
+        "responses": len(STORIES),
+        "normalization": MODELS,
+    }
+    others = {job.rule for job in pending if job.wildcards.get("subject") != "SIM02"}
+    assert others == {"checks", "simulate_transforms"}
+
+
+def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
+    pending = tiny.changed(experiments__noise={"pairing": {"brain_time": "noise"}}).pending()
+    assert counts(pending) == {
+        "normalization": 1,
+        "train": 1,
+        "scores": 1,
+        "figure2": 1,
+        "agreement": 1,
+        "shares": 1,
+        "checks": 1,
+    }
+    assert {job.wildcards["experiment"] for job in pending if "experiment" in job.wildcards} == {"noise"}
+
+
+def test_a_pinned_latent_is_shown(tiny, tmp_path):
+    pinned = tiny.copy(tmp_path).changed(figures__pinned_latents={role: 7 for role in ROLES})
+    chosen = pinned.model() / "chosen.tsv"
+    run = pinned.snakemake(chosen.relative_to(tmp_path))
+    assert run.returncode == 0, run.stdout[-3000:]
+    rows = [line.split("\t") for line in chosen.read_text().splitlines()[1:]]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [(role, "7", "True") for role in ROLES]
+
+
+# The configs that come with the workflow, from the repository's root
+
+
+def plan(tmp_path, *arguments) -> list:
+    # Results that lie in the repository must not change what is pending.
+    run = run_snakemake("--dry-run", "--nolock", *arguments, "--config", f"results={tmp_path}/results")
+    assert run.returncode == 0, run.stdout[-3000:]
+    return jobs(run.stdout)
+
+
+def test_the_papers_config_makes_a_whole_plan_without_data(tmp_path):
+    pending = plan(tmp_path, "--configfile", "config/paper.yaml")
+    stories = {job.wildcards["story"] for job in pending if job.rule == "words"}
+    assert len(stories) == 83
+    for rule in ("responses", "features"):
+        assert {job.wildcards["story"] for job in pending if job.rule == rule} == stories
+    trained = sorted(job.wildcards["experiment"] for job in pending if job.rule == "train")
+    assert trained == ["matched", "shifted", "shuffled"]
+    assert {job.wildcards["subject"] for job in pending if "subject" in job.wildcards} == {"UTS03"}
+    n = counts(pending)
+    assert n["fetch"] == 83 + 83 + 2 + 10  # TextGrids, responses, two JSON files, the pycortex subject
+    assert sum(n[f"activations_{batch}"] for batch in range(9)) == 9
+    assert n["figure3"] == n["figure4"] == n["table1"] == n["table2"] == 1
+    assert "checks" not in n
+
+
+def test_without_a_configfile_the_demo_is_planned(tmp_path):
+    pending = plan(tmp_path)
+    assert {job.wildcards["subject"] for job in pending if "subject" in job.wildcards} == {"SIM01", "SIM02"}
+    assert counts(pending)["checks"] == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--configfile", "config/config.yaml"]])
+def test_single_values_can_be_set_on_the_command_line(tmp_path, arguments):
+    dry_run = ["--dry-run", "--nolock", "--cores", "1", *arguments]
+    setting = "dataset={simulation: {snr: 0.25}}"
+    results = f"results={tmp_path}/results"
+    run = run_snakemake(*dry_run, "--config", results, setting, "crosscoder={k: 2}")
+    assert run.returncode == 0, run.stdout[-3000:]
+    refused = run_snakemake(*dry_run, "--config", results, "crosscoder={k: 2000}")
+    assert refused.returncode != 0
+    assert "k (2000) exceeds n_latents" in refused.stdout

@@ -1,0 +1,727 @@
+"""The whole workflow on a tiny dataset: what each kind of file holds, computed again by other means."""
+
+import base64
+import json
+import re
+
+import h5py
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import transformers
+import xarray
+from PIL import Image
+from tiny_dataset import (
+    EXPERIMENTS,
+    REPEATED_STORY,
+    SPLITS,
+    STORIES,
+    SUBJECT,
+    Workspace,
+    annotated_text,
+    spoken_words,
+)
+
+from brainlm.crosscoder import Crosscoder
+from brainlm.latents import load_codes
+
+# Snakemake marks the folders that its jobs write with a file of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp is not recognized")
+
+DELAYS_S = [2, 4, 6, 8]
+FIGURES = ["figure2", "figure3", "figure4", "agreement", "training"]
+TABLES = [f"{SUBJECT}/{name}" for name in ("table1", "table2", "shares", "paper", "planted")] + ["checks"]
+ROLES = ["uninterpretable", "shared", "brain-dominant", "lm-dominant"]
+
+
+def table(path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t")
+
+
+def dataset(path) -> xarray.Dataset:
+    return xarray.open_zarr(path, consolidated=False)
+
+
+def story_words(tiny: Workspace, story: str) -> pd.DataFrame:
+    return pd.read_csv(tiny.results / "words" / f"{story}.tsv", sep="\t", keep_default_na=False)
+
+
+def story_bold(tiny: Workspace, story: str) -> np.ndarray:
+    return dataset(tiny.results / "responses" / SUBJECT / f"{story}.zarr")["bold"].values
+
+
+def story_lm(tiny: Workspace, story: str, block: int = 2) -> np.ndarray:
+    return dataset(tiny.results / "features" / "tiny-llama" / f"block{block}" / f"{story}.zarr")[
+        "features"
+    ].values
+
+
+def split_rows(tiny: Workspace, split: str, block: int = 2) -> dict[str, np.ndarray]:
+    """Raw rows of a split's stories, one after the other."""
+    stories = SPLITS[split]
+    return {
+        "brain": np.concatenate([story_bold(tiny, story) for story in stories]),
+        "lm": np.concatenate([story_lm(tiny, story, block) for story in stories]),
+    }
+
+
+def crosscoder(tiny: Workspace, experiment: str = "matched") -> Crosscoder:
+    return Crosscoder.load(tiny.model(experiment) / "crosscoder.safetensors")
+
+
+def column_correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.array([np.corrcoef(a, b)[0, 1] for a, b in zip(x.T, y.T, strict=True)])
+
+
+def agreement(model: Crosscoder, rows: dict[str, np.ndarray]) -> np.ndarray:
+    normalized = model.normalize(rows)
+    return column_correlations(*(model.project(source, normalized[source]).numpy() for source in rows))
+
+
+# The dataset and its words
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_words_are_those_of_the_text(tiny, story):
+    words = story_words(tiny, story)
+    text = re.sub(r"</?\w+>", " ", annotated_text(story))
+    assert words["word"].tolist() == spoken_words(text)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_words_follow_each_other_at_the_wanted_rate(tiny, story):
+    words = story_words(tiny, story)
+    assert (words["offset_s"] > words["onset_s"]).all()
+    assert (words["onset_s"].to_numpy()[1:] >= words["offset_s"].to_numpy()[:-1]).all()
+    seconds_a_word = words["offset_s"].iloc[-1] / len(words)
+    assert 60 / seconds_a_word == pytest.approx(90, rel=0.03)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_annotations_are_the_spans_of_the_text(tiny, story):
+    annotations = pd.read_csv(
+        tiny.results / "simulation" / "annotations.tsv", sep="\t", keep_default_na=False
+    )
+    annotations = annotations[annotations["story"] == story]
+    for theme in ("place", "negative", "colloquial"):
+        spans = re.findall(rf"<{theme}>(.*?)</{theme}>", annotated_text(story), re.DOTALL)
+        in_theme = annotations.loc[annotations["theme"] == theme, "word"]
+        assert in_theme.tolist() == spoken_words(" ".join(spans))
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_simulated_recording_lasts_for_the_whole_story(tiny, story):
+    n_trs = json.loads((tiny.derivative / "respdict.json").read_text())[story]
+    end_of_speech_s = 10 + story_words(tiny, story)["offset_s"].iloc[-1]
+    assert 2 * n_trs > end_of_speech_s
+
+
+# Brain responses
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_responses_are_the_hdf5_file_with_labels(tiny, story):
+    responses = dataset(tiny.results / "responses" / SUBJECT / f"{story}.zarr")
+    with h5py.File(tiny.derivative / "preprocessed_data" / SUBJECT / f"{story}.hf5") as file:
+        data = file["data"][:]
+    assert responses["bold"].dims == ("time", "voxel")
+    assert responses["bold"].dtype == np.float32
+    np.testing.assert_array_equal(responses["bold"].values, data.astype(np.float32))
+    np.testing.assert_array_equal(responses["voxel"].values, np.arange(data.shape[1]))
+    assert responses["valid"].values.all()
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_response_rows_begin_eleven_seconds_into_the_story(tiny, story):
+    times_s = dataset(tiny.results / "responses" / SUBJECT / f"{story}.zarr")["time"].values
+    n_trs = json.loads((tiny.derivative / "respdict.json").read_text())[story]
+    assert len(times_s) >= 20
+    np.testing.assert_array_equal(times_s, 11 + 2 * np.arange(n_trs - 20))
+
+
+def test_responses_have_a_column_for_each_voxel_of_the_mask(tiny):
+    path = tiny.derivative / "pycortex-db" / SUBJECT / "transforms" / f"{SUBJECT}_auto" / "mask_thick.nii.gz"
+    n_voxels = int((nibabel.load(path).get_fdata() > 0).sum())
+    assert {story_bold(tiny, story).shape[1] for story in STORIES} == {n_voxels}
+
+
+def test_only_the_repeated_story_has_repeats_and_its_response_is_their_mean(tiny):
+    stores = {story: dataset(tiny.results / "responses" / SUBJECT / f"{story}.zarr") for story in STORIES}
+    assert [story for story, store in stores.items() if "repeats" in store] == [REPEATED_STORY]
+    repeated = stores[REPEATED_STORY]
+    assert repeated["repeats"].dims == ("repeat", "time", "voxel")
+    assert repeated.sizes["repeat"] == 3
+    np.testing.assert_allclose(repeated["repeats"].mean("repeat"), repeated["bold"], atol=1e-5)
+    assert repeated["repeats"].std("repeat").values.mean() > 0.1
+
+
+# The language model
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_tokens_joined_are_the_story(tiny, story):
+    activations = dataset(tiny.results / "activations" / "tiny-llama" / f"{story}.zarr")
+    words = story_words(tiny, story)
+    assert activations["hidden"].dims == ("block", "token", "hidden")
+    assert activations["hidden"].dtype == np.float32
+    assert activations["block"].values.tolist() == [1, 2]
+    assert "".join(activations["token_text"].values) == " ".join(words["word"])
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_tokens_carry_the_times_of_their_words(tiny, story):
+    activations = dataset(tiny.results / "activations" / "tiny-llama" / f"{story}.zarr")
+    words = story_words(tiny, story)
+    word_of_token = activations["word_index"].values
+    assert sorted(set(word_of_token)) == list(range(len(words)))
+    for number, text in zip(word_of_token, activations["token_text"].values, strict=True):
+        assert text.strip() in words["word"][number]
+    for edge in ("onset_s", "offset_s"):
+        expected = words[edge].to_numpy()[word_of_token]
+        np.testing.assert_array_equal(activations[f"word_{edge}"].values, expected)
+
+
+def test_activations_are_those_of_the_whole_model(tiny):
+    story = STORIES[0]
+    folder = tiny.config["language_model"]["path_or_hub_id"]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    text = " ".join(story_words(tiny, story)["word"])
+    ids = [tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]]
+    with torch.inference_mode():
+        states = model(torch.tensor([ids]), output_hidden_states=True).hidden_states
+        first, last = states[1][0, 1:].numpy(), states[2][0, 1:]
+    hidden = dataset(tiny.results / "activations" / "tiny-llama" / f"{story}.zarr")["hidden"]
+    np.testing.assert_allclose(hidden.sel(block=hidden["block"] == 1)[0], first, rtol=1e-3, atol=1e-4)
+    # Transformers gives the last block after the model's final norm.
+    normed = model.model.norm(torch.tensor(hidden.values[1])).detach()
+    np.testing.assert_allclose(normed, last, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("block", [1, 2])
+@pytest.mark.parametrize("story", STORIES)
+def test_features_are_the_mean_of_delayed_lanczos_resamplings(tiny, story, block):
+    activations = dataset(tiny.results / "activations" / "tiny-llama" / f"{story}.zarr")
+    onset_s, offset_s = activations["word_onset_s"].values, activations["word_offset_s"].values
+    token_s = np.empty(len(onset_s))
+    for number in set(activations["word_index"].values):
+        tokens = np.flatnonzero(activations["word_index"].values == number)
+        parts = (np.arange(len(tokens)) + 0.5) / len(tokens)
+        token_s[tokens] = onset_s[tokens] + parts * (offset_s - onset_s)[tokens]
+
+    features = dataset(tiny.results / "features" / "tiny-llama" / f"block{block}" / f"{story}.zarr")
+    weights = 0
+    for delay_s in DELAYS_S:
+        x = (features["time"].values[:, None] - delay_s - token_s) / 2
+        weights = weights + np.where(np.abs(x) <= 3, np.sinc(x) * np.sinc(x / 3), 0) / len(DELAYS_S)
+    expected = weights @ activations["hidden"].values[block - 1].astype(float)
+
+    assert features["features"].dims == ("time", "hidden")
+    assert features["features"].dtype == np.float32
+    np.testing.assert_allclose(features["features"], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_features_and_responses_have_the_same_times(tiny, story):
+    responses = dataset(tiny.results / "responses" / SUBJECT / f"{story}.zarr")
+    features = dataset(tiny.results / "features" / "tiny-llama" / "block2" / f"{story}.zarr")
+    np.testing.assert_array_equal(features["time"].values, responses["time"].values)
+
+
+# Normalization and training
+
+
+@pytest.mark.parametrize(("experiment", "block"), [("matched", 2), ("first-block", 1)])
+@pytest.mark.parametrize("source", ["brain", "lm"])
+def test_training_rows_have_mean_norm_one(tiny, experiment, block, source):
+    store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+    group = xarray.open_zarr(store, group=source, consolidated=False)
+    raw = split_rows(tiny, "train", block)[source].astype(float)
+    rows = (raw[:, group["kept"].values] - group["offset"].values) / group["scale"].values
+    rows /= group.attrs["mean_norm"]
+    assert np.linalg.norm(rows, axis=1).mean() == pytest.approx(1, rel=1e-4)
+
+
+def test_each_source_is_scaled_as_its_experiment_says(tiny):
+    def scaling(experiment: str, source: str) -> xarray.Dataset:
+        store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+        return xarray.open_zarr(store, group=source, consolidated=False)
+
+    brain, lm = split_rows(tiny, "train")["brain"], split_rows(tiny, "train", block=1)["lm"]
+    np.testing.assert_allclose(scaling("matched", "brain")["offset"], brain.mean(0), atol=1e-5)
+    np.testing.assert_allclose(scaling("matched", "brain")["scale"], brain.std(0), rtol=1e-4)
+    assert not scaling("matched", "lm")["offset"].values.any()
+    np.testing.assert_allclose(scaling("first-block", "lm")["offset"], lm.mean(0), rtol=1e-3, atol=1e-4)
+    for experiment in ("matched", "first-block"):
+        assert (scaling(experiment, "lm")["scale"].values == 1).all()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_crosscoder_file_holds_the_model_that_was_asked_for(tiny, experiment):
+    model = crosscoder(tiny, experiment)
+    asked = tiny.config["crosscoder"]
+    assert (model.n_latents, model.k) == (asked["n_latents"], asked["k"])
+    assert model.widths == {"brain": story_bold(tiny, STORIES[0]).shape[1], "lm": 32}
+    assert model.provenance["seed"] == 0
+    assert model.provenance["experiment"] == experiment
+    assert model.provenance["stories"] == SPLITS
+    assert asked.items() <= model.provenance["settings"].items()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_training_has_one_line_an_epoch_and_its_loss_falls(tiny, experiment):
+    training = table(tiny.model(experiment) / "training.tsv")
+    sources = [
+        f"{split}_explained_{source}" for split in ("training", "validation") for source in ("brain", "lm")
+    ]
+    columns = {"epoch", "loss", "auxiliary", "dead_latents", "negative_share", *sources}
+    assert set(training) == columns | {"training_squared_error", "validation_squared_error"}
+    assert training["epoch"].tolist() == [1, 2, 3]
+    assert np.isfinite(training).all(axis=None)
+    assert training["loss"].is_monotonic_decreasing
+
+
+def test_training_again_gives_the_same_bytes(tiny, tmp_path):
+    workspace = tiny.copy(tmp_path)
+    files = [workspace.model() / name for name in ("crosscoder.safetensors", "training.tsv")]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    run = workspace.snakemake(files[0].relative_to(tmp_path))
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert [file.read_bytes() for file in files] == before
+
+
+# Latents and scores
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_latents_are_what_the_model_encodes_from_raw_rows(tiny, split):
+    codes = load_codes(tiny.model() / "latents.zarr", split)
+    assert list(codes) == SPLITS[split]
+    for story, code in codes.items():
+        expected = crosscoder(tiny).encode({"brain": story_bold(tiny, story), "lm": story_lm(tiny, story)})
+        assert (np.count_nonzero(expected, axis=1) <= 3).all()
+        np.testing.assert_allclose(code.activation, expected, atol=1e-5)
+
+
+def test_the_latents_store_names_its_stories_and_splits(tiny):
+    latents = dataset(tiny.model() / "latents.zarr")
+    assert latents["story"].values.tolist() == STORIES
+    assert latents["split"].values.tolist() == [split for split, names in SPLITS.items() for _ in names]
+    assert latents["value"].dims == latents["latent"].dims == ("time", "active")
+    lengths = [len(story_bold(tiny, story)) for story in STORIES]
+    np.testing.assert_array_equal(latents["story_number"], np.repeat(np.arange(len(STORIES)), lengths))
+    expected_s = np.concatenate([11 + 2 * np.arange(length) for length in lengths])
+    np.testing.assert_array_equal(latents["time_s"], expected_s)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_r_and_class_follow_from_the_weights(tiny, experiment):
+    model, latents = crosscoder(tiny, experiment), table(tiny.model(experiment) / "latents.tsv")
+    brain, lm = (np.linalg.norm(model.weights[source].numpy(), axis=0) for source in ("brain", "lm"))
+    r = (brain - lm) / np.maximum(brain, lm)
+    np.testing.assert_allclose(latents["r"], r, atol=1e-6)
+    for value, name in zip(r, latents["class"], strict=True):
+        if name == "between":
+            assert 0.2 <= abs(value) <= 0.5
+        else:
+            assert name == (
+                "shared" if abs(value) < 0.2 else "brain-dominant" if value > 0 else "lm-dominant"
+            )
+    np.testing.assert_array_equal(latents["alive"], model.alive)
+
+
+@pytest.mark.parametrize(("experiment", "block"), [("matched", 2), ("first-block", 1)])
+def test_agreement_and_density_are_those_of_the_matched_test_rows(tiny, experiment, block):
+    model, latents = crosscoder(tiny, experiment), table(tiny.model(experiment) / "latents.tsv")
+    rows = split_rows(tiny, "test", block)
+    np.testing.assert_allclose(latents["agreement"], agreement(model, rows), atol=1e-4)
+    np.testing.assert_allclose(latents["density"], (model.encode(rows) != 0).mean(axis=0), atol=1e-9)
+
+
+def test_shuffled_pairs_other_brain_rows_in_one_random_order(tiny):
+    model, latents = crosscoder(tiny, "shuffled"), table(tiny.model("shuffled") / "latents.tsv")
+    rows = split_rows(tiny, "test")
+    order = np.random.default_rng(0).permutation(len(rows["brain"]))
+    shuffled = {**rows, "brain": rows["brain"][order]}
+    np.testing.assert_allclose(latents["agreement"], agreement(model, shuffled), atol=1e-4)
+    np.testing.assert_allclose(latents["density"], (model.encode(shuffled) != 0).mean(axis=0), atol=1e-9)
+    assert np.abs(latents["agreement"] - agreement(model, rows)).max() > 0.1
+
+
+def test_shifted_turns_the_brain_rows_around_in_a_circle(tiny):
+    model, latents = crosscoder(tiny, "shifted"), table(tiny.model("shifted") / "latents.tsv")
+    rows = split_rows(tiny, "test")
+    n_rows = len(rows["brain"])
+    fits = [
+        shift
+        for shift in range(n_rows)
+        if np.allclose(
+            latents["agreement"],
+            agreement(model, {**rows, "brain": np.roll(rows["brain"], shift, axis=0)}),
+            atol=1e-4,
+        )
+    ]
+    assert len(fits) == 1
+    assert n_rows // 4 <= fits[0] <= n_rows - n_rows // 4
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_summary_counts_the_live_latents(tiny, experiment):
+    summary = table(tiny.model(experiment) / "summary.tsv")
+    latents = table(tiny.model(experiment) / "latents.tsv")
+    assert len(summary) == 1
+    row, live = summary.iloc[0], latents[latents["alive"]]
+    shares = row.filter(regex="^share_(?!agreeing)")
+    assert len(shares) == 5
+    assert shares.sum() == pytest.approx(1)
+    for name, share in shares.items():
+        assert share == pytest.approx((live["class"] == name.removeprefix("share_")).mean())
+    assert row["live_latents"] == len(live)
+    assert row["share_agreeing"] == pytest.approx(live["agreement_significant"].mean())
+    assert row["test_trs"] == sum(len(story_bold(tiny, story)) for story in SPLITS["test"])
+    assert row["training_trs"] == sum(len(story_bold(tiny, story)) for story in SPLITS["train"])
+
+
+def test_summaries_name_their_model(tiny):
+    named = ["subject", "experiment", "seed", "brain_time", "standardize_brain", "standardize_lm"]
+    rows = [table(tiny.model(name) / "summary.tsv")[named].iloc[0].tolist() for name in EXPERIMENTS]
+    # pandas would read "none" as it is, but not "None" or "NA".
+    assert rows == [
+        [SUBJECT, "matched", 0, "matched", "zscore", "none"],
+        [SUBJECT, "shuffled", 0, "permuted", "zscore", "none"],
+        [SUBJECT, "shifted", 0, "shifted", "zscore", "none"],
+        [SUBJECT, "first-block", 0, "matched", "zscore", "center"],
+    ]
+
+
+@pytest.mark.parametrize(("split", "name"), [("test", "test"), ("train", "training")])
+@pytest.mark.parametrize("source", ["brain", "lm"])
+def test_correlations_compare_each_column_with_its_reconstruction(tiny, split, name, source):
+    model, raw = crosscoder(tiny), split_rows(tiny, split)
+    reconstruction = model.decode(model.encode(raw))
+    expected = column_correlations(raw[source], reconstruction[source])
+    stored = dataset(tiny.model() / "correlations.zarr")[f"{source}_{name}"]
+    assert stored.dims == ({"brain": "voxel", "lm": "hidden"}[source],)
+    np.testing.assert_allclose(stored, expected, atol=1e-4)
+    summary = table(tiny.model() / "summary.tsv").iloc[0]
+    assert summary[f"{name}_correlation_{source}"] == pytest.approx(np.nanmean(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize("source", ["brain", "lm"])
+def test_correlations_are_also_given_for_each_test_story(tiny, source):
+    model = crosscoder(tiny)
+    correlations = dataset(tiny.model() / "correlations.zarr")
+    assert correlations["test_story"].values.tolist() == SPLITS["test"]
+    for story, stored in zip(SPLITS["test"], correlations[f"{source}_test_by_story"].values, strict=True):
+        raw = {"brain": story_bold(tiny, story), "lm": story_lm(tiny, story)}
+        expected = column_correlations(raw[source], model.decode(model.encode(raw))[source])
+        np.testing.assert_allclose(stored, expected, atol=1e-4)
+
+
+# Passages and interpretations
+
+
+def test_passages_are_the_words_of_the_eight_seconds_before_a_maximum(tiny):
+    passages = table(tiny.model() / "passages.tsv")
+    codes = load_codes(tiny.model() / "latents.zarr", "test")
+    assert len(passages) > 0
+    for row in passages.itertuples():
+        words = story_words(tiny, row.story)
+        overlaps = (words["offset_s"] > row.time_s - 8) & (words["onset_s"] < row.time_s)
+        assert row.passage.split() == words.loc[overlaps, "word"].tolist()
+        activation = codes[row.story].activation[:, row.latent]
+        assert row.activation == pytest.approx(activation.max())
+        assert codes[row.story].time_s[activation.argmax()] == row.time_s
+
+
+def test_passages_are_ranked_with_one_of_a_story_for_a_latent(tiny):
+    passages = table(tiny.model() / "passages.tsv")
+    for _, rows in passages.groupby("latent"):
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
+        assert rows["activation"].is_monotonic_decreasing
+        assert rows["story"].is_unique
+        assert len(rows) <= tiny.config["passages"]["n_passages"]
+
+
+def test_every_class_and_theme_is_interpreted(tiny):
+    interpretations = table(tiny.model() / "interpretations.tsv")
+    latents = table(tiny.model() / "latents.tsv")
+    classes, themes = ["shared", "brain-dominant", "lm-dominant"], ["colloquial", "negative", "place"]
+    pairs = interpretations[["class", "theme"]].to_numpy().tolist()
+    assert pairs == [[name, theme] for name in classes for theme in themes]
+    live = latents[latents["alive"]]
+    for row in interpretations.itertuples():
+        candidates = live.loc[live["class"] == row[1], "latent"].tolist()
+        assert row.n_candidates == len(candidates)
+        assert row.latent in (candidates or [-1])
+        assert not candidates or (0 <= row.auc <= 1 and 0 <= row.null_95 <= 1)
+
+
+def test_the_auc_of_an_interpretation_compares_moments_inside_and_outside_its_theme(tiny):
+    annotations = pd.read_csv(
+        tiny.results / "simulation" / "annotations.tsv", sep="\t", keep_default_na=False
+    )
+    codes = load_codes(tiny.model() / "latents.zarr", "test")
+    interpretations = table(tiny.model() / "interpretations.tsv")
+    tested = interpretations[interpretations["latent"] >= 0]
+    assert len(tested) > 0
+    for row in tested.itertuples():
+        share, activation = [], []
+        for story, code in codes.items():
+            words = story_words(tiny, story)
+            in_theme = (annotations.loc[annotations["story"] == story, "theme"] == row.theme).to_numpy()
+            for time_s, values in zip(code.time_s, code.activation, strict=True):
+                heard = ((words["offset_s"] > time_s - 8) & (words["onset_s"] < time_s)).to_numpy()
+                share.append(in_theme[heard].mean() if heard.any() else 0)
+                activation.append(values[row.latent])
+        share, activation = np.array(share), np.array(activation)
+        inside, outside = activation[share > share.max() / 2], activation[share <= share.max() / 2]
+        above = (inside[:, None] > outside).mean() + 0.5 * (inside[:, None] == outside).mean()
+        assert row.auc == pytest.approx(above, abs=1e-6)
+
+
+def test_one_latent_of_each_role_is_chosen(tiny):
+    chosen, latents = table(tiny.model() / "chosen.tsv"), table(tiny.model() / "latents.tsv")
+    interpretations = table(tiny.model() / "interpretations.tsv")
+    assert chosen["role"].tolist() == ROLES
+    assert not chosen["pinned"].any()
+    for row in chosen[chosen["latent"] >= 0].itertuples():
+        latent = latents.iloc[row.latent]
+        assert latent["alive"]
+        expected_class = "brain-dominant" if row.role == "uninterpretable" else row.role
+        assert row[3] == latent["class"] == expected_class
+    for role in ROLES[1:]:
+        of_class = interpretations[interpretations["class"] == role]
+        if (of_class["latent"] >= 0).any():
+            best = of_class.loc[(of_class["auc"] - of_class["null_95"]).idxmax()]
+            picked = chosen.set_index("role").loc[role]
+            assert (picked["latent"], picked["theme"]) == (best["latent"], best["theme"])
+
+
+def test_word_lists_stand_for_themes_where_nothing_is_annotated(tiny, tmp_path):
+    local = tiny.copy(tmp_path).changed(
+        dataset__source="local",
+        dataset__root=f"results/{tiny.config['dataset']['name']}/ds003020",
+        dataset__simulation=None,
+        themes={"house": ["house", "garden", "room"], "I": ["i", "me", "my"]},
+    )
+    target = local.model() / "interpretations.tsv"
+    target.unlink()
+    run = local.snakemake("--rerun-triggers", "mtime", "--", target.relative_to(tmp_path))
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert set(table(target)["theme"]) == {"house", "I"}
+    assert set(table(target.with_name("chosen.tsv"))["theme"]) <= {"house", "I"}
+
+
+# What was planted
+
+
+def test_every_planted_feature_is_matched_to_a_live_latent(tiny):
+    planted, latents = table(tiny.model() / "planted.tsv"), table(tiny.model() / "latents.tsv")
+    kinds = dict(zip(planted["feature"], planted["kind"], strict=True))
+    assert kinds == {
+        "place": "shared",
+        "negative": "shared",
+        "lm 1": "shared",
+        "lm 2": "shared",
+        "events 1": "brain-only",
+        "stripes": "brain-only",
+        "colloquial": "lm-only",
+    }
+    own = latents.iloc[planted["latent"]].reset_index(drop=True)
+    assert own["alive"].all()
+    for column in ("r", "agreement"):
+        np.testing.assert_allclose(planted[column], own[column])
+    np.testing.assert_array_equal(planted["found"], planted["test_correlation"] > planted["null_99"])
+    assert planted.loc[planted["kind"] == "lm-only", "map_correlation"].isna().all()
+
+
+def test_planted_correlations_are_those_with_the_simulated_time_courses(tiny):
+    planted = table(tiny.model() / "planted.tsv")
+    simulated = dataset(tiny.results / "simulation" / "planted.zarr")
+    first_row = dict(
+        zip(simulated["story"].values, np.cumsum([0, *simulated["n_rows"].values]), strict=False)
+    )
+    maps = dataset(tiny.results / "simulation" / f"{SUBJECT}.zarr")["maps"].values
+    weights = crosscoder(tiny).weights["brain"].numpy()
+    for i, row in enumerate(planted.itertuples()):
+        for split, expected in (("train", row.training_correlation), ("test", row.test_correlation)):
+            codes = load_codes(tiny.model() / "latents.zarr", split)
+            course = [
+                simulated["time_courses"].values[first_row[story] :][: len(code.values), i]
+                for story, code in codes.items()
+            ]
+            activation = np.concatenate([code.activation[:, row.latent] for code in codes.values()])
+            found = np.corrcoef(np.concatenate(course), activation)[0, 1]
+            assert found == pytest.approx(expected, abs=1e-5)
+        if row.kind != "lm-only":
+            found = np.corrcoef(maps[i], weights[:, row.latent])[0, 1]
+            assert found == pytest.approx(row.map_correlation, abs=1e-5)
+
+
+def test_the_simulated_signal_has_the_wanted_ratio_to_noise(tiny):
+    variance = dataset(tiny.results / "simulation" / f"{SUBJECT}.zarr")["signal_variance"].values
+    assert variance[variance > 0].mean() == pytest.approx(1)
+
+
+# Figures and tables
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_come_as_pdf_png_and_numbers_and_say_that_data_are_simulated(tiny, name):
+    stem = tiny.results / "figures" / SUBJECT / name
+    pdf = stem.with_suffix(".pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"simulated data" in pdf
+    with Image.open(stem.with_suffix(".png")) as image:
+        assert image.text["Description"] == "simulated data"
+        assert min(image.size) > 300
+        assert len(image.convert("RGB").getcolors(maxcolors=2**24)) > 10
+    assert len(table(stem.with_suffix(".tsv"))) > 0
+
+
+def test_figure_2_shows_every_experiment_and_all_live_latents(tiny):
+    numbers = table(tiny.results / "figures" / SUBJECT / "figure2.tsv")
+    shares = numbers.groupby("experiment", sort=False)["mean_share_percent"].sum()
+    assert shares.index.tolist() == EXPERIMENTS
+    np.testing.assert_allclose(shares, 100)
+    for experiment in EXPERIMENTS:
+        latents = table(tiny.model(experiment) / "latents.tsv")
+        r = latents.loc[latents["alive"], "r"]
+        edges = np.round(np.arange(-1, 1.01, 0.1), 10)
+        expected = 100 * np.histogram(r, edges)[0] / len(r)
+        shown = numbers.loc[numbers["experiment"] == experiment, "mean_share_percent"]
+        np.testing.assert_allclose(shown, expected, rtol=1e-5)
+
+
+def test_figure_3_shows_the_decoder_weights_of_the_chosen_latents(tiny):
+    numbers = table(tiny.results / "figures" / SUBJECT / "figure3.tsv")
+    chosen = table(tiny.model() / "chosen.tsv").iloc[:3]
+    weights = crosscoder(tiny).weights["brain"].numpy()
+    panels = list(numbers.groupby("panel", sort=False))
+    assert len(panels) == 3
+    for (title, panel), row in zip(panels, chosen.itertuples(), strict=True):
+        assert row.role in title
+        expected = weights[:, row.latent] if row.latent >= 0 else np.full(len(panel), np.nan)
+        np.testing.assert_allclose(panel["weight"], expected, rtol=1e-5)
+
+
+def test_figure_4_shows_the_test_correlation_of_every_voxel(tiny):
+    numbers = table(tiny.results / "figures" / SUBJECT / "figure4.tsv")
+    stored = dataset(tiny.model() / "correlations.zarr")["brain_test"].values
+    np.testing.assert_allclose(numbers["correlation"], stored, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_come_as_data_text_and_page_and_say_that_data_are_simulated(tiny, name):
+    stem = tiny.results / "tables" / name
+    data = table(stem.with_suffix(".tsv"))
+    markdown, page = (stem.with_suffix(suffix).read_text() for suffix in (".md", ".html"))
+    assert len(data) > 0
+    for text in (markdown, page):
+        assert "simulated" in text.lower()
+    assert sum(line.startswith("|") for line in markdown.splitlines()) == len(data) + 2
+    assert page.count("<tr>") == len(data) + 1
+    assert not re.search(r"""(src|href)=["']?http""", page)
+
+
+def test_table_1_has_a_row_for_each_class(tiny):
+    rows = table(tiny.results / "tables" / SUBJECT / "table1.tsv")
+    chosen = table(tiny.model() / "chosen.tsv").iloc[1:].reset_index(drop=True)
+    assert rows["class"].tolist() == ROLES[1:]
+    np.testing.assert_array_equal(rows["latent"].fillna(-1), chosen["latent"])
+
+
+def test_table_2_has_the_passages_of_the_latents_of_table_1(tiny):
+    rows = table(tiny.results / "tables" / SUBJECT / "table2.tsv").dropna(subset="latent")
+    passages = table(tiny.model() / "passages.tsv")
+    latents = table(tiny.results / "tables" / SUBJECT / "table1.tsv")["latent"].dropna()
+    assert len(rows) > 0
+    for latent in latents:
+        expected = passages.loc[passages["latent"] == latent, "passage"].tolist()
+        assert rows.loc[rows["latent"] == latent, "passage"].tolist() == expected
+
+
+def test_the_table_of_shares_has_every_experiment(tiny):
+    shares = table(tiny.results / "tables" / SUBJECT / "shares.tsv").set_index("experiment")
+    assert shares.index.tolist() == EXPERIMENTS
+    for experiment in EXPERIMENTS:
+        summary = table(tiny.model(experiment) / "summary.tsv").iloc[0]
+        assert shares.loc[experiment, "shared (%)"] == pytest.approx(100 * summary["share_shared"], abs=1e-4)
+        expected = pytest.approx(summary["test_correlation_brain"], abs=1e-5)
+        assert shares.loc[experiment, "brain r, test"] == expected
+
+
+def test_the_paper_stands_beside_this_run_with_what_was_set_otherwise(tiny):
+    stem = tiny.results / "tables" / SUBJECT / "paper"
+    rows = table(stem.with_suffix(".tsv"))
+    summary = table(tiny.model() / "summary.tsv").iloc[0]
+    assert rows["paper"].tolist() == [0.44, 0.52, 24, 4]
+    assert rows["this run"][0] == pytest.approx(summary["test_correlation_brain"], abs=1e-5)
+    page = stem.with_suffix(".html").read_text()
+    for deviation in (
+        "crosscoder.k 3 (paper: 64)",
+        "dataset.source simulated (paper: openneuro)",
+        "subjects [&#x27;SIM01&#x27;] (paper: [&#x27;UTS03&#x27;])",
+    ):
+        assert deviation in page
+    assert "crosscoder.alpha" not in page
+
+
+def test_the_table_of_planted_features_is_that_of_the_matched_model(tiny):
+    rows = table(tiny.results / "tables" / SUBJECT / "planted.tsv")
+    expected = table(tiny.model() / "planted.tsv")
+    pd.testing.assert_frame_equal(rows, expected, rtol=1e-5)
+
+
+def test_checks_are_all_there_and_end_what_the_terminal_shows(tiny):
+    checks = table(tiny.results / "tables" / "checks.tsv")
+    assert len(checks) == 8
+    assert set(checks["met"]) <= {"yes", "no", "not measured"}
+    # This run has no experiment with noise.
+    assert checks["met"].iloc[-1] == "not measured"
+    terminal = (tiny.folder / "terminal.txt").read_text()
+    assert (tiny.results / "tables" / "checks.md").read_text() in terminal
+
+
+# The run as a whole
+
+
+def test_nothing_is_left_unfinished(tiny):
+    assert [str(path) for path in tiny.results.rglob("*.partial")] == []
+    assert list((tiny.results / "cortex" / "work").iterdir()) == []
+
+
+def test_every_log_of_a_job_says_nothing_of_errors(tiny):
+    logs = {path: path.read_text() for path in tiny.results.glob("logs/**/*.log")}
+    rules = {path.relative_to(tiny.results / "logs").parts[0] for path in logs}
+    assert {"words", "responses", "features", "train", "scores", "figure3", "table1"} <= rules
+    for path, text in logs.items():
+        assert "Traceback" not in text, path
+    assert "training rows" in logs[tiny.results / "logs" / "train" / SUBJECT / "matched" / "seed0.log"]
+
+
+def test_nothing_is_written_outside_the_working_directory(tiny):
+    # Snakemake keeps copies of a workflow's sources in the home folder; nothing else is written there.
+    files = [path.relative_to(tiny.folder / "home") for path in (tiny.folder / "home").rglob("*")]
+    strangers = [path for path in files if path.is_file() and path.parts[:2] != (".cache", "snakemake")]
+    assert strangers == []
+    assert list((tiny.folder / "temporary").iterdir()) == []
+
+
+def test_the_report_holds_every_figure_and_table_and_needs_no_network(tiny):
+    run = tiny.snakemake("--report", "report.html")
+    assert run.returncode == 0, run.stdout[-3000:]
+    report = (tiny.folder / "report.html").read_text()
+    (tiny.folder / "report.html").unlink()
+    pages = [tiny.results / "figures" / SUBJECT / f"{name}.png" for name in FIGURES]
+    pages += [tiny.results / "tables" / f"{name}.html" for name in TABLES]
+    missing = [page.name for page in pages if base64.b64encode(page.read_bytes()).decode() not in report]
+    assert missing == []
+    assert not re.search(r"<(script|link|img|iframe)\b[^>]*\b(src|href)\s*=\s*[\"']?(https?:)?//", report)
+    assert "simulated brains" in report
+    assert "picked by the rule" in report  # figure 3's caption

@@ -190,6 +190,8 @@ def snr_study(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         for bar in single["bar"].dropna().unique():
             axes.axhline(bar, color=VERMILION, linestyle="--")
             axes.text(0.01, bar, "bar", transform=axes.get_yaxis_transform(), va="bottom", color=VERMILION)
+        shown = np.append(single["value"], single["bar"].dropna())
+        axes.set_ylim(min(0.0, 1.1 * shown.min()), max(1.1 * shown.max(), 1.0))
         axes.set_xscale("log")
         axes.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
         axes.xaxis.set_minor_locator(NullLocator())

@@ -22,7 +22,7 @@ def load_words(path: Path) -> pd.DataFrame:
     """
     if not path.exists():
         raise InputError(f"{path} does not exist.")
-    words = pd.read_csv(path, sep="\t", keep_default_na=False)
+    words = pd.read_csv(path, sep="\t", keep_default_na=False, dtype={"word": str})
     missing = [column for column in ("word", "onset_s", "offset_s") if column not in words]
     if missing:
         raise InputError(f"{path} lacks the column '{missing[0]}'.")

@@ -105,6 +105,11 @@ def test_missing_textgrid(local, textgrid):
     assert_stops(local, WORDS, f"unknown story '{STORY}': no TextGrid in")
 
 
+def test_hdf5_file_that_is_missing(local, hdf5):
+    hdf5.unlink()
+    assert_stops(local, RESPONSES, str(hdf5))
+
+
 def test_unknown_subject(local):
     changed = local.changed(subjects=["UTS03"])
     assert_stops(changed, WORDS, "unknown subject 'UTS03'", f"has {SUBJECT}.")

@@ -1,0 +1,625 @@
+"""A config is checked before any job runs: what is wrong is said in one sentence, and defaults are filled in."""
+
+import importlib.util
+import re
+import sys
+from copy import deepcopy
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brainlm.passages import ROLES
+from brainlm.training import TrainingSettings
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def load_configuration_module():
+    # workflow/ is no package: Snakemake finds the module beside the Snakefile.
+    path = REPOSITORY / "workflow" / "configuration.py"
+    spec = importlib.util.spec_from_file_location("configuration", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["configuration"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+configuration = load_configuration_module()
+ConfigError, make_plan, deviations = (
+    getattr(configuration, name) for name in ("ConfigError", "make_plan", "deviations")
+)
+SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
+STORIES = {"alpha": "train", "beta": "train", "gamma": "validation", "delta": "test", "omega": "test"}
+
+
+def write_stories(folder: Path, splits: dict[str, str] | list[tuple[str, str]]) -> str:
+    pairs = splits.items() if isinstance(splits, dict) else splits
+    path = folder / "stories.tsv"
+    path.write_text("story\tsplit\n" + "".join(f"{story}\t{split}\n" for story, split in pairs))
+    return str(path)
+
+
+@pytest.fixture
+def simulated(tmp_path) -> dict:
+    """The shortest config of a simulated dataset that is accepted."""
+    for story in STORIES:
+        (tmp_path / f"{story}.txt").write_text("Once upon a time.")
+    return {
+        "dataset": {
+            "name": "demo",
+            "source": "simulated",
+            "stories": write_stories(tmp_path, STORIES),
+            "simulation": {"texts": str(tmp_path)},
+        },
+        "subjects": ["S1", "S2"],
+        "language_model": {"name": "lm", "path_or_hub_id": "org/model", "blocks": [4, 8]},
+        "features": {"block": 8},
+    }
+
+
+@pytest.fixture
+def local(simulated, tmp_path) -> dict:
+    """The shortest config of a local dataset that is accepted."""
+    derivative = tmp_path / "data" / "derivative"
+    for subject in simulated["subjects"]:
+        (derivative / "preprocessed_data" / subject).mkdir(parents=True)
+    (derivative / "TextGrids").mkdir()
+    for story in STORIES:
+        (derivative / "TextGrids" / f"{story}.TextGrid").write_text("")
+    dataset = {**simulated["dataset"], "source": "local", "root": str(tmp_path / "data")}
+    del dataset["simulation"]
+    return {**simulated, "dataset": dataset, "themes": {"place": ["house"]}}
+
+
+def changed(config: dict, **changes) -> dict:
+    """`crosscoder__k=4` changes one value of a section."""
+    config = deepcopy(config)
+    for path, value in changes.items():
+        *sections, key = path.split("__")
+        section = config
+        for name in sections:
+            section = section.setdefault(name, {})
+        section[key] = value
+    return config
+
+
+def without(config: dict, path: str) -> dict:
+    config = deepcopy(config)
+    *sections, key = path.split(".")
+    section = config
+    for name in sections:
+        section = section[name]
+    del section[key]
+    return config
+
+
+def refusal(config) -> str:
+    with pytest.raises(ConfigError) as caught:
+        make_plan(config)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence[-1] in ".?"
+    return sentence
+
+
+def shipped(name: str) -> dict:
+    return yaml.safe_load((REPOSITORY / "config" / name).read_text())
+
+
+# What is accepted
+
+
+@pytest.mark.parametrize(("name", "n_stories"), [("config.yaml", 30), ("paper.yaml", 83)])
+def test_shipped_configs_are_accepted(monkeypatch, name, n_stories):
+    monkeypatch.chdir(REPOSITORY)
+    plan = make_plan(shipped(name))
+    assert len(plan.all_stories) == n_stories
+    assert {"matched", "shuffled", "shifted"} <= set(plan.experiments)
+
+
+def test_the_papers_config_holds_the_papers_values(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    plan = make_plan(shipped("paper.yaml"))
+    assert {split: len(stories) for split, stories in plan.stories.items()} == {
+        "train": 58,
+        "validation": 8,
+        "test": 17,
+    }
+    assert plan.config["crosscoder"] == vars(TrainingSettings())
+
+
+def test_a_local_dataset_is_accepted(local):
+    assert make_plan(local).config["dataset"]["root"] == local["dataset"]["root"]
+
+
+def test_stories_keep_their_order_and_leave_out_unused_ones(simulated, tmp_path):
+    pairs = [("omega", "train"), ("alpha", "test"), ("x", "unused"), ("x", "unused"), ("gamma", "validation")]
+    write_stories(tmp_path, [*pairs, ("beta", "train")])
+    plan = make_plan(simulated)
+    assert plan.stories == {"train": ["omega", "beta"], "validation": ["gamma"], "test": ["alpha"]}
+    assert plan.all_stories == ["omega", "beta", "gamma", "alpha"]
+
+
+def test_a_story_may_be_called_null(simulated, tmp_path):
+    (tmp_path / "null.txt").write_text("Nothing.")
+    write_stories(tmp_path, {**STORIES, "null": "train"})
+    assert "null" in make_plan(simulated).stories["train"]
+
+
+def test_checking_leaves_the_config_as_it_is(simulated):
+    before = deepcopy(simulated)
+    make_plan(simulated)
+    assert simulated == before
+
+
+def test_numbers_given_as_text_become_numbers(simulated):
+    # `snakemake --config 'crosscoder={k: 4}'` hands on text, and YAML takes 1e-3 for text.
+    config = changed(
+        simulated,
+        crosscoder={"k": "4", "learning_rate": "1e-3", "relu": "true", "alpha": "0"},
+        seeds=["0", "7"],
+        features__delays_s=["2", "4.5"],
+        language_model__context={"window_tokens": "null", "stride_tokens": "null"},
+        experiments={"wide": {"crosscoder": {"n_latents": "2048"}, "seeds": ["7"]}},
+    )
+    config["subjects"] = ["7"]
+    plan = make_plan(config)
+    crosscoder = plan.config["crosscoder"]
+    given = {key: crosscoder[key] for key in ("k", "learning_rate", "relu", "alpha")}
+    assert given == {"k": 4, "learning_rate": 0.001, "relu": True, "alpha": 0}
+    assert plan.config["seeds"] == [0, 7]
+    assert plan.config["features"]["delays_s"] == [2, 4.5]
+    assert plan.config["language_model"]["context"]["window_tokens"] is None
+    assert plan.experiments["wide"]["crosscoder"]["n_latents"] == 2048
+    assert plan.config["subjects"] == ["7"]
+
+
+def test_whole_numbers_with_a_point_become_integers(simulated):
+    k = make_plan(changed(simulated, crosscoder__k=4.0)).config["crosscoder"]["k"]
+    assert (k, type(k)) == (4, int)
+
+
+# Defaults
+
+
+def test_defaults_are_filled_in(simulated):
+    config = make_plan(simulated).config
+    assert config["results"] == "results"
+    assert config["dataset"]["root"] is None
+    assert config["dataset"]["trim"] == {"first": 10, "last": 10}
+    assert config["dataset"]["simulation"]["n_repeats"] == 5
+    assert config["language_model"]["context"] == {"window_tokens": None, "stride_tokens": None}
+    assert config["features"] == {
+        "block": 8,
+        "token_time": "spread",
+        "unit": "token",
+        "lanczos": {"window": 3, "normalize": False},
+        "delays_s": [2, 4, 6, 8],
+    }
+    assert config["crosscoder"] == vars(TrainingSettings())
+    assert config["seeds"] == [0]
+    assert config["figures"]["pinned_latents"] == {}
+
+
+def test_given_values_stand_beside_defaults(simulated):
+    config = make_plan(
+        changed(
+            simulated,
+            dataset__trim__first=5,
+            features__lanczos__window=2,
+            crosscoder__k=4,
+            normalization__lm__standardize="center",
+        )
+    ).config
+    assert config["dataset"]["trim"] == {"first": 5, "last": 10}
+    assert config["features"]["lanczos"] == {"window": 2, "normalize": False}
+    assert (config["crosscoder"]["k"], config["crosscoder"]["n_latents"]) == (4, 1024)
+    assert config["normalization"] == {"brain": {"standardize": "none"}, "lm": {"standardize": "center"}}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"crosscoder__n_latent": 8}, ["crosscoder", "'n_latent'", "did you mean 'n_latents'?"]),
+        ({"subject": ["S1"]}, ["'subject'", "did you mean 'subjects'?"]),
+        ({"dataset__simulation__zzz": 1}, ["dataset.simulation", "'zzz'", "known keys are texts"]),
+        ({"experiments__wide__crosscoder__kk": 2}, ["experiments.wide.crosscoder", "'kk'", "'k'"]),
+        ({"experiments__wide__scores": {}}, ["experiments.wide", "'scores'"]),
+        ({"crosscoder__k": "eight"}, ["crosscoder.k", "integer", "'eight'"]),
+        ({"crosscoder__k": 2.5}, ["crosscoder.k", "integer", "2.5"]),
+        ({"crosscoder__k": True}, ["crosscoder.k", "integer", "True"]),
+        ({"crosscoder": None}, ["crosscoder", "object", "None"]),
+        ({"subjects": "S1"}, ["subjects", "array", "'S1'"]),
+        ({"language_model__revision": 3}, ["language_model.revision", "string or null", "3"]),
+        ({"features__unit": "word"}, ["features.unit", "token, last_token, word_mean", "'word'"]),
+        ({"pairing__brain_time": "random"}, ["pairing.brain_time", "matched", "permuted", "'random'"]),
+        ({"normalization__lm__standardize": "l2"}, ["normalization.lm.standardize", "none, center, zscore"]),
+        ({"dataset__source": "remote"}, ["dataset.source", "simulated, openneuro, local", "'remote'"]),
+        ({"crosscoder__k": 0}, ["crosscoder.k", "0", "minimum"]),
+        ({"crosscoder__learning_rate": 0}, ["crosscoder.learning_rate", "0"]),
+        ({"scores__false_discovery_rate": 1.5}, ["scores.false_discovery_rate", "1.5"]),
+        ({"features__delays_s": []}, ["features.delays_s", "non-empty"]),
+        ({"seeds": []}, ["seeds", "non-empty"]),
+        ({"seeds": [1, 1]}, ["seeds", "unique"]),
+        ({"subjects": []}, ["subjects", "non-empty"]),
+        ({"subjects": ["S 1"]}, ["subjects", "'S 1'"]),
+        ({"dataset__name": "a/b"}, ["dataset.name", "'a/b'"]),
+        ({"experiments": {"a b": {}}}, ["experiments", "'a b'"]),
+        ({"figures__pinned_latents__Shared": 1}, ["figures.pinned_latents", "'Shared'", "'shared'"]),
+    ],
+)
+def test_unknown_keys_and_wrong_values_are_named(simulated, changes, parts):
+    sentence = refusal(changed(simulated, **changes))
+    assert [part for part in parts if part not in sentence] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["dataset", "dataset.name", "subjects", "language_model.blocks", "features.block"],
+)
+def test_missing_keys_are_named(simulated, path):
+    assert f"lacks the key '{path.split('.')[-1]}'" in refusal(without(simulated, path))
+
+
+def test_a_config_that_is_no_mapping_is_refused():
+    assert "the config must be of type object" in refusal(["dataset"])
+
+
+def test_k_above_n_latents_is_refused(simulated):
+    sentence = refusal(changed(simulated, crosscoder={"k": 9, "n_latents": 8}))
+    assert "k (9) exceeds n_latents (8)" in sentence
+
+
+@pytest.mark.parametrize("override", [{"k": 1025}, {"n_latents": 63}])
+def test_k_above_n_latents_by_an_experiments_override_is_refused(simulated, override):
+    sentence = refusal(changed(simulated, experiments__odd__crosscoder=override))
+    assert "experiment 'odd'" in sentence
+    assert "exceeds n_latents" in sentence
+
+
+def test_a_block_that_is_not_kept_is_refused(simulated):
+    assert "block 9" in refusal(changed(simulated, features__block=9))
+    sentence = refusal(changed(simulated, experiments__early__features__block=2))
+    assert "experiment 'early' uses block 2" in sentence
+    assert "4, 8" in sentence
+
+
+@pytest.mark.parametrize(
+    ("context", "parts"),
+    [
+        ({"window_tokens": 512}, ["both window_tokens and stride_tokens"]),
+        ({"stride_tokens": 256}, ["both window_tokens and stride_tokens"]),
+        ({"window_tokens": 100, "stride_tokens": 101}, ["stride_tokens (101)", "window_tokens (100)"]),
+    ],
+)
+def test_a_context_window_needs_a_stride_within_it(simulated, context, parts):
+    sentence = refusal(changed(simulated, language_model__context=context))
+    assert "language_model.context" in sentence
+    assert [part for part in parts if part not in sentence] == []
+
+
+@pytest.mark.parametrize("role", ["shared", "uninterpretable"])
+def test_pinning_a_latent_that_does_not_exist_is_refused(simulated, role):
+    make_plan(changed(simulated, figures__pinned_latents={role: 1023}))
+    sentence = refusal(changed(simulated, figures__pinned_latents={role: 1024}))
+    assert f"figures.pinned_latents.{role} is 1024" in sentence
+
+
+# Stories
+
+
+def test_a_stories_file_that_does_not_exist_is_refused(simulated):
+    sentence = refusal(changed(simulated, dataset__stories="nowhere/stories.tsv"))
+    assert "dataset.stories names nowhere/stories.tsv, which does not exist" in sentence
+
+
+def test_a_stories_file_without_its_columns_is_refused(simulated):
+    Path(simulated["dataset"]["stories"]).write_text("story,split\nalpha,train\n")
+    assert "columns story and split" in refusal(simulated)
+
+
+def test_an_unknown_split_is_refused(simulated, tmp_path):
+    write_stories(tmp_path, {**STORIES, "alpha": "training"})
+    assert "the split 'training'" in refusal(simulated)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_an_empty_split_is_refused(simulated, tmp_path, split):
+    write_stories(tmp_path, {story: s if s != split else "unused" for story, s in STORIES.items()})
+    assert f"no story in the split '{split}'" in refusal(simulated)
+
+
+def test_a_story_in_two_splits_is_refused(simulated, tmp_path):
+    write_stories(tmp_path, [*STORIES.items(), ("beta", "test")])
+    sentence = refusal(simulated)
+    assert "'beta'" in sentence
+    assert "train and test" in sentence
+
+
+def test_a_story_without_a_text_is_refused(simulated, tmp_path):
+    (tmp_path / "gamma.txt").unlink()
+    assert "unknown story 'gamma': no gamma.txt in" in refusal(simulated)
+
+
+@pytest.mark.parametrize("story", ["alpha", "gamma", "nobody"])
+def test_only_a_test_story_can_be_repeated(simulated, story):
+    make_plan(changed(simulated, dataset__simulation__repeated_story="delta"))
+    sentence = refusal(changed(simulated, dataset__simulation__repeated_story=story))
+    assert f"repeated_story '{story}' is not a test story" in sentence
+
+
+# Sources of data
+
+
+def test_a_simulated_dataset_needs_its_section(simulated):
+    assert "simulated needs a section dataset.simulation" in refusal(without(simulated, "dataset.simulation"))
+
+
+@pytest.mark.parametrize("source", ["local", "openneuro"])
+def test_other_datasets_do_not_take_the_section(local, source):
+    config = changed(local, dataset__source=source, dataset__simulation={"texts": "."})
+    assert f"{source} does not take a section dataset.simulation" in refusal(config)
+
+
+@pytest.mark.parametrize("source", ["local", "openneuro"])
+def test_themes_need_words_where_nothing_is_annotated(local, source):
+    sentence = refusal(changed(local, dataset__source=source, themes={}))
+    assert "themes needs at least one list of words" in sentence
+
+
+def test_a_local_dataset_needs_a_root_with_its_folder(local, tmp_path):
+    assert "needs dataset.root" in refusal(changed(local, dataset__root=None))
+    assert f"{tmp_path}/derivative" in refusal(changed(local, dataset__root=str(tmp_path)))
+
+
+def test_an_unknown_subject_of_a_local_dataset_is_refused(local):
+    sentence = refusal(changed(local, subjects=["S1", "S9"]))
+    assert "unknown subject 'S9'" in sentence
+    assert "S1, S2" in sentence
+
+
+def test_an_unknown_story_of_a_local_dataset_is_refused(local):
+    Path(local["dataset"]["root"], "derivative", "TextGrids", "beta.TextGrid").unlink()
+    assert "unknown story 'beta'" in refusal(local)
+
+
+def test_a_story_that_was_not_downloaded_is_named(local):
+    textgrid = Path(local["dataset"]["root"], "derivative", "TextGrids", "beta.TextGrid")
+    textgrid.unlink()
+    textgrid.symlink_to("../../.git/annex/objects/none")
+    sentence = refusal(local)
+    assert f"{textgrid} has not been downloaded" in sentence
+    assert "datalad get" in sentence
+
+
+@pytest.mark.parametrize(("key", "value"), [("subjects", "S3"), ("seeds", 5)])
+def test_unknown_subjects_and_seeds_of_an_experiment_are_refused(simulated, key, value):
+    sentence = refusal(changed(simulated, experiments__wide={key: [value]}))
+    assert f"experiments.wide.{key} names {value}" in sentence
+
+
+def test_a_standing_experiment_keeps_every_subject(simulated):
+    sentence = refusal(changed(simulated, experiments__shuffled={"subjects": ["S1"]}))
+    assert "experiments.shuffled.subjects" in sentence
+
+
+# Experiments, feature variants and models
+
+
+def test_the_standing_experiments_differ_in_pairing_alone(simulated):
+    plan = make_plan(simulated)
+    assert list(plan.experiments) == ["matched", "shuffled", "shifted"]
+    pairings = {name: settings.pop("pairing") for name, settings in plan.experiments.items()}
+    assert {name: pairing["brain_time"] for name, pairing in pairings.items()} == {
+        "matched": "matched",
+        "shuffled": "permuted",
+        "shifted": "shifted",
+    }
+    assert plan.experiments["matched"] == plan.experiments["shuffled"] == plan.experiments["shifted"]
+
+
+def test_an_experiment_changes_what_it_names_and_nothing_else(simulated):
+    overrides = {"features": {"lanczos": {"window": 2}}, "normalization": {"lm": {"standardize": "zscore"}}}
+    plan = make_plan(changed(simulated, crosscoder__k=32, experiments__other=overrides))
+    other, matched = plan.experiments["other"], plan.experiments["matched"]
+    assert other["features"] == {**matched["features"], "lanczos": {"window": 2, "normalize": False}}
+    assert other["normalization"] == {"brain": {"standardize": "none"}, "lm": {"standardize": "zscore"}}
+    assert (other["pairing"], other["crosscoder"]) == (matched["pairing"], matched["crosscoder"])
+    assert matched["features"]["lanczos"]["window"] == 3
+    assert matched["crosscoder"]["k"] == 32
+
+
+def test_a_standing_experiment_can_be_changed(simulated):
+    plan = make_plan(changed(simulated, experiments__shuffled={"crosscoder": {"k": 2}}))
+    assert plan.experiments["shuffled"]["crosscoder"]["k"] == 2
+    assert plan.experiments["shuffled"]["pairing"]["brain_time"] == "permuted"
+    assert plan.experiments["matched"]["crosscoder"]["k"] == 64
+
+
+def test_experiments_with_the_same_features_share_a_variant(simulated):
+    experiments = {
+        "early": {"features": {"block": 4}},
+        "early-again": {"features": {"block": 4, "unit": "token"}, "crosscoder": {"k": 8}},
+        "words": {"features": {"unit": "word_mean"}},
+    }
+    plan = make_plan(changed(simulated, experiments=experiments))
+    assert plan.variant_of == {
+        **dict.fromkeys(["matched", "shuffled", "shifted"], "block8"),
+        **dict.fromkeys(["early", "early-again"], "block4"),
+        "words": "block8-words",
+    }
+
+
+FEATURES = st.fixed_dictionaries(
+    {},
+    optional={
+        "block": st.sampled_from([4, 8]),
+        "unit": st.sampled_from(["token", "word_mean"]),
+        "lanczos": st.fixed_dictionaries({}, optional={"window": st.sampled_from([2, 3])}),
+        "delays_s": st.sampled_from([[2, 4, 6, 8], [4]]),
+    },
+)
+NAMES = st.sampled_from(["a", "b", "a-b", "block4", "block8", "block4-a", "matched"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(base=FEATURES, experiments=st.dictionaries(NAMES, FEATURES))
+def test_different_features_never_share_a_folder(base, experiments):
+    config = {
+        "dataset": {
+            "name": "openneuro",
+            "source": "openneuro",
+            "stories": str(REPOSITORY / "config" / "ds003020" / "stories.tsv"),
+        },
+        "subjects": ["UTS03"],
+        "language_model": {"name": "lm", "path_or_hub_id": "org/model", "blocks": [4, 8]},
+        "features": {"block": 8, **base},
+        "experiments": {name: {"features": features} for name, features in experiments.items()},
+        "themes": {"place": ["house"]},
+    }
+    plan = make_plan(config)
+    for name, experiment in plan.experiments.items():
+        assert plan.feature_variants[plan.variant_of[name]] == experiment["features"]
+    assert all(a != b for a, b in combinations(plan.feature_variants.values(), 2))
+
+
+def test_models_are_all_subjects_seeds_and_experiments(simulated):
+    plan = make_plan(changed(simulated, seeds=[3, 0]))
+    expected = {
+        (subject, experiment, seed)
+        for subject in ("S1", "S2")
+        for experiment in ("matched", "shuffled", "shifted")
+        for seed in (0, 3)
+    }
+    models = [(model.subject, model.experiment, model.seed) for model in plan.models]
+    assert len(models) == len(expected)
+    assert set(models) == expected
+
+
+def test_an_experiment_can_be_restricted_to_subjects_and_seeds(simulated):
+    wide = {"crosscoder": {"n_latents": 2048}, "subjects": ["S2"], "seeds": [1]}
+    plan = make_plan(changed(simulated, seeds=[0, 1], experiments__wide=wide))
+    models = [(model.subject, model.seed) for model in plan.models if model.experiment == "wide"]
+    assert models == [("S2", 1)]
+    assert len(plan.models) == 3 * 2 * 2 + 1
+
+
+# Deviations from the paper
+
+
+@pytest.fixture
+def paper(monkeypatch) -> dict:
+    monkeypatch.chdir(REPOSITORY)
+    return make_plan(shipped("paper.yaml")).config
+
+
+def test_the_paper_does_not_deviate_from_itself(paper):
+    assert deviations(paper, shipped("paper.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"crosscoder__k": 8}, "crosscoder.k 8 (paper: 64)"),
+        ({"features__lanczos__window": 2}, "features.lanczos.window 2 (paper: 3)"),
+        ({"features__delays_s": [4]}, "features.delays_s [4] (paper: [2, 4, 6, 8])"),
+        ({"normalization__lm__standardize": "zscore"}, "normalization.lm.standardize zscore (paper: none)"),
+        ({"subjects": ["UTS01"]}, "subjects ['UTS01'] (paper: ['UTS03'])"),
+        ({"dataset__trim__last": 5}, "dataset.trim.last 5 (paper: 10)"),
+        (
+            {"language_model__path_or_hub_id": "gpt2"},
+            "language_model.path_or_hub_id gpt2 (paper: meta-llama/Llama-3.1-8B-Instruct)",
+        ),
+        (
+            {"language_model__context__window_tokens": 512},
+            "language_model.context.window_tokens 512 (paper: None)",
+        ),
+    ],
+)
+def test_a_changed_setting_is_the_only_deviation(paper, changes, expected):
+    assert deviations(changed(paper, **changes), shipped("paper.yaml")) == [expected]
+
+
+def test_what_is_not_of_the_method_is_no_deviation(paper):
+    other = changed(
+        paper,
+        results="elsewhere",
+        dataset__root="/data",
+        dataset__name="again",
+        language_model__stories_per_job=1,
+        language_model__device="cuda",
+        language_model__dtype="bfloat16",
+        figures__flatmap_height=64,
+        seeds=[1, 2],
+    )
+    assert deviations(other, shipped("paper.yaml")) == []
+
+
+# Documentation
+
+
+def schema_keys(part: dict, path: str = "") -> dict[str, dict]:
+    """Key, as config/README.md writes it -> its part of the schema."""
+    keys = {}
+    for name, inner in part.get("properties", {}).items():
+        key = f"{path}.{name}".lstrip(".")
+        if key == "figures.pinned_latents":
+            keys[f"{key}.<role>"] = inner
+        elif isinstance(inner.get("additionalProperties"), dict):
+            keys[f"{key}.<name>"] = inner
+        elif "properties" in inner:
+            keys |= schema_keys(inner, key)
+        else:
+            keys[key] = inner
+    return keys
+
+
+def documented_keys() -> dict[str, str]:
+    """Key -> its default as the table of config/README.md has it."""
+    documented = {}
+    for line in (REPOSITORY / "config" / "README.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        names = re.findall(r"`([^`]+)`", cells[0])
+        if not line.startswith("| `"):
+            continue
+        defaults = cells[1].replace("`", "")
+        each = defaults.split(", ") if len(names) > 1 and ", " in defaults else [defaults] * len(names)
+        assert not documented.keys() & set(names)
+        documented |= dict(zip(names, each, strict=True))
+    return documented
+
+
+def test_every_key_is_documented_and_every_documented_key_exists():
+    assert set(documented_keys()) == set(schema_keys(SCHEMA))
+
+
+def test_documented_defaults_are_the_schemas(simulated):
+    config = make_plan(simulated).config
+    for key, documented in documented_keys().items():
+        if "<" in key:
+            continue
+        value = config
+        given_value = simulated
+        for name in key.split("."):
+            value = value[name]
+            given_value = given_value.get(name) if isinstance(given_value, dict) else None
+        if documented == "":
+            assert given_value is not None, f"{key} has a default, {value!r}"
+        else:
+            as_list = isinstance(value, list) and not documented.startswith("[")
+            assert yaml.safe_load(f"[{documented}]" if as_list else documented) == value, key
+
+
+def test_roles_that_can_be_pinned_are_those_that_are_shown():
+    figures = SCHEMA["properties"]["figures"]["properties"]
+    assert tuple(figures["pinned_latents"]["properties"]) == ROLES
+    readme = (REPOSITORY / "config" / "README.md").read_text()
+    row = next(line for line in readme.splitlines() if "pinned_latents.<role>" in line)
+    assert [role for role in ROLES if f"`{role}`" not in row] == []

@@ -1,0 +1,247 @@
+"""Which latent found what was planted, and the checks that the demo is judged by."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainlm.recovery import demo_checks, match_planted
+from brainlm.simulation import Planted
+
+N_LATENTS = 5
+FEATURES = {"place": "shared", "events 1": "brain-only", "colloquial": "lm-only"}
+OWN_LATENT = {"place": 3, "events 1": 1, "colloquial": 0}
+N_VOXELS = 40
+
+
+class PlantedCase:
+    """Three features, each of which is one latent's activation; latents 2 and 4 are noise."""
+
+    def __init__(self, seed: int = 0):
+        random = np.random.default_rng(seed)
+        self.planted = Planted(
+            names=tuple(FEATURES),
+            kinds=tuple(FEATURES.values()),
+            time_courses=np.empty((0, len(FEATURES))),
+            lm_energy=np.ones(len(FEATURES)),
+        )
+        self.training = self.rows(200, random)
+        self.test = self.rows(120, random)
+        self.maps = random.standard_normal((len(FEATURES), N_VOXELS))
+        self.maps[list(FEATURES).index("colloquial")] = 0
+        self.decoder_maps = random.standard_normal((N_VOXELS, N_LATENTS))
+        for i, name in enumerate(FEATURES):
+            if self.maps[i].any():
+                self.decoder_maps[:, OWN_LATENT[name]] = 2 * self.maps[i] + 1
+        self.latents = pd.DataFrame(
+            {
+                "latent": range(N_LATENTS),
+                "r": [-0.9, 0.8, 0.3, 0.1, 0.0],
+                "class": ["lm-dominant", "brain-dominant", "between", "shared", "shared"],
+                "alive": [True] * N_LATENTS,
+                "agreement": [0.1, 0.0, 0.2, 0.6, 0.3],
+                "agreement_significant": [False, False, True, True, False],
+            }
+        )
+
+    @staticmethod
+    def rows(n_rows: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        courses = random.standard_normal((n_rows, len(FEATURES)))
+        activation = random.standard_normal((n_rows, N_LATENTS))
+        for i, name in enumerate(FEATURES):
+            activation[:, OWN_LATENT[name]] = courses[:, i] + 0.1 * activation[:, OWN_LATENT[name]]
+        return courses, activation
+
+    def match(self, minimum_shift: int = 10) -> pd.DataFrame:
+        return match_planted(
+            self.planted,
+            self.maps,
+            training=self.training,
+            test=self.test,
+            decoder_maps=self.decoder_maps,
+            latents=self.latents,
+            minimum_shift=minimum_shift,
+        ).set_index("feature")
+
+
+def test_each_feature_is_matched_to_the_latent_that_follows_it():
+    found = PlantedCase().match()
+    assert found["latent"].to_dict() == OWN_LATENT
+    assert found["kind"].to_dict() == FEATURES
+    assert found["found"].all()
+    assert (found[["training_correlation", "test_correlation"]] > 0.98).all(axis=None)
+    assert (found["null_99"] < 0.4).all()
+
+
+def test_the_latents_own_scores_stand_beside_it():
+    case = PlantedCase()
+    found = case.match()
+    own = case.latents.set_index("latent")
+    for feature, row in found.iterrows():
+        for column in ("r", "class", "agreement", "agreement_significant"):
+            assert row[column] == own.loc[OWN_LATENT[feature], column]
+
+
+def test_maps_are_compared_over_voxels_where_something_is_planted():
+    found = PlantedCase().match()
+    assert found.loc["place", "map_correlation"] == pytest.approx(1)
+    assert found.loc["events 1", "map_correlation"] == pytest.approx(1)
+    assert np.isnan(found.loc["colloquial", "map_correlation"])
+
+
+def test_dead_latents_are_not_matched():
+    case = PlantedCase()
+    case.latents.loc[OWN_LATENT["place"], "alive"] = False
+    found = case.match()
+    assert found.loc["place", "latent"] != OWN_LATENT["place"]
+    assert found.loc["events 1", "latent"] == OWN_LATENT["events 1"]
+
+
+def test_latents_that_are_never_active_are_not_matched():
+    case = PlantedCase()
+    case.training[1][:, 2] = 0
+    assert case.match()["latent"].to_dict() == OWN_LATENT
+
+
+def test_a_latent_that_follows_a_feature_the_other_way_round_has_not_found_it():
+    case = PlantedCase()
+    for _, activation in (case.training, case.test):
+        activation[:, OWN_LATENT["place"]] *= -1
+    assert case.match().loc["place", "latent"] != OWN_LATENT["place"]
+
+
+def test_a_match_that_fails_on_test_stories_is_not_found():
+    case = PlantedCase()
+    courses, activation = case.test
+    course = courses[:, 0] - courses[:, 0].mean()
+    unrelated = np.random.default_rng(1).standard_normal(len(course))
+    activation[:, OWN_LATENT["place"]] = unrelated - course * (unrelated @ course) / (course @ course)
+    found = case.match()
+    # Chosen on training stories alone.
+    assert found.loc["place", "latent"] == OWN_LATENT["place"]
+    assert found.loc["place", "test_correlation"] == pytest.approx(0, abs=1e-9)
+    assert not found.loc["place", "found"]
+    assert found.loc["events 1", "found"]
+
+
+# Checks of the demo
+
+
+def summaries() -> pd.DataFrame:
+    """Two seeds of each experiment."""
+    columns = ["experiment", "share_shared", "share_agreeing", "shared_agreeing_latents"]
+    rows = [
+        ("matched", 0.5, 0.4, 12),
+        ("matched", 0.7, 0.6, 8),
+        ("shuffled", 0.1, 0.0, 1),
+        ("shuffled", 0.2, 0.0, 0),
+        ("shifted", 0.3, 0.0, 2),
+        ("shifted", 0.3, 0.0, 0),
+        ("noise", 0.9, 0.01, 3),
+        ("noise", 0.9, 0.02, 3),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def planted() -> pd.DataFrame:
+    """Three shared features, two only in the brain, one only in the LM."""
+    columns = ["feature", "kind", "found", "test_correlation", "map_correlation", "r", "class"]
+    rows = [
+        ("place", "shared", True, 0.7, 0.9, 0.0, "shared"),
+        ("lm 1", "shared", True, 0.5, 0.8, 0.2, "between"),
+        ("lm 2", "shared", False, 0.1, 0.4, 0.6, "brain-dominant"),
+        ("events 1", "brain-only", True, 0.6, 0.7, 0.9, "brain-dominant"),
+        ("stripes", "brain-only", True, 0.9, 0.95, 1.0, "brain-dominant"),
+        ("colloquial", "lm-only", True, 0.8, np.nan, -0.9, "lm-dominant"),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def checks(of_summaries: pd.DataFrame, of_planted: pd.DataFrame) -> dict:
+    """First words of a check -> the check."""
+    bars = demo_checks(of_summaries, of_planted)
+    names = ["shares", "found", "called", "median r", "stripes", "maps", "agreement", "noise"]
+    return dict(zip(names, bars, strict=True))
+
+
+def test_values_of_the_checks():
+    bars = checks(summaries(), planted())
+    assert {name: bar.value for name, bar in bars.items()} == pytest.approx(
+        {
+            "shares": 0.6 / 0.15,
+            "found": 100 * 2 / 3,
+            "called": 1,
+            "median r": 0.95 - 0.2,
+            "stripes": 100,
+            "maps": 100 * 4 / 5,
+            "agreement": 10,
+            "noise": 1.5,
+        }
+    )
+    assert {name: bar.met for name, bar in bars.items()} == {
+        "shares": "yes",
+        "found": "no",
+        "called": "no",
+        "median r": "yes",
+        "stripes": "yes",
+        "maps": "no",
+        "agreement": "yes",
+        "noise": "no",
+    }
+
+
+def test_names_say_what_is_checked():
+    bars = checks(summaries(), planted())
+    for name, words in {
+        "shares": "matched : shuffled",
+        "found": "shared features found",
+        "called": "brain-dominant",
+        "median r": "brain-only minus shared",
+        "stripes": "stripe artefact",
+        "maps": "decoder map",
+        "agreement": "matched : shifted",
+        "noise": "white noise",
+    }.items():
+        assert words in bars[name].name
+
+
+def test_notes_give_the_numbers_behind_the_ratios():
+    bars = checks(summaries(), planted())
+    assert bars["shares"].note == "60.0 % against 15.0 % of live latents; shifted: 30.0 %"
+    assert bars["agreement"].note == "10.0 against 1.0 a model"
+    assert bars["median r"].note == "0.95 minus 0.20"
+    assert bars["called"].note == "of 3 (features x subjects x seeds)"
+    assert "lowest 0.40" in bars["maps"].note
+
+
+@pytest.mark.parametrize(
+    ("column", "below", "name"),
+    [("share_shared", "shuffled", "shares"), ("shared_agreeing_latents", "shifted", "agreement")],
+)
+def test_a_ratio_to_none_is_infinite_and_met(column, below, name):
+    table = summaries()
+    table.loc[table["experiment"] == below, column] = 0
+    bar = checks(table, planted())[name]
+    assert bar.value == np.inf
+    assert bar.met == "yes"
+    table.loc[table["experiment"] == "matched", column] = 0
+    bar = checks(table, planted())[name]
+    assert np.isnan(bar.value)
+    assert bar.met == "not measured"
+
+
+def test_a_run_without_the_noise_experiment_does_not_measure_it():
+    table = summaries()
+    bars = checks(table[table["experiment"] != "noise"], planted())
+    assert bars["noise"].met == "not measured"
+    assert bars["shares"].met == "yes"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("found", False), ("class", "between")], ids=["not found", "not brain-dominant"]
+)
+def test_the_stripes_must_be_found_and_brain_dominant(column, value):
+    table = planted()
+    table.loc[table["feature"] == "stripes", column] = value
+    bar = checks(summaries(), table)["stripes"]
+    assert bar.value == 0
+    assert bar.met == "no"

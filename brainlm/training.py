@@ -1,7 +1,11 @@
 """Train a crosscoder with Adam on Gram steps (paper, section 4.1)."""
 
+import hashlib
+import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +13,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from brainlm.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
 from brainlm.normalization import Normalization
-from brainlm.objective import gram_step, written_out_loss
+from brainlm.objective import Step, gram_step, written_out_loss
 from brainlm.sources import Rows
 
 
@@ -58,19 +63,17 @@ def initial_weights(
     return torch.cat([init_norm * part / part.norm(dim=0) for part in parts])
 
 
-def choose_dead(fired: Tensor | None, k_aux: int, generator: torch.Generator) -> Tensor:
+def choose_dead(fired: Tensor, k_aux: int, generator: torch.Generator) -> Tensor:
     """At most k_aux latents, at random from those in no row's top k in the previous epoch (appendix B).
 
     Parameters
     ----------
-    fired: (latent,) bool of the previous epoch; None in the first.
+    fired: (latent,) bool of the previous epoch; all true in the first.
 
     Returns
     -------
     (dead,) int64, possibly empty.
     """
-    if fired is None:
-        return torch.empty(0, dtype=torch.long)
     dead = (~fired).nonzero().flatten()
     return dead[torch.randperm(dead.numel(), generator=generator)[:k_aux]]
 
@@ -101,6 +104,62 @@ def held_out_errors(
     return errors
 
 
+class Interrupted(Exception):
+    """Training was asked to stop, and has saved where it was."""
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """Where and how often a run saves its state, and when it must stop."""
+
+    path: Path
+    every_s: float = 300.0
+    """Time between two saves, s."""
+    should_stop: Callable[[], bool] = lambda: False
+    """Asked after every step; once true, the state is saved and `Interrupted` raised."""
+    report: Callable[[str], None] = lambda sentence: None
+    """Told when a run is taken up, or why a checkpoint is not used."""
+
+
+def fingerprint(training: Rows, settings: TrainingSettings, seed: int) -> str:
+    """A digest of all that a run's result depends on: settings, seed, and the training rows by their sums."""
+    described = {
+        "settings": asdict(settings),
+        "seed": seed,
+        "columns": {source: [columns.start, columns.stop] for source, columns in training.slices.items()},
+    }
+    digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode())
+    digest.update(training.values.sum(axis=0, dtype=np.float64).tobytes())
+    digest.update(training.values.sum(axis=1, dtype=np.float64).tobytes())
+    return digest.hexdigest()
+
+
+def initial_state(training: Rows, settings: TrainingSettings, seed: int) -> TrainingState:
+    """The state before the first step."""
+    # One stream for each use, so that drawing more of one thing leaves the others as they were.
+    seeds = dict(zip(("init", "order", "dead"), np.random.SeedSequence(seed).generate_state(3), strict=True))
+    random = {name: torch.Generator().manual_seed(int(value)) for name, value in seeds.items()}
+    weights = initial_weights(training.slices, settings.n_latents, settings.init_norm, random["init"])
+    bias = torch.zeros(settings.n_latents)
+    never = torch.zeros(settings.n_latents, dtype=torch.bool)
+    tensors = {
+        "weights": weights,
+        "bias": bias,
+        **{
+            f"{parameter}.{moment}": torch.zeros_like(value)
+            for parameter, value in (("weights", weights), ("bias", bias))
+            for moment in ("exp_avg", "exp_avg_sq")
+        },
+        # Nobody counts as dead in the first epoch.
+        "fired_before": ~never,
+        "fired_now": never,
+        "order": torch.randperm(len(training.values), generator=random["order"]),
+        "random.order": random["order"].get_state(),
+        "random.dead": random["dead"].get_state(),
+    }
+    return TrainingState(tensors, epoch=1, position=0, adam_steps=0, sums={}, log=[])
+
+
 def train(
     training: Rows,
     validation: Rows,
@@ -110,8 +169,9 @@ def train(
     seed: int,
     provenance: Mapping[str, Any] | None = None,
     on_epoch: Callable[[dict[str, float]], None] = lambda row: None,
+    checkpointing: Checkpointing | None = None,
 ) -> tuple[Crosscoder, pd.DataFrame]:
-    """Train one crosscoder; the same seed gives the same bytes on the same machine.
+    """Train one crosscoder; the same seed gives the same bytes on the same machine, interrupted or not.
 
     Parameters
     ----------
@@ -119,6 +179,7 @@ def train(
     normalization: stored with the weights.
     seed: of the initial weights, the order of rows and the draw of dead latents.
     on_epoch: called with each line of the log, for progress bars.
+    checkpointing: where to save and take up an unfinished run; the checkpoint is removed at the end.
 
     Returns
     -------
@@ -129,36 +190,30 @@ def train(
     Raises
     ------
     InputError: k or batch size that do not fit, or a loss that is no longer finite.
+    Interrupted: `checkpointing` said so.
     """
     if settings.k > settings.n_latents:
         raise InputError(f"k ({settings.k}) is larger than n_latents ({settings.n_latents}).")
     if settings.k < 1 or settings.batch_size < 1:
         raise InputError(f"k ({settings.k}) and batch_size ({settings.batch_size}) must be at least 1.")
-    # One stream for each use, so that drawing more of one thing leaves the others as they were.
-    init_seed, order_seed, dead_seed = np.random.SeedSequence(seed).generate_state(3)
-    init_random, order_random, dead_random = (
-        torch.Generator().manual_seed(int(s)) for s in (init_seed, order_seed, dead_seed)
-    )
-    slices = training.slices
-    weights = initial_weights(slices, settings.n_latents, settings.init_norm, init_random)
-    bias = torch.zeros(settings.n_latents)
-    adam = torch.optim.Adam([weights, bias], lr=settings.learning_rate, fused=True)
+    run = fingerprint(training, settings, seed) if checkpointing else ""
+    state = _take_up(checkpointing, run) or initial_state(training, settings, seed)
+    weights, bias = state.tensors["weights"], state.tensors["bias"]
+    adam = _adam(state, settings.learning_rate)
+    random = {name: _generator(state.tensors[f"random.{name}"]) for name in ("order", "dead")}
     x = torch.from_numpy(training.values)
     variance = {"training": total_variance(training), "validation": total_variance(validation)}
-    n_rows = {"training": len(training.values), "validation": len(validation.values)}
+    saved_at = time.monotonic()
 
-    fired: Tensor | None = None
-    log = []
-    for epoch in range(1, settings.epochs + 1):
-        fired_now = torch.zeros(settings.n_latents, dtype=torch.bool)
-        sums = dict.fromkeys(["loss", "aux", "negative", *slices], 0.0)
-        for batch in torch.randperm(len(x), generator=order_random).split(settings.batch_size):
-            dead = choose_dead(fired, settings.k_aux, dead_random)
+    while state.epoch <= settings.epochs:
+        while state.position < len(x):
+            batch = state.tensors["order"][state.position : state.position + settings.batch_size]
+            dead = choose_dead(state.tensors["fired_before"], settings.k_aux, random["dead"])
             step = gram_step(
                 weights,
                 bias,
                 x[batch],
-                slices,
+                training.slices,
                 k=settings.k,
                 alpha=settings.alpha,
                 dead=dead,
@@ -166,46 +221,116 @@ def train(
             )
             weights.grad, bias.grad = step.weight_gradient, step.bias_gradient
             adam.step()
-            fired_now |= step.active.any(dim=0)
-            sums["loss"] += step.loss.total.item() * len(batch)
-            sums["aux"] += step.loss.auxiliary.item()
-            sums["negative"] += step.negative_share.item() * len(batch)
-            for source, error in step.loss.squared_error.items():
-                sums[source] += error.item()
-        fired = fired_now
-        if not np.isfinite(sums["loss"]):
-            raise InputError(
-                f"The loss is no longer finite in epoch {epoch} (it was {log[-1]['loss']:.4g} before); "
-                "lower crosscoder.learning_rate or look at the data's scaling."
-                if log
-                else "The loss is not finite in the first epoch; "
-                "lower crosscoder.learning_rate or look at the data's scaling."
-            )
-        errors = {
-            "training": {source: sums[source] for source in slices},
-            "validation": held_out_errors(weights, bias, validation, settings),
-        }
-        row = {
-            "epoch": epoch,
-            "loss": sums["loss"] / n_rows["training"],
-            "auxiliary": sums["aux"] / n_rows["training"],
-            "dead_latents": int((~fired).sum()),
-            "negative_share": sums["negative"] / n_rows["training"],
-        }
-        for split, error_of in errors.items():
-            row[f"{split}_squared_error"] = sum(error_of.values()) / n_rows[split]
-            for source, error in error_of.items():
-                row[f"{split}_explained_{source}"] = 1 - error / variance[split][source]
-        log.append(row)
+            state.adam_steps += 1
+            state.position += len(batch)
+            state.tensors["fired_now"] |= step.active.any(dim=0)
+            _add_up(state.sums, step, len(batch))
+            if checkpointing:
+                stop = checkpointing.should_stop()
+                if stop or time.monotonic() - saved_at > checkpointing.every_s:
+                    _require_finite(state)
+                    state.tensors |= {f"random.{name}": g.get_state() for name, g in random.items()}
+                    save_checkpoint(state, run, checkpointing.path)
+                    saved_at = time.monotonic()
+                if stop:
+                    raise Interrupted(f"stopped in epoch {state.epoch} of {settings.epochs}")
+        _require_finite(state)
+        row = _log_line(state, training, validation, variance, settings)
+        state.log.append(row)
         on_epoch(row)
+        state.tensors["fired_before"] = state.tensors["fired_now"]
+        state.tensors["fired_now"] = torch.zeros_like(state.tensors["fired_before"])
+        state.tensors["order"] = torch.randperm(len(x), generator=random["order"])
+        state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
 
     model = Crosscoder(
-        weights={source: weights[columns].clone() for source, columns in slices.items()},
+        weights={source: weights[columns].clone() for source, columns in training.slices.items()},
         bias=bias,
         k=settings.k,
         normalization=dict(normalization),
         relu=settings.relu,
-        alive=fired.numpy(),
+        alive=state.tensors["fired_before"].numpy(),
         provenance={"settings": asdict(settings), "seed": seed, **(provenance or {})},
     )
-    return model, pd.DataFrame(log)
+    return model, pd.DataFrame(state.log)
+
+
+def _take_up(checkpointing: Checkpointing | None, run: str) -> TrainingState | None:
+    if checkpointing is None or not checkpointing.path.exists():
+        return None
+    try:
+        state = load_checkpoint(checkpointing.path, run)
+    except InputError as error:
+        checkpointing.report(f"{error} Training starts over.")
+        return None
+    checkpointing.report(
+        f"taking up {checkpointing.path} in epoch {state.epoch}, after {state.adam_steps} steps"
+    )
+    return state
+
+
+def _adam(state: TrainingState, learning_rate: float) -> torch.optim.Adam:
+    """Adam whose moments are the state's own tensors."""
+    parameters = {name: state.tensors[name] for name in ("weights", "bias")}
+    adam = torch.optim.Adam(parameters.values(), lr=learning_rate, fused=True)
+    for name, parameter in parameters.items():
+        adam.state[parameter] = {
+            "step": torch.tensor(float(state.adam_steps)),
+            "exp_avg": state.tensors[f"{name}.exp_avg"],
+            "exp_avg_sq": state.tensors[f"{name}.exp_avg_sq"],
+        }
+    return adam
+
+
+def _generator(state: Tensor) -> torch.Generator:
+    generator = torch.Generator()
+    generator.set_state(state)
+    return generator
+
+
+def _add_up(sums: dict[str, float], step: Step, n_rows: int) -> None:
+    parts = {
+        "loss": step.loss.total.item() * n_rows,
+        "auxiliary": step.loss.auxiliary.item(),
+        "negative": step.negative_share.item() * n_rows,
+        **{f"error.{source}": error.item() for source, error in step.loss.squared_error.items()},
+    }
+    for name, value in parts.items():
+        sums[name] = sums.get(name, 0.0) + value
+
+
+def _require_finite(state: TrainingState) -> None:
+    if np.isfinite(state.sums["loss"]):
+        return
+    before = f" (it was {state.log[-1]['loss']:.4g} before)" if state.log else ""
+    raise InputError(
+        f"The loss is no longer finite in epoch {state.epoch}{before}; "
+        "lower crosscoder.learning_rate or look at the data's scaling."
+    )
+
+
+def _log_line(
+    state: TrainingState,
+    training: Rows,
+    validation: Rows,
+    variance: Mapping[str, Mapping[str, float]],
+    settings: TrainingSettings,
+) -> dict[str, float]:
+    weights, bias = state.tensors["weights"], state.tensors["bias"]
+    errors = {
+        "training": {source: state.sums[f"error.{source}"] for source in training.slices},
+        "validation": held_out_errors(weights, bias, validation, settings),
+    }
+    n_rows = {"training": len(training.values), "validation": len(validation.values)}
+    row = {
+        "epoch": state.epoch,
+        "loss": state.sums["loss"] / n_rows["training"],
+        "auxiliary": state.sums["auxiliary"] / n_rows["training"],
+        "dead_latents": int((~state.tensors["fired_now"]).sum()),
+        "negative_share": state.sums["negative"] / n_rows["training"],
+    }
+    for split, error_of in errors.items():
+        row[f"{split}_squared_error"] = sum(error_of.values()) / n_rows[split]
+        for source, error in error_of.items():
+            row[f"{split}_explained_{source}"] = 1 - error / variance[split][source]
+    return row

@@ -249,7 +249,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 def test_nobody_is_dead_in_the_first_epoch():
-    assert choose_dead(None, 5, generator(0)).numel() == 0
+    assert choose_dead(torch.ones(4, dtype=torch.bool), 5, generator(0)).numel() == 0
 
 
 def test_dead_latents_are_drawn_from_the_dead():
@@ -307,9 +307,9 @@ def test_k_and_batch_size_of_zero_are_errors(splits, normalization, changed):
         train(*splits, normalization, replace(SMALL, **changed), seed=0)
 
 
-# Many steps in the first epoch, or one, so that the loss goes wrong in the second.
+# Many steps in epoch 1, or one, so that the loss goes wrong in the second.
 @pytest.mark.parametrize(
-    ("batch_size", "message"), [(64, "in the first epoch"), (1500, r"in epoch 2 \(it was \d")]
+    ("batch_size", "message"), [(64, "in epoch 1"), (1500, r"in epoch 2 \(it was \d")]
 )
 def test_a_loss_that_is_no_number_is_an_error(splits, normalization, batch_size, message):
     settings = replace(SMALL, learning_rate=1e25, batch_size=batch_size)

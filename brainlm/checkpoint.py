@@ -1,0 +1,99 @@
+"""A training run that can stop anywhere and go on as if it had not."""
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from brainlm.errors import InputError
+
+FORMAT = "brainlm checkpoint 1"
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next step of a training run depends on; changed in place by every step."""
+
+    tensors: dict[str, Tensor]
+    """weights (column, latent), bias (latent,), Adam's moments of both, fired_before and fired_now (latent,)
+    bool, order (row,) of this epoch's rows, and the states of the random generators."""
+    epoch: int
+    """From 1; the epoch under way."""
+    position: int
+    """Rows of `order` that this epoch has seen."""
+    adam_steps: int
+    """Steps taken so far."""
+    sums: dict[str, float]
+    """What this epoch's line of the log is made of, summed so far."""
+    log: list[dict[str, float]]
+    """Lines of the epochs before."""
+
+
+def save_checkpoint(state: TrainingState, fingerprint: str, path: Path) -> None:
+    """Write a state in one piece or not at all, also when the machine goes down.
+
+    Parameters
+    ----------
+    fingerprint: of the settings and data of the run; only a run with the same one will take the state up.
+    """
+    tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
+    header = {
+        "fingerprint": fingerprint,
+        "checksum": _checksum(tensors),
+        "epoch": state.epoch,
+        "position": state.position,
+        "adam_steps": state.adam_steps,
+        "sums": state.sums,
+        "log": state.log,
+    }
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(save(tensors, {"checkpoint": json.dumps({"format": FORMAT, **header})}))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path, fingerprint: str) -> TrainingState:
+    """Read a state that the same run has saved.
+
+    Raises
+    ------
+    InputError: the file is truncated, damaged, no checkpoint, or of a run with other settings or data; its
+        sentence says which.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("checkpoint", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path} is truncated or no checkpoint ({error}).") from None
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path} is no checkpoint of this version of brainlm.")
+    if header["fingerprint"] != fingerprint:
+        raise InputError(f"{path} belongs to a run with other settings or data.")
+    if header["checksum"] != _checksum(tensors):
+        raise InputError(f"{path} is damaged: its content does not fit its checksum.")
+    return TrainingState(
+        tensors=tensors,
+        epoch=header["epoch"],
+        position=header["position"],
+        adam_steps=header["adam_steps"],
+        sums=header["sums"],
+        log=header["log"],
+    )
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    checksum = 0
+    for name in sorted(tensors):
+        checksum = zlib.crc32(name.encode(), checksum)
+        checksum = zlib.crc32(tensors[name].contiguous().view(torch.uint8).numpy().data, checksum)
+    return checksum

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,21 +18,31 @@ from brainlm.normalization import Normalization
 FORMAT = "brainlm crosscoder 1"
 
 
-def top_k(preactivations: Tensor, k: int, *, relu: bool = False) -> Tensor:
-    """TopK of eq. 1: keep each row's k largest values, by value and not by magnitude; the rest is 0.
+class Kept(NamedTuple):
+    """What TopK keeps of each row, in falling order."""
+
+    values: Tensor
+    """(time, k); 0 where a ReLU has cut a negative value off."""
+    latents: Tensor
+    """(time, k) int64 indices."""
+
+
+def keep_top_k(preactivations: Tensor, k: int, *, relu: bool = False) -> Kept:
+    """TopK of eq. 1: each row's k largest values, by value and not by magnitude.
 
     Parameters
     ----------
     preactivations: (time, latent).
     relu: also set negative kept values to 0, as Gao et al. (2025) do; eq. 1 keeps them.
-
-    Returns
-    -------
-    (time, latent), at most k non-zero values a row.
     """
     kept = preactivations.topk(k, dim=1)
-    values = kept.values.relu() if relu else kept.values
-    return torch.zeros_like(preactivations).scatter_(1, kept.indices, values)
+    return Kept(kept.values.relu() if relu else kept.values, kept.indices)
+
+
+def top_k(preactivations: Tensor, k: int, *, relu: bool = False) -> Tensor:
+    """`keep_top_k` as (time, latent), 0 for all that is not kept."""
+    kept = keep_top_k(preactivations, k, relu=relu)
+    return torch.zeros_like(preactivations).scatter_(1, kept.latents, kept.values)
 
 
 @dataclass(frozen=True)
@@ -77,10 +87,13 @@ class Crosscoder:
         """
         return torch.as_tensor(rows) @ self.weights[source]
 
+    def preactivations(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
+        """What TopK chooses from, on normalized rows, source name -> (time, width): (time, latent) float32."""
+        return sum(self.project(source, values) for source, values in rows.items()) + self.bias
+
     def encode_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
         """Eq. 1 on normalized rows, source name -> (time, width): (time, latent) float32."""
-        preactivations = sum(self.project(source, values) for source, values in rows.items()) + self.bias
-        return top_k(preactivations, self.k, relu=self.relu)
+        return top_k(self.preactivations(rows), self.k, relu=self.relu)
 
     def active_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> tuple[np.ndarray, np.ndarray]:
         """The code of normalized rows in sparse form, for storing.
@@ -89,10 +102,8 @@ class Crosscoder:
         -------
         (time, k) float32 values in falling order and (time, k) int32 indices of their latents.
         """
-        preactivations = sum(self.project(source, values) for source, values in rows.items()) + self.bias
-        kept = preactivations.topk(self.k, dim=1)
-        values = kept.values.relu() if self.relu else kept.values
-        return values.numpy(), kept.indices.numpy().astype(np.int32)
+        kept = keep_top_k(self.preactivations(rows), self.k, relu=self.relu)
+        return kept.values.numpy(), kept.latents.numpy().astype(np.int32)
 
     def decode_rows(self, source: str, z: Tensor) -> Tensor:
         """Eq. 2 and 3, in normalized units: (time, latent) to (time, width)."""

@@ -41,7 +41,7 @@ def latent_table(
     # Dead latents are not tested: they would only dilute the correction.
     significant = np.zeros(model.n_latents, bool)
     significant[model.alive] = false_discovery_control(agreement.p_value[model.alive], false_discovery_rate)
-    _, active = model.active_rows({source: test.source(source) for source in model.weights})
+    values, active = model.active_rows({source: test.source(source) for source in model.weights})
     return pd.DataFrame(
         {
             "latent": np.arange(model.n_latents),
@@ -50,7 +50,7 @@ def latent_table(
             "brain_norm": norms["brain"],
             "lm_norm": norms["lm"],
             "alive": model.alive,
-            "density": density(active, model.n_latents),
+            "density": density(values, active, model.n_latents),
             "agreement": agreement.correlation,
             "agreement_null_99": agreement.null_99,
             "agreement_p": agreement.p_value,

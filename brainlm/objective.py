@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from brainlm.crosscoder import top_k
+from brainlm.crosscoder import keep_top_k, top_k
 
 
 class Loss(NamedTuple):
@@ -38,7 +38,7 @@ class Step(NamedTuple):
     bias_gradient: Tensor
     """(latent,)."""
     active: Tensor
-    """(row, latent) bool: in the row's top k."""
+    """(row, latent) bool: in the row's top k, and not cut off by a ReLU."""
     negative_share: Tensor
     """Share of kept values that are negative."""
 
@@ -100,19 +100,21 @@ def gram_step(
     gram_of_source = {source: weights[columns].T @ weights[columns] for source, columns in slices.items()}
     code, gram = sum(code_of_source.values()), sum(gram_of_source.values())
     preactivations = code + bias
-    kept = preactivations.topk(k, dim=1)
-    values = kept.values.relu() if relu else kept.values
-    z = torch.zeros_like(preactivations).scatter_(1, kept.indices, values)
-    active = torch.zeros_like(preactivations, dtype=torch.bool).scatter_(1, kept.indices, True)
+    kept = keep_top_k(preactivations, k, relu=relu)
+    z = torch.zeros_like(preactivations).scatter_(1, kept.latents, kept.values)
+    # What a ReLU has cut off is neither active nor passes a gradient.
+    kept_is_active = kept.values > 0 if relu else torch.ones_like(kept.values, dtype=torch.bool)
+    active = torch.zeros_like(preactivations, dtype=torch.bool).scatter_(1, kept.latents, kept_is_active)
 
     squared_error = {}
     for source, columns in slices.items():
         cross, quadratic = (z * code_of_source[source]).sum(), (z * (z @ gram_of_source[source])).sum()
-        squared_error[source] = rows[:, columns].square().sum() - 2 * cross + quadratic
+        # Norms, unlike squares, need no copy as wide as the data; row by row they keep their digits.
+        energy = torch.linalg.vector_norm(rows[:, columns], dim=1).square().sum()
+        squared_error[source] = energy - 2 * cross + quadratic
 
     residual = code - z @ gram
-    passes_gradient = (z > 0) if relu else active
-    code_gradient = torch.where(passes_gradient, -2 * residual, 0)
+    code_gradient = torch.where(active, -2 * residual, 0)
     encoder_side = code_gradient - 2 * z
     decoder_side = 2 * z.T @ z
     auxiliary = rows.new_zeros(())

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from brainlm.scores import require_shifts
+
 ROLES = ("uninterpretable", "shared", "brain-dominant", "lm-dominant")
 
 
@@ -104,6 +106,7 @@ def separation(activation: np.ndarray, in_theme: np.ndarray, *, minimum_shift: i
     AUCs, NaN where all or none of the rows are in the theme.
     """
     n_rows, n_in = len(in_theme), int(in_theme.sum())
+    require_shifts(n_rows, minimum_shift)
     ranks = rankdata(activation, axis=0)
     # The sum of ranks over shifted labels is a circular correlation.
     spectrum = np.fft.rfft(ranks, axis=0) * np.conj(np.fft.rfft(in_theme.astype(float)))[:, None]
@@ -178,11 +181,13 @@ def choose_latents(
     for role in ROLES:
         chosen_from = np.array([pinned[role]]) if role in pinned else candidates[role]
         row = {"role": role, "latent": -1, "class": role, "theme": "", "auc": np.nan, "null_95": np.nan}
-        if chosen_from.size and np.isfinite(auc).any():
+        if chosen_from.size:
             of_role = auc[:, chosen_from]
-            theme, position = np.unravel_index(np.nanargmax(of_role), of_role.shape)
+            testable = np.isfinite(of_role).any()
+            theme, position = np.unravel_index(np.nanargmax(of_role), of_role.shape) if testable else (0, 0)
             row["latent"] = int(chosen_from[position])
             row["class"] = latents["class"].iloc[row["latent"]]
+        if chosen_from.size and testable:
             row["theme"], row["auc"] = themes[theme], float(of_role[theme, position])
             row["null_95"] = float(np.quantile(np.nanmax(null[..., chosen_from], axis=(0, 2)), 0.95))
         rows.append({**row, "n_candidates": chosen_from.size, "pinned": role in pinned})

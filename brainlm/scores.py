@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from brainlm.crosscoder import Crosscoder
+from brainlm.errors import InputError
 from brainlm.sources import Rows
 
 CLASSES = ("shared", "brain-dominant", "lm-dominant", "between", "undefined")
@@ -175,6 +176,20 @@ class ShiftTest:
     """(column,) one-sided: share of shifts that do as well, the unshifted one counted in; 1 if undefined."""
 
 
+def require_shifts(n_rows: int, minimum_shift: int) -> None:
+    """Check that rows can be turned around in a circle by at least `minimum_shift`, either way.
+
+    Raises
+    ------
+    InputError: too few rows.
+    """
+    if n_rows < 2 * minimum_shift:
+        raise InputError(
+            f"{n_rows} test TRs leave no circular shift of at least {minimum_shift} TRs for a null: "
+            "use more or longer test stories, or lower scores.minimum_shift_s."
+        )
+
+
 def shift_test(x: np.ndarray, y: np.ndarray, *, minimum_shift: int) -> ShiftTest:
     """Is each column of x correlated with the same column of y beyond what smoothness in time gives?
 
@@ -188,11 +203,10 @@ def shift_test(x: np.ndarray, y: np.ndarray, *, minimum_shift: int) -> ShiftTest
 
     Raises
     ------
-    ValueError: fewer than twice `minimum_shift` rows, so that no shift is left.
+    InputError: fewer than twice `minimum_shift` rows, so that no shift is left.
     """
     n_rows = len(x)
-    if n_rows < 2 * minimum_shift:
-        raise ValueError(f"{n_rows} rows leave no circular shift of at least {minimum_shift}")
+    require_shifts(n_rows, minimum_shift)
     by_lag = circular_cross_correlation(x, y)
     null = by_lag[minimum_shift : n_rows - minimum_shift + 1]
     undefined = np.isnan(by_lag[0])
@@ -237,15 +251,15 @@ def agreement_test(model: Crosscoder, rows: Rows, *, minimum_shift: int) -> Shif
     return shift_test(*projections, minimum_shift=minimum_shift)
 
 
-def density(active_latents: np.ndarray, n_latents: int) -> np.ndarray:
-    """Share of rows in which each latent is in the top k.
+def density(values: np.ndarray, latents: np.ndarray, n_latents: int) -> np.ndarray:
+    """Share of rows in which each latent is active: in the top k, and not cut off by a ReLU.
 
     Parameters
     ----------
-    active_latents: (time, k) indices of each row's active latents.
+    values, latents: (time, k) activations and indices of each row's top k.
 
     Returns
     -------
-    (latent,) float64, summing to k.
+    (latent,) float64; sums to k where there is no ReLU.
     """
-    return np.bincount(active_latents.ravel(), minlength=n_latents) / len(active_latents)
+    return np.bincount(latents[values != 0], minlength=n_latents) / len(latents)

@@ -149,7 +149,7 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "experiment": first.index,
-            "scaling": first["standardize_brain"].to_numpy(),
+            "scaling (brain / LM)": (first["standardize_brain"] + " / " + first["standardize_lm"]).to_numpy(),
             "brain time": first["brain_time"].to_numpy(),
             "seeds": summaries.groupby("experiment", sort=False).size().to_numpy(),
             "live latents": numbers["live_latents"].to_numpy(),

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from brainlm import __version__
 from brainlm.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
@@ -92,10 +93,10 @@ def total_variance(rows: Rows, block_rows: int = 1024) -> dict[str, float]:
 def held_out_errors(
     weights: Tensor, bias: Tensor, rows: Rows, settings: TrainingSettings
 ) -> dict[str, float]:
-    """Source -> Σ‖x̂_s - x_s‖² over the rows, batch by batch."""
+    """Source -> Σ‖x̂_s - x_s‖² over the rows, a few at a time: errors are as wide as the data."""
     errors = dict.fromkeys(rows.slices, 0.0)
     nobody = torch.empty(0, dtype=torch.long)
-    for batch in torch.from_numpy(rows.values).split(settings.batch_size):
+    for batch in torch.from_numpy(rows.values).split(256):
         loss = written_out_loss(
             weights, bias, batch, rows.slices, k=settings.k, alpha=0.0, dead=nobody, relu=settings.relu
         )
@@ -243,6 +244,7 @@ def train(
         state.tensors["order"] = torch.randperm(len(x), generator=random["order"])
         state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
 
+    log = pd.DataFrame(state.log)
     model = Crosscoder(
         weights={source: weights[columns].clone() for source, columns in training.slices.items()},
         bias=bias,
@@ -250,9 +252,15 @@ def train(
         normalization=dict(normalization),
         relu=settings.relu,
         alive=state.tensors["fired_before"].numpy(),
-        provenance={"settings": asdict(settings), "seed": seed, **(provenance or {})},
+        provenance={
+            "settings": asdict(settings),
+            "seed": seed,
+            "best_validation_epoch": int(log.loc[log["validation_squared_error"].idxmin(), "epoch"]),
+            "software": {"brainlm": __version__, "torch": torch.__version__},
+            **(provenance or {}),
+        },
     )
-    return model, pd.DataFrame(state.log)
+    return model, log
 
 
 def _take_up(checkpointing: Checkpointing | None, run: str) -> TrainingState | None:

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.crosscoder import Crosscoder
+from brainlm.errors import InputError
+from brainlm.listener import autocorrelate
 from brainlm.normalization import Normalization
 from brainlm.scores import (
     CLASSES,
@@ -21,13 +23,12 @@ from brainlm.scores import (
     relative_difference,
     shift_test,
 )
-from brainlm.simulation import autocorrelated_noise
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 def ar1(n_rows: int, n_columns: int, seed: int, coefficient: float = 0.8) -> np.ndarray:
-    return autocorrelated_noise((n_rows, n_columns), coefficient, np.random.default_rng(seed))
+    return autocorrelate(np.random.default_rng(seed).standard_normal((n_rows, n_columns)), coefficient)
 
 
 # Whose is a latent
@@ -268,7 +269,7 @@ def test_undefined_correlations_have_p_value_one():
 
 def test_a_shift_test_needs_room_for_a_shift():
     x, y = ar1(20, 2, 0), ar1(20, 2, 1)
-    with pytest.raises(ValueError, match="20 rows leave no circular shift of at least 11"):
+    with pytest.raises(InputError, match="20 test TRs leave no circular shift of at least 11"):
         shift_test(x, y, minimum_shift=11)
     # Turned by half a circle it is ten rows away either way: the one shift there is.
     test = shift_test(x, y, minimum_shift=10)
@@ -358,12 +359,12 @@ def test_agreement_test_tells_shared_latents_from_the_others(planted, rows_of):
 
 def test_density_is_the_share_of_rows():
     active = np.array([[0, 2], [2, 3], [3, 2], [2, 0]])
-    np.testing.assert_array_equal(density(active, 6), [0.5, 0, 1, 0.5, 0, 0])
+    np.testing.assert_array_equal(density(np.ones(active.shape), active, 6), [0.5, 0, 1, 0.5, 0, 0])
 
 
 def test_density_of_a_models_rows(fitted_case):
     model, rows = fitted_case
     inputs = {source: rows.source(source) for source in ("brain", "lm")}
-    shares = density(model.active_rows(inputs)[1], model.n_latents)
+    shares = density(*model.active_rows(inputs), model.n_latents)
     np.testing.assert_allclose(shares, (model.encode_rows(inputs).numpy() != 0).mean(axis=0))
     assert shares.sum() == pytest.approx(model.k)

@@ -2,15 +2,10 @@ import numpy as np
 import pytest
 
 from brainlm.simulation import (
-    autocorrelated_noise,
-    blob_map,
     haemodynamic_response,
     hear,
     language_model_features,
-    responses,
-    spontaneous_events,
     standardize,
-    stripe_map,
     theme_readout,
     varimax,
 )
@@ -121,74 +116,3 @@ def test_the_theme_readout_is_a_ridge_regression(penalty):
     readout = theme_readout(hidden, in_span, penalty=penalty)
     np.testing.assert_allclose(readout, expected, rtol=1e-8, atol=1e-12)
     assert readout[in_span].mean() > readout[~in_span].mean()
-
-
-def test_spontaneous_events_are_standardized_and_fixed_by_their_seed():
-    courses = [spontaneous_events(600, 2.0, np.random.default_rng(s), every_s=30) for s in (0, 0, 1)]
-    np.testing.assert_array_equal(courses[0], courses[1])
-    assert courses[0].shape == (600,) and np.abs(np.corrcoef(courses[0], courses[2])[0, 1]) < 0.3
-    assert courses[0].mean() == pytest.approx(0, abs=1e-10) and courses[0].std() == pytest.approx(1)
-
-
-def test_spontaneous_events_come_as_often_as_asked():
-    # One event in 200 s has died away before the next one; each gives one peak above the undershoots.
-    course = spontaneous_events(20_000, 2.0, np.random.default_rng(0), every_s=200)
-    inner = course[1:-1]
-    peaks = np.sum((inner > course[:-2]) & (inner >= course[2:]) & (inner > np.median(course) + 0.05))
-    assert 0.7 * 200 < peaks < 1.3 * 200
-
-
-@pytest.mark.parametrize("coefficient", [0.0, 0.4, 0.9])
-def test_noise_has_variance_one_and_the_coefficient_as_its_autocorrelation(coefficient):
-    noise = autocorrelated_noise((400, 2000), coefficient, np.random.default_rng(0))
-    assert noise.var() == pytest.approx(1, rel=0.02)
-    # From the first row on: there is nothing to settle.
-    for row in (0, 1, 10, 399):
-        assert noise[row].var() == pytest.approx(1, rel=0.15)
-    assert np.mean(noise[1:] * noise[:-1]) == pytest.approx(coefficient, abs=0.02)
-    assert np.mean(noise[2:] * noise[:-2]) == pytest.approx(coefficient**2, abs=0.02)
-    assert abs(np.mean(noise[:, 1:] * noise[:, :-1])) < 0.02
-
-
-GRID = np.stack(np.meshgrid(np.arange(30), np.arange(30), [0], indexing="ij"), axis=-1).reshape(-1, 3) * 3.0
-
-
-def test_a_single_blob_is_a_gaussian_cut_off_at_a_tenth():
-    centre = 15 * 30 + 12
-    blob = blob_map(GRID, [centre], radius_mm=9, random=np.random.default_rng(0))
-    distance = np.linalg.norm(GRID - GRID[centre], axis=1)
-    gaussian = np.exp(-0.5 * (distance / 9) ** 2)
-    np.testing.assert_allclose(blob, np.where(gaussian < 0.1, 0, gaussian), rtol=1e-10)
-    assert blob.max() == blob[centre] == 1
-
-
-def test_blobs_are_of_uneven_strength_and_do_not_add_up():
-    centres = [5 * 30 + 5, 25 * 30 + 25, 5 * 30 + 6]
-    blobs = blob_map(GRID, centres, radius_mm=6, random=np.random.default_rng(1))
-    assert blobs.max() == 1 and blobs.min() == 0
-    heights = blobs[centres]
-    assert len(np.unique(heights)) == 3 and heights.min() >= 0.7
-    # Two blobs 3 mm apart are no higher than the higher one.
-    assert blobs[15 * 30 + 15] == 0
-
-
-def test_stripes_take_two_slices_each():
-    np.testing.assert_array_equal(stripe_map(np.arange(8)), [1, 1, -1, -1, 1, 1, -1, -1])
-
-
-@pytest.mark.parametrize("snr", [0.05, 1.0, 3.0])
-def test_responses_have_the_wanted_signal_to_noise_ratio(snr):
-    random = np.random.default_rng(0)
-    time_courses, maps = random.standard_normal((100, 3)), np.abs(random.standard_normal((3, 40)))
-    maps[:, 25:] = 0
-    noise = autocorrelated_noise((100, 40), 0.4, random)
-    before = [array.copy() for array in (time_courses, maps, noise)]
-    bold, signal = responses(time_courses, maps, snr=snr, noise=noise)
-    # To noise of variance 1, over the voxels that carry signal.
-    assert signal[:, :25].var(axis=0).mean() == pytest.approx(snr, rel=1e-10)
-    np.testing.assert_array_equal(signal[:, 25:], 0)
-    np.testing.assert_allclose(bold - signal, noise, atol=1e-12)
-    factor = signal[:, :25] / (time_courses @ maps)[:, :25]
-    np.testing.assert_allclose(factor, factor[0, 0], rtol=1e-8)
-    for array, original in zip((time_courses, maps, noise), before, strict=True):
-        np.testing.assert_array_equal(array, original)

@@ -202,7 +202,10 @@ def test_a_source_alone_can_be_trained(rows_of, as_is, splits):
 
 def test_the_model_keeps_what_it_was_trained_with(small, normalization):
     model, log = small
-    assert model.provenance == {"settings": asdict(SMALL), "seed": 5, "run": "small"}
+    assert {"settings": asdict(SMALL), "seed": 5, "run": "small"}.items() <= model.provenance.items()
+    best = log["validation_squared_error"].to_numpy().argmin()
+    assert model.provenance["best_validation_epoch"] == log["epoch"].iloc[best]
+    assert model.provenance["software"]["torch"] == torch.__version__
     assert (model.k, model.n_latents, model.relu) == (3, 10, False)
     assert model.normalization == normalization
     assert np.sum(~model.alive) == log["dead_latents"].iloc[-1]
@@ -308,9 +311,7 @@ def test_k_and_batch_size_of_zero_are_errors(splits, normalization, changed):
 
 
 # Many steps in epoch 1, or one, so that the loss goes wrong in the second.
-@pytest.mark.parametrize(
-    ("batch_size", "message"), [(64, "in epoch 1"), (1500, r"in epoch 2 \(it was \d")]
-)
+@pytest.mark.parametrize(("batch_size", "message"), [(64, "in epoch 1"), (1500, r"in epoch 2 \(it was \d")])
 def test_a_loss_that_is_no_number_is_an_error(splits, normalization, batch_size, message):
     settings = replace(SMALL, learning_rate=1e25, batch_size=batch_size)
     with pytest.raises(InputError, match=rf"not? .*finite {message}.*learning_rate") as error:

@@ -25,13 +25,11 @@ from brainlm.evaluation import latent_table, model_summary
 from brainlm.figure_style import save_figure
 from brainlm.figures import snr_study
 from brainlm.latents import StoryCode
+from brainlm.listener import listen
 from brainlm.recovery import demo_checks, match_planted
 from brainlm.scores import reconstruction_fit
 from brainlm.simulation import (
-    autocorrelated_noise,
     load_planted,
-    plant_maps,
-    responses,
     standardize,
 )
 from brainlm.sources import Recording, assemble, fit_sources
@@ -40,7 +38,7 @@ from brainlm.training import TrainingSettings, train
 
 SHORT_NAMES = {
     "shared features found on test stories": "shared features found (%)",
-    "shared features called brain-dominant": "... called brain-dominant",
+    "shared features found in the brain on test stories": "... found in the brain (%)",
     "median r, brain-only minus shared features": "r, brain-only minus shared",
     "stripe artefact found and brain-dominant": "stripes found as the brain's (%)",
     "planted maps matched by their latent's decoder map": "planted maps matched (%)",
@@ -52,24 +50,33 @@ SEEDS = (0, 1)
 def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.DataFrame:
     """The checks at one ratio and seed: columns snr, seed, metric, value, bar."""
     simulation, subject = plan.config["dataset"]["simulation"], plan.config["subjects"][0]
-    planted, lengths = load_planted(root / "simulation" / "planted.zarr")
+    text_driven, n_rows = load_planted(root / "simulation" / "planted.zarr")
     anatomy = root / "ds003020/derivative/pycortex-db" / subject / "transforms" / f"{subject}_auto"
     mask, voxel_size_mm = read_mask(anatomy / "mask_thick.nii.gz")
-    random = np.random.default_rng([simulation["seed"], *subject.encode()])
-    maps = plant_maps(planted, mask, voxel_size_mm, random=random)
-    noise = autocorrelated_noise((sum(lengths.values()), maps.shape[1]), 0.4, random)
-    bold, _ = responses(planted.time_courses, maps, snr=snr, noise=noise)
-    edges = np.cumsum([0, *lengths.values()])
-    rows_of = {story: slice(*edges[i : i + 2]) for i, story in enumerate(lengths)}
-    for story, rows in rows_of.items():
+    tr_s = plan.config["dataset"]["tr_s"]
+    listener = listen(
+        text_driven,
+        n_rows,
+        mask,
+        voxel_size_mm,
+        n_events=simulation["n_brain_only"],
+        snr=snr,
+        tr_s=tr_s,
+        # Other than the demo's, and others for every ratio.
+        random=np.random.default_rng([seed, round(1000 * snr), *b"snr study"]),
+    )
+    planted, maps = listener.planted, listener.maps
+    for story, (bold,) in listener.runs.items():
         with new_store(work / f"{story}.zarr", {}) as store:
-            add_array(store, "bold", standardize(bold[rows]).astype(np.float32), ("time", "voxel"))
+            add_array(store, "bold", standardize(bold).astype(np.float32), ("time", "voxel"))
+    edges = np.cumsum([0, *n_rows.values()])
+    rows_of = {story: slice(*edges[i : i + 2]) for i, story in enumerate(n_rows)}
 
     lm, settings = plan.config["language_model"]["name"], plan.experiments["matched"]
     features = root / "features" / lm / plan.variant_of["matched"]
     sources = {
-        "brain": Recording("bold", {story: work / f"{story}.zarr" for story in lengths}),
-        "lm": Recording("features", {story: features / f"{story}.zarr" for story in lengths}),
+        "brain": Recording("bold", {story: work / f"{story}.zarr" for story in n_rows}),
+        "lm": Recording("features", {story: features / f"{story}.zarr" for story in n_rows}),
     }
     normalization, _ = fit_sources(
         sources,
@@ -78,8 +85,8 @@ def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.D
         standardize={source: chosen["standardize"] for source, chosen in settings["normalization"].items()},
     )
     scores = plan.config["scores"]
-    minimum_shift = math.ceil(scores["minimum_shift_s"] / plan.config["dataset"]["tr_s"])
-    summaries, found = [], None
+    minimum_shift = math.ceil(scores["minimum_shift_s"] / tr_s)
+    summaries, found = [], []
     for experiment in ("matched", "shuffled", "shifted"):
         pairing = plan.experiments[experiment]["pairing"]
         rows = {
@@ -100,27 +107,36 @@ def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.D
             false_discovery_rate=scores["false_discovery_rate"],
         )
         fits = {"test": reconstruction_fit(model, rows["test"])}
-        summaries.append({"experiment": experiment, **model_summary(model, latents, fits)})
-        if experiment == "matched":
+        summaries.append(
+            {
+                "experiment": experiment,
+                "subject": subject,
+                "seed": seed,
+                **model_summary(model, latents, fits),
+            }
+        )
+        if experiment in ("matched", "shuffled"):
             pairs = {}
             for split in ("train", "test"):
                 values, active = model.active_rows({s: rows[split].source(s) for s in model.weights})
                 index = np.concatenate([np.arange(edges[-1])[rows_of[s]] for s in plan.stories[split]])
                 code = StoryCode(values, active, index, model.n_latents)
                 pairs[split] = planted.time_courses[index], code.activation
-            found = match_planted(
+            matches = match_planted(
                 planted,
                 maps,
                 training=pairs["train"],
                 test=pairs["test"],
+                test_brain=model.project("brain", rows["test"].source("brain")).numpy(),
                 decoder_maps=model.weights["brain"].numpy(),
                 latents=latents,
                 minimum_shift=minimum_shift,
             )
+            found.append(matches.assign(experiment=experiment))
     shares = pd.DataFrame(summaries).set_index("experiment")
     rows = [
         {"metric": SHORT_NAMES[check.name], "value": check.value, "bar": check.threshold}
-        for check in demo_checks(pd.DataFrame(summaries), found)
+        for check in demo_checks(pd.DataFrame(summaries), pd.concat(found))
         if check.name in SHORT_NAMES
     ]
     # Ratios of shares are infinite where the null finds nothing; their terms are not.

@@ -55,11 +55,20 @@ def edit_data(hdf5, edit) -> None:
         file["data"] = edit(data)
 
 
-def test_a_local_dataset_gives_the_responses_of_its_hdf5_file(local, hdf5):
+def test_a_local_dataset_gives_the_responses_of_its_hdf5_file(local):
     # The other tests here change one thing each; without a change the same target is made.
     run = local.snakemake(RESPONSES)
     assert run.returncode == 0, run.stdout[-3000:]
     assert (local.folder / RESPONSES / "bold").is_dir()
+
+
+def test_a_local_dataset_without_a_cortex_goes_without_its_mask_and_flatmaps(local):
+    shutil.rmtree(local.folder / "data" / "derivative" / "pycortex-db")
+    rules = {job.rule for job in local.pending()}
+    assert {"figure2", "table1", "shares"} <= rules
+    assert not rules & {"cortex", "figure3", "figure4", "planted", "checks"}
+    run = local.snakemake(RESPONSES)
+    assert run.returncode == 0, run.stdout[-3000:]
 
 
 def test_truncated_hdf5_file(local, hdf5):

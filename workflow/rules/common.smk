@@ -67,6 +67,16 @@ def model_files(name, experiments=None):
     return paths
 
 
+def provenance_of(wildcards):
+    """Where a model's data come from; kept in its file."""
+    language_model = PLAN.config["language_model"]
+    return {
+        "dataset": {"name": DATASET["name"], "source": DATASET["source"]},
+        "language_model": {key: language_model[key] for key in ("path_or_hub_id", "revision", "context")},
+        "features": PLAN.experiments[wildcards.experiment]["features"],
+    }
+
+
 def has_cortex(subject):
     """Whether the dataset has a pycortex subject, so that flatmaps can be drawn."""
     return DATASET["source"] != "local" or Path(DERIVATIVE, "pycortex-db", subject).is_dir()

@@ -36,6 +36,7 @@ rule train:
         stories=PLAN.stories,
         pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
         crosscoder=lookup(dpath="{experiment}/crosscoder", within=PLAN.experiments),
+        provenance=provenance_of,
     script:
         "../scripts/train.py"
 

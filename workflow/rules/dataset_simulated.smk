@@ -69,8 +69,6 @@ rule simulate_features:
     params:
         block=PLAN.config["features"]["block"],
         n_lm_features=SIMULATION["n_lm_features"],
-        n_brain_only=SIMULATION["n_brain_only"],
-        seed=SIMULATION["seed"],
         tr_s=DATASET["tr_s"],
         sound_onset_s=DATASET["sound_onset_s"],
         trim=DATASET["trim"],
@@ -84,7 +82,7 @@ rule simulate_responses:
         anatomy=rules.simulate_anatomy.output.subject,
     output:
         hdf5=story_files(f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5"),
-        maps=directory(f"{RESULTS}/simulation/{{subject}}.zarr"),
+        listener=directory(f"{RESULTS}/simulation/{{subject}}.zarr"),
     log:
         f"{RESULTS}/logs/simulate_responses/{{subject}}.log",
     benchmark:
@@ -95,6 +93,8 @@ rule simulate_responses:
         mask=mask_path,
         seed=SIMULATION["seed"],
         snr=SIMULATION["snr"],
+        tr_s=DATASET["tr_s"],
+        n_brain_only=SIMULATION["n_brain_only"],
         repeated_story=SIMULATION["repeated_story"],
         n_repeats=SIMULATION["n_repeats"],
     script:
@@ -103,8 +103,9 @@ rule simulate_responses:
 
 rule planted:
     input:
-        planted=rules.simulate_features.output.planted,
-        maps=rules.simulate_responses.output.maps,
+        responses=responses_of,
+        features=features_of,
+        planted=rules.simulate_responses.output.listener,
         crosscoder=rules.train.output.crosscoder,
         latents=rules.latents.output.latents,
         scores=rules.scores.output.latents,
@@ -117,6 +118,8 @@ rule planted:
     conda:
         ENVIRONMENT
     params:
+        stories=PLAN.stories,
+        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
         tr_s=DATASET["tr_s"],
     script:

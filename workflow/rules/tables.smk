@@ -88,9 +88,9 @@ if SIMULATED:
                 for model in PLAN.models
             ],
             planted=[
-                f"{RESULTS}/{model.subject}/matched/seed{model.seed}/planted.tsv"
+                f"{RESULTS}/{model.subject}/{model.experiment}/seed{model.seed}/planted.tsv"
                 for model in PLAN.models
-                if model.experiment == "matched"
+                if model.experiment in ("matched", "shuffled")
             ],
         output:
             table_files("checks", folder=f"{RESULTS}/tables", subject="all"),

@@ -1,8 +1,7 @@
-"""What is planted in the simulated brains: time courses driven by the text, and others."""
+"""What the text drives in the simulated brains."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from job import by_story, logged, tr_times
 
@@ -24,14 +23,6 @@ with logged(snakemake):
         block = store["block"][:].tolist().index(params.block)
         states[story], _ = select_units(store["hidden"][block], store["word_index"][:], unit="word_mean")
         times_s[story] = tr_times(story, snakemake.input.respdict, params)
-    planted = plant_features(
-        words,
-        states,
-        times_s,
-        n_lm_features=params.n_lm_features,
-        n_brain_only=params.n_brain_only,
-        tr_s=params.tr_s,
-        random=np.random.default_rng(params.seed),
-    )
+    planted = plant_features(words, states, times_s, n_lm_features=params.n_lm_features)
     lengths = {story: len(times) for story, times in times_s.items()}
     save_planted(planted, lengths, Path(snakemake.output.planted))

@@ -1,5 +1,8 @@
 """Train one crosscoder."""
 
+import signal
+import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -8,7 +11,7 @@ from tqdm import tqdm
 
 from brainlm.normalization import load_normalization
 from brainlm.sources import assemble
-from brainlm.training import TrainingSettings, train
+from brainlm.training import Checkpointing, Interrupted, TrainingSettings, train
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)
@@ -20,31 +23,46 @@ with logged(snakemake):
         for split in ("train", "validation")
     }
     log.info("training rows %d x %d columns; %s", *rows["train"].values.shape, settings)
+    stop = threading.Event()
+    # A cluster's time limit: save, so that the next try goes on from here.
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    checkpointing = Checkpointing(
+        Path(snakemake.output.crosscoder).with_name("checkpoint.safetensors"),
+        should_stop=stop.is_set,
+        report=log.info,
+    )
     progress = tqdm(total=settings.epochs, unit="epoch", mininterval=10)
 
     def show(epoch: dict[str, float]) -> None:
-        progress.update()
+        progress.update(int(epoch["epoch"]) - progress.n)
         if epoch["epoch"] % max(1, settings.epochs // 20) == 0:
             log.info(describe(epoch))
 
-    model, training = train(
-        rows["train"],
-        rows["validation"],
-        normalization,
-        settings,
-        seed=int(snakemake.wildcards.seed),
-        provenance={
-            "subject": snakemake.wildcards.subject,
-            "experiment": snakemake.wildcards.experiment,
-            "pairing": params.pairing,
-            "stories": params.stories,
-        },
-        on_epoch=show,
-    )
+    try:
+        model, training = train(
+            rows["train"],
+            rows["validation"],
+            normalization,
+            settings,
+            seed=int(snakemake.wildcards.seed),
+            provenance={
+                **params.provenance,
+                "pairing": params.pairing,
+                "stories": params.stories,
+                **snakemake.wildcards,
+            },
+            on_epoch=show,
+            checkpointing=checkpointing,
+        )
+    except Interrupted as interruption:
+        log.info("%s; run again to go on from %s", interruption, checkpointing.path)
+        sys.exit(1)
     progress.close()
-    best = training.loc[training["validation_squared_error"].idxmin(), "epoch"]
     log.info(
-        "the best validation epoch was %d of %d; the model kept is the last epoch's", best, settings.epochs
+        "the best validation epoch was %d of %d; the model kept is the last epoch's",
+        model.provenance["best_validation_epoch"],
+        settings.epochs,
     )
     training.to_csv(snakemake.output.training, sep="\t", index=False)
     model.save(snakemake.output.crosscoder)
+    checkpointing.path.unlink(missing_ok=True)

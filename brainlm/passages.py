@@ -116,34 +116,61 @@ def separation(activation: np.ndarray, in_theme: np.ndarray, *, minimum_shift: i
     return Separation(auc[0], auc[minimum_shift : n_rows - minimum_shift + 1])
 
 
+def theme_rows(share: np.ndarray, *, annotated: bool) -> np.ndarray:
+    """Which TRs belong to a theme, by the share of words that do.
+
+    With annotated spans, those in which more than half of the words do. Lists of words hit few words even of
+    a passage that is all about their theme: with them, the tenth of the TRs that are hit most.
+
+    Parameters
+    ----------
+    share: (time,) from `theme_share`.
+
+    Returns
+    -------
+    (time,) bool.
+    """
+    if annotated:
+        return share > 0.5
+    return (share > 0) & (share >= np.quantile(share, 0.9))
+
+
 def interpret(
     separations: Mapping[str, Separation],
     candidates: Mapping[str, np.ndarray],
     wanted: Sequence[tuple[str, str]],
+    *,
+    n_best: int = 1,
 ) -> pd.DataFrame:
-    """The latent of a class that separates a theme best, with the null for the best of as many latents.
+    """The latents of a class that separate a theme best, with the null for the best of as many latents.
 
     Parameters
     ----------
     separations: theme -> separation over all latents.
     candidates: class -> (candidate,) indices of its live latents.
-    wanted: pairs (class, theme), one row each.
+    wanted: pairs (class, theme).
+    n_best: rows for each pair.
 
     Returns
     -------
-    Columns class, theme, latent (-1 if the class has no live latent), auc, null_95 (95th percentile, over
-    permuted labels, of the class's best AUC), n_candidates.
+    Columns class, theme, rank, latent, auc, null_95 (95th percentile, over permuted labels, of the class's
+    best AUC), n_candidates. A class without live latents, or a theme that no TR or every TR belongs to, has
+    one row with latent -1.
     """
     rows = []
     for class_name, theme in wanted:
         latents, found = candidates[class_name], separations[theme]
         if latents.size == 0 or np.isnan(found.auc).all():
-            rows.append((class_name, theme, -1, np.nan, np.nan, latents.size))
+            rows.append((class_name, theme, 1, -1, np.nan, np.nan, latents.size))
             continue
-        best = latents[np.argmax(found.auc[latents])]
         null_95 = float(np.quantile(found.null[:, latents].max(axis=1), 0.95))
-        rows.append((class_name, theme, int(best), float(found.auc[best]), null_95, latents.size))
-    return pd.DataFrame(rows, columns=["class", "theme", "latent", "auc", "null_95", "n_candidates"])
+        ranked = latents[np.argsort(-found.auc[latents], kind="stable")][:n_best]
+        rows += [
+            (class_name, theme, rank, int(latent), float(found.auc[latent]), null_95, latents.size)
+            for rank, latent in enumerate(ranked, start=1)
+        ]
+    columns = ["class", "theme", "rank", "latent", "auc", "null_95", "n_candidates"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def choose_latents(

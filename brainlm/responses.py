@@ -78,7 +78,8 @@ def convert(
     with _open_hdf5(hdf5_path) as file:
         data = _find_data(file, hdf5_path, expected_rows)
         repeats = _find_repeats(file, hdf5_path, data.shape)
-        with new_store(store_path, {"source_file": hdf5_path.name}) as group:
+        attributes = {"source_file": hdf5_path.name, "simulated": bool(file.attrs.get("simulated", False))}
+        with new_store(store_path, attributes) as group:
             _write_coordinates(group, tr_times_s, data.shape[1])
             valid = _copy_data(data, group, hdf5_path, block_rows)
             difference = (

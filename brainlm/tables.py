@@ -162,16 +162,51 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:
+    """Class shares under each scaling, matched and shuffled side by side, for one subject and seed.
+
+    Parameters
+    ----------
+    summaries: one row a model of that subject and seed; of several with the same scaling and pairing the
+        first counts.
+
+    Returns
+    -------
+    One row a scaling that was run both matched and shuffled, with the shares of the classes in percent.
+    """
+    scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
+    first = summaries.assign(scaling=scaling).groupby(["scaling", "brain_time"], sort=False).first()
+    rows = []
+    for name in scaling.unique():
+        if not {(name, "matched"), (name, "permuted")} <= set(first.index):
+            continue
+        matched, shuffled = first.loc[(name, "matched")], first.loc[(name, "permuted")]
+        row: dict[str, object] = {"scaling (brain / LM)": name}
+        for label, column in (
+            ("shared", "share_shared"),
+            ("brain-dominant", "share_brain-dominant"),
+            ("LM-dominant", "share_lm-dominant"),
+        ):
+            row[f"{label}, matched (%)"] = 100 * matched[column]
+            row[f"{label}, shuffled (%)"] = 100 * shuffled[column]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
     """How the labels of tables 1 and 2 were given."""
-    source = "annotated spans" if simulated else "word lists"
+    if simulated:
+        belongs = (
+            f"if more than half of the words of the {span_s:g} s before it lie in the theme's annotated spans"
+        )
+    else:
+        belongs = f"if it is in the tenth of TRs with most of the theme's words in the {span_s:g} s before it"
     return [
         *(["Simulated data."] * simulated),
-        f"A latent's interpretation is the theme (from {source}) whose TRs its activation separates best from "
-        f"the others on test stories: AUC, the area under the ROC curve. A TR belongs to a theme by the words of "
-        f"the {span_s:g} s before it.",
+        "A latent's interpretation is the theme whose TRs its activation separates best from the others on test "
+        f"stories: AUC, the area under the ROC curve. A TR belongs to a theme {belongs}.",
         "Null: 95th percentile of the best AUC among the class's live latents and all themes after the themes' "
-        "labels are shifted in a circle; a label is given only above it.",
+        "labels are shifted in a circle; a label is given only above it, one in twenty by chance.",
         "Agreement: correlation over test TRs of the latent's brain part with its LM part.",
     ]
 

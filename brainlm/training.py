@@ -18,32 +18,9 @@ from brainlm.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
 from brainlm.normalization import Normalization
-from brainlm.objective import Step, gram_step, written_out_loss
+from brainlm.objective import gram_step
 from brainlm.sources import Rows
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The paper's values are the defaults."""
-
-    n_latents: int = 1024
-    """Latents in the dictionary."""
-    k: int = 64
-    """Latents active in a row."""
-    k_aux: int = 512
-    """At most so many dead latents are drawn for a batch's auxiliary loss."""
-    alpha: float = 1 / 32
-    """Weight of the auxiliary loss."""
-    epochs: int = 300
-    """Passes over the training rows."""
-    batch_size: int = 2048
-    """Rows a step; the last batch of an epoch may be smaller."""
-    learning_rate: float = 1e-4
-    """Of Adam."""
-    init_norm: float = 0.1
-    """Norm of each source's part of a latent at the start."""
-    relu: bool = False
-    """ReLU after TopK."""
+from brainlm.training_log import TrainingSettings, add_up, log_line, require_finite, total_variance
 
 
 def initial_weights(
@@ -77,32 +54,6 @@ def choose_dead(fired: Tensor, k_aux: int, generator: torch.Generator) -> Tensor
     """
     dead = (~fired).nonzero().flatten()
     return dead[torch.randperm(dead.numel(), generator=generator)[:k_aux]]
-
-
-def total_variance(rows: Rows, block_rows: int = 1024) -> dict[str, float]:
-    """Σ‖x - mean‖² over rows, source by source: the denominator of the fraction of variance explained."""
-    mean = rows.values.mean(axis=0, dtype=np.float64).astype(np.float32)
-    totals = dict.fromkeys(rows.slices, 0.0)
-    for start in range(0, len(rows.values), block_rows):
-        squares = np.square(rows.values[start : start + block_rows] - mean)
-        for source, columns in rows.slices.items():
-            totals[source] += float(squares[:, columns].sum(dtype=np.float64))
-    return totals
-
-
-def held_out_errors(
-    weights: Tensor, bias: Tensor, rows: Rows, settings: TrainingSettings
-) -> dict[str, float]:
-    """Source -> Σ‖x̂_s - x_s‖² over the rows, a few at a time: errors are as wide as the data."""
-    errors = dict.fromkeys(rows.slices, 0.0)
-    nobody = torch.empty(0, dtype=torch.long)
-    for batch in torch.from_numpy(rows.values).split(256):
-        loss = written_out_loss(
-            weights, bias, batch, rows.slices, k=settings.k, alpha=0.0, dead=nobody, relu=settings.relu
-        )
-        for source, error in loss.squared_error.items():
-            errors[source] += error.item()
-    return errors
 
 
 class Interrupted(Exception):
@@ -225,18 +176,18 @@ def train(
             state.adam_steps += 1
             state.position += len(batch)
             state.tensors["fired_now"] |= step.active.any(dim=0)
-            _add_up(state.sums, step, len(batch))
+            add_up(state.sums, step, len(batch))
             if checkpointing:
                 stop = checkpointing.should_stop()
                 if stop or time.monotonic() - saved_at > checkpointing.every_s:
-                    _require_finite(state)
+                    require_finite(state)
                     state.tensors |= {f"random.{name}": g.get_state() for name, g in random.items()}
                     save_checkpoint(state, run, checkpointing.path)
                     saved_at = time.monotonic()
                 if stop:
                     raise Interrupted(f"stopped in epoch {state.epoch} of {settings.epochs}")
-        _require_finite(state)
-        row = _log_line(state, training, validation, variance, settings)
+        require_finite(state)
+        row = log_line(state, training, validation, variance, settings)
         state.log.append(row)
         on_epoch(row)
         state.tensors["fired_before"] = state.tensors["fired_now"]
@@ -294,51 +245,3 @@ def _generator(state: Tensor) -> torch.Generator:
     generator = torch.Generator()
     generator.set_state(state)
     return generator
-
-
-def _add_up(sums: dict[str, float], step: Step, n_rows: int) -> None:
-    parts = {
-        "loss": step.loss.total.item() * n_rows,
-        "auxiliary": step.loss.auxiliary.item(),
-        "negative": step.negative_share.item() * n_rows,
-        **{f"error.{source}": error.item() for source, error in step.loss.squared_error.items()},
-    }
-    for name, value in parts.items():
-        sums[name] = sums.get(name, 0.0) + value
-
-
-def _require_finite(state: TrainingState) -> None:
-    if np.isfinite(state.sums["loss"]):
-        return
-    before = f" (it was {state.log[-1]['loss']:.4g} before)" if state.log else ""
-    raise InputError(
-        f"The loss is no longer finite in epoch {state.epoch}{before}; "
-        "lower crosscoder.learning_rate or look at the data's scaling."
-    )
-
-
-def _log_line(
-    state: TrainingState,
-    training: Rows,
-    validation: Rows,
-    variance: Mapping[str, Mapping[str, float]],
-    settings: TrainingSettings,
-) -> dict[str, float]:
-    weights, bias = state.tensors["weights"], state.tensors["bias"]
-    errors = {
-        "training": {source: state.sums[f"error.{source}"] for source in training.slices},
-        "validation": held_out_errors(weights, bias, validation, settings),
-    }
-    n_rows = {"training": len(training.values), "validation": len(validation.values)}
-    row = {
-        "epoch": state.epoch,
-        "loss": state.sums["loss"] / n_rows["training"],
-        "auxiliary": state.sums["auxiliary"] / n_rows["training"],
-        "dead_latents": int((~state.tensors["fired_now"]).sum()),
-        "negative_share": state.sums["negative"] / n_rows["training"],
-    }
-    for split, error_of in errors.items():
-        row[f"{split}_squared_error"] = sum(error_of.values()) / n_rows[split]
-        for source, error in error_of.items():
-            row[f"{split}_explained_{source}"] = 1 - error / variance[split][source]
-    return row

@@ -1,7 +1,9 @@
 """A config is checked before any job runs: what is wrong is said in one sentence, and defaults are filled in."""
 
 import importlib.util
+import json
 import re
+import subprocess
 import sys
 from copy import deepcopy
 from itertools import combinations
@@ -29,8 +31,8 @@ def load_configuration_module():
 
 
 configuration = load_configuration_module()
-ConfigError, make_plan, deviations = (
-    getattr(configuration, name) for name in ("ConfigError", "make_plan", "deviations")
+ConfigError, make_plan, deviations, read_transforms = (
+    getattr(configuration, name) for name in ("ConfigError", "make_plan", "deviations", "read_transforms")
 )
 SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
 STORIES = {"alpha": "train", "beta": "train", "gamma": "validation", "delta": "test", "omega": "test"}
@@ -67,12 +69,23 @@ def local(simulated, tmp_path) -> dict:
     derivative = tmp_path / "data" / "derivative"
     for subject in simulated["subjects"]:
         (derivative / "preprocessed_data" / subject).mkdir(parents=True)
+        for story in STORIES:
+            (derivative / "preprocessed_data" / subject / f"{story}.hf5").write_text("")
+    (derivative / "respdict.json").write_text("{}")
     (derivative / "TextGrids").mkdir()
     for story in STORIES:
         (derivative / "TextGrids" / f"{story}.TextGrid").write_text("")
     dataset = {**simulated["dataset"], "source": "local", "root": str(tmp_path / "data")}
     del dataset["simulation"]
     return {**simulated, "dataset": dataset, "themes": {"place": ["house"]}}
+
+
+@pytest.fixture
+def openneuro(local) -> dict:
+    """The shortest config of ds003020 that is accepted."""
+    stories = str(REPOSITORY / "config" / "ds003020" / "stories.tsv")
+    dataset = {"name": "openneuro", "source": "openneuro", "stories": stories}
+    return {**local, "dataset": dataset, "subjects": ["UTS01", "UTS09"]}
 
 
 def changed(config: dict, **changes) -> dict:
@@ -148,6 +161,34 @@ def test_a_story_may_be_called_null(simulated, tmp_path):
     (tmp_path / "null.txt").write_text("Nothing.")
     write_stories(tmp_path, {**STORIES, "null": "train"})
     assert "null" in make_plan(simulated).stories["train"]
+
+
+def test_a_byte_order_mark_and_blanks_in_the_stories_table_do_not_matter(simulated):
+    lines = ["story\tsplit ", *(f"{story} \t {split}  " for story, split in STORIES.items()), " \t ", "  "]
+    for end in ("\n", "\r\n", "\t\n"):
+        Path(simulated["dataset"]["stories"]).write_bytes(("\ufeff" + end.join([*lines, ""])).encode())
+        assert make_plan(simulated).stories == {
+            "train": ["alpha", "beta"],
+            "validation": ["gamma"],
+            "test": ["delta", "omega"],
+        }
+
+
+def test_words_of_themes_are_compared_in_lower_case(local):
+    themes = make_plan(changed(local, themes={"Place": ["House", "I'm", "door"]})).config["themes"]
+    assert themes == {"Place": ["house", "i'm", "door"]}
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12", "mps"])
+def test_devices_of_pytorch_are_accepted(simulated, device):
+    make_plan(changed(simulated, language_model__device=device))
+
+
+def test_subjects_may_be_named_as_in_bids(simulated):
+    assert make_plan(changed(simulated, subjects=["sub-01", "sub_2"])).config["subjects"] == [
+        "sub-01",
+        "sub_2",
+    ]
 
 
 def test_checking_leaves_the_config_as_it_is(simulated):
@@ -249,9 +290,16 @@ def test_given_values_stand_beside_defaults(simulated):
         ({"seeds": []}, ["seeds", "non-empty"]),
         ({"seeds": [1, 1]}, ["seeds", "unique"]),
         ({"subjects": []}, ["subjects", "non-empty"]),
-        ({"subjects": ["S 1"]}, ["subjects", "'S 1'"]),
+        ({"subjects": ["S 1"]}, ["subjects.0 must consist of letters, digits, '-' and '_', not 'S 1'"]),
+        ({"subjects": ["S.1"]}, ["subjects.0 must consist of letters", "'S.1'"]),
+        ({"language_model__device": "gpu"}, ["language_model.device must be auto, cpu, cuda", "'gpu'"]),
+        ({"language_model__device": "cuda:"}, ["language_model.device", "cuda:<number>", "'cuda:'"]),
+        ({"experiments__wide__subjects": []}, ["experiments.wide.subjects", "non-empty"]),
+        ({"experiments__wide__subjects": ["S1", "S1"]}, ["experiments.wide.subjects", "unique"]),
+        ({"experiments__wide__seeds": []}, ["experiments.wide.seeds", "non-empty"]),
+        ({"experiments__wide__seeds": [0, 0]}, ["experiments.wide.seeds", "unique"]),
         ({"dataset__name": "a/b"}, ["dataset.name", "'a/b'"]),
-        ({"experiments": {"a b": {}}}, ["experiments", "'a b'"]),
+        ({"experiments": {"a b": {}}}, ["a name in experiments must consist of letters", "'a b'"]),
         ({"figures__pinned_latents__Shared": 1}, ["figures.pinned_latents", "'Shared'", "'shared'"]),
     ],
 )
@@ -312,6 +360,25 @@ def test_pinning_a_latent_that_does_not_exist_is_refused(simulated, role):
     assert f"figures.pinned_latents.{role} is 1024" in sentence
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["/no/such/model", "./model", "../model", "~/no-such-model", "~no-such-user/m", "m.gguf", "a/b/c"],
+)
+def test_a_path_to_a_language_model_that_does_not_exist_is_refused(simulated, monkeypatch, tmp_path, source):
+    (tmp_path / "empty" / "folder").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "empty" / "folder")
+    sentence = refusal(changed(simulated, language_model__path_or_hub_id=source))
+    assert f"path_or_hub_id names {source}, which does not exist" in sentence
+
+
+@pytest.mark.parametrize("source", ["gpt2", "org/model", "package:llm/no-such.gguf", "./here", "here/x.gguf"])
+def test_hub_names_packages_and_paths_that_exist_are_accepted(simulated, monkeypatch, tmp_path, source):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "x.gguf").write_text("")
+    monkeypatch.chdir(tmp_path)
+    make_plan(changed(simulated, language_model__path_or_hub_id=source))
+
+
 # Stories
 
 
@@ -320,8 +387,16 @@ def test_a_stories_file_that_does_not_exist_is_refused(simulated):
     assert "dataset.stories names nowhere/stories.tsv, which does not exist" in sentence
 
 
-def test_a_stories_file_without_its_columns_is_refused(simulated):
-    Path(simulated["dataset"]["stories"]).write_text("story,split\nalpha,train\n")
+def test_a_folder_of_stories_is_refused(simulated, tmp_path):
+    sentence = refusal(changed(simulated, dataset__stories=str(tmp_path)))
+    assert f"dataset.stories names {tmp_path}, which is a folder" in sentence
+
+
+@pytest.mark.parametrize(
+    "content", [b"story,split\nalpha,train\n", b"", b"story\tsplit\n\xff\ttrain\n", b"story\nalpha\ttrain\n"]
+)
+def test_a_stories_file_without_its_columns_is_refused(simulated, content):
+    Path(simulated["dataset"]["stories"]).write_bytes(content)
     assert "columns story and split" in refusal(simulated)
 
 
@@ -362,6 +437,12 @@ def test_a_simulated_dataset_needs_its_section(simulated):
     assert "simulated needs a section dataset.simulation" in refusal(without(simulated, "dataset.simulation"))
 
 
+def test_a_simulated_dataset_is_never_written_over_another(simulated, tmp_path):
+    make_plan(changed(simulated, dataset__root=None))
+    sentence = refusal(changed(simulated, dataset__root=str(tmp_path)))
+    assert "dataset.root must be null with dataset.source simulated" in sentence
+
+
 @pytest.mark.parametrize("source", ["local", "openneuro"])
 def test_other_datasets_do_not_take_the_section(local, source):
     config = changed(local, dataset__source=source, dataset__simulation={"texts": "."})
@@ -399,15 +480,97 @@ def test_a_story_that_was_not_downloaded_is_named(local):
     assert "datalad get" in sentence
 
 
+def test_a_local_dataset_needs_respdict(local):
+    respdict = Path(local["dataset"]["root"], "derivative", "respdict.json")
+    respdict.unlink()
+    assert f"no file {respdict}" in refusal(local)
+    respdict.symlink_to("../.git/annex/objects/none")
+    assert f"{respdict} has not been downloaded" in refusal(local)
+
+
+def test_responses_of_a_local_dataset_that_are_missing_are_named(local):
+    hdf5 = Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2", "delta.hf5")
+    hdf5.unlink()
+    sentence = refusal(local)
+    assert [part for part in (str(hdf5), "subject 'S2'", "story 'delta'") if part not in sentence] == []
+    make_plan(changed(local, subjects=["S1"]))
+
+
+def test_responses_that_were_not_downloaded_do_not_stop_what_can_do_without(local):
+    hdf5 = Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2", "delta.hf5")
+    hdf5.unlink()
+    hdf5.symlink_to("../../../.git/annex/objects/none")
+    make_plan(local)
+
+
+@pytest.mark.parametrize(
+    ("subject", "hint"),
+    [("UTS3", "did you mean 'UTS03'"), ("uts03", "they are UTS01 to UTS09."), ("UTS10", "did you mean")],
+)
+def test_a_subject_that_ds003020_lacks_is_refused(openneuro, subject, hint):
+    make_plan(openneuro)
+    sentence = refusal(changed(openneuro, subjects=["UTS01", subject]))
+    assert f"'{subject}' is no subject of ds003020; {hint}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("story", "hint"),
+    [
+        ("adollhouse", "did you mean 'adollshouse'"),
+        ("zzz", "config/ds003020/stories.tsv lists its 84 stories."),
+    ],
+)
+def test_a_story_that_ds003020_lacks_is_refused(openneuro, tmp_path, monkeypatch, story, hint):
+    monkeypatch.chdir(tmp_path)
+    pairs = [("adollshouse", "train"), ("alternateithicatom", "validation"), ("wheretheressmoke", "test")]
+    make_plan(changed(openneuro, dataset__stories=write_stories(tmp_path, pairs)))
+    stories = write_stories(tmp_path, [*pairs, (story, "train")])
+    sentence = refusal(changed(openneuro, dataset__stories=stories))
+    assert f"the unknown story '{story}' of ds003020" in sentence
+    assert hint in sentence
+
+
+def test_transforms_are_read_where_they_are_given(tmp_path):
+    path = tmp_path / "subject_xfms.json"
+    assert read_transforms(path) == {}
+    path.write_text(json.dumps({"S1": "S1_by_hand"}))
+    assert read_transforms(path) == {"S1": "S1_by_hand"}
+
+
+@pytest.mark.parametrize("content", ["/annex/objects/MD5E-s1--0.json\n", "[]", '{"S1": 1}', ""])
+def test_a_file_that_holds_no_transforms_is_refused(tmp_path, content):
+    path = tmp_path / "subject_xfms.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"subject_xfms\.json must be a JSON object"):
+        read_transforms(path)
+
+
 @pytest.mark.parametrize(("key", "value"), [("subjects", "S3"), ("seeds", 5)])
 def test_unknown_subjects_and_seeds_of_an_experiment_are_refused(simulated, key, value):
     sentence = refusal(changed(simulated, experiments__wide={key: [value]}))
     assert f"experiments.wide.{key} names {value}" in sentence
 
 
-def test_a_standing_experiment_keeps_every_subject(simulated):
-    sentence = refusal(changed(simulated, experiments__shuffled={"subjects": ["S1"]}))
-    assert "experiments.shuffled.subjects" in sentence
+@pytest.mark.parametrize("name", ["matched", "shuffled", "shifted"])
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ({"subjects": ["S1"]}, "subjects"),
+        ({"seeds": [0]}, "seeds"),
+        ({"pairing": {"brain_time": "noise"}}, "pairing.brain_time"),
+        ({"pairing": {"brain_time": "matched", "seed": 1}}, "pairing.brain_time"),
+    ],
+)
+def test_a_standing_experiment_is_what_its_name_says(simulated, name, override, key):
+    sentence = refusal(changed(simulated, experiments={name: override}))
+    assert f"experiments.{name}.{key} cannot be given" in sentence
+
+
+@pytest.mark.parametrize("brain_time", ["permuted", "shifted", "noise"])
+def test_matched_is_the_pairing_outside_experiments(simulated, brain_time):
+    sentence = refusal(changed(simulated, pairing__brain_time=brain_time))
+    assert f"pairing.brain_time must be matched, not '{brain_time}'" in sentence
+    make_plan(changed(simulated, experiments__own__pairing__brain_time=brain_time))
 
 
 # Experiments, feature variants and models
@@ -437,8 +600,11 @@ def test_an_experiment_changes_what_it_names_and_nothing_else(simulated):
 
 
 def test_a_standing_experiment_can_be_changed(simulated):
-    plan = make_plan(changed(simulated, experiments__shuffled={"crosscoder": {"k": 2}}))
+    plan = make_plan(
+        changed(simulated, experiments__shuffled={"crosscoder": {"k": 2}, "pairing": {"seed": 3}})
+    )
     assert plan.experiments["shuffled"]["crosscoder"]["k"] == 2
+    assert plan.experiments["shuffled"]["pairing"]["seed"] == 3
     assert plan.experiments["shuffled"]["pairing"]["brain_time"] == "permuted"
     assert plan.experiments["matched"]["crosscoder"]["k"] == 64
 
@@ -517,34 +683,78 @@ def test_an_experiment_can_be_restricted_to_subjects_and_seeds(simulated):
 @pytest.fixture
 def paper(monkeypatch) -> dict:
     monkeypatch.chdir(REPOSITORY)
-    return make_plan(shipped("paper.yaml")).config
+    return shipped("paper.yaml")
+
+
+def deviations_from_the_paper(config: dict, subject: str = "UTS03") -> list[str]:
+    return deviations(make_plan(config), make_plan(shipped("paper.yaml")), subject)
 
 
 def test_the_paper_does_not_deviate_from_itself(paper):
-    assert deviations(paper, shipped("paper.yaml")) == []
+    assert deviations_from_the_paper(paper) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"crosscoder__k": 8}, "crosscoder.k 8 (paper: 64)"),
+        ({"experiments__matched__crosscoder__k": 8}, "crosscoder.k 8 (paper: 64)"),
+        ({"experiments__shuffled__crosscoder__k": 8}, "crosscoder.k 8 (paper: 64) in shuffled"),
         ({"features__lanczos__window": 2}, "features.lanczos.window 2 (paper: 3)"),
         ({"features__delays_s": [4]}, "features.delays_s [4] (paper: [2, 4, 6, 8])"),
         ({"normalization__lm__standardize": "zscore"}, "normalization.lm.standardize zscore (paper: none)"),
-        ({"subjects": ["UTS01"]}, "subjects ['UTS01'] (paper: ['UTS03'])"),
         ({"dataset__trim__last": 5}, "dataset.trim.last 5 (paper: 10)"),
         (
             {"language_model__path_or_hub_id": "gpt2"},
             "language_model.path_or_hub_id gpt2 (paper: meta-llama/Llama-3.1-8B-Instruct)",
         ),
-        (
-            {"language_model__context__window_tokens": 512},
-            "language_model.context.window_tokens 512 (paper: None)",
-        ),
+        ({"language_model__revision": "v2"}, "language_model.revision v2 (paper: None)"),
     ],
 )
 def test_a_changed_setting_is_the_only_deviation(paper, changes, expected):
-    assert deviations(changed(paper, **changes), shipped("paper.yaml")) == [expected]
+    assert deviations_from_the_paper(changed(paper, **changes)) == [expected]
+
+
+def test_a_context_window_deviates(paper):
+    context = {"window_tokens": 512, "stride_tokens": 256}
+    assert deviations_from_the_paper(changed(paper, language_model__context=context)) == [
+        "language_model.context.window_tokens 512 (paper: None)",
+        "language_model.context.stride_tokens 256 (paper: None)",
+    ]
+
+
+def test_another_subject_deviates_and_a_further_one_does_not(paper):
+    both = changed(paper, subjects=["UTS01", "UTS03"])
+    assert deviations_from_the_paper(both) == []
+    assert deviations_from_the_paper(both, "UTS01") == ["subject UTS01 (paper: UTS03)"]
+
+
+def test_stories_of_other_splits_deviate(paper, tmp_path):
+    lines = (REPOSITORY / "config" / "ds003020" / "stories.tsv").read_text().splitlines()[1:]
+    splits = {story: split for story, _, split in (line.split("\t") for line in lines)}
+
+    def deviations_with(**moved: str) -> list[str]:
+        return deviations_from_the_paper(
+            changed(paper, dataset__stories=write_stories(tmp_path, {**splits, **moved}))
+        )
+
+    assert deviations_with() == []
+    assert deviations_with(adollshouse="unused") == ["stories 57/8/17 (paper: 58/8/17)"]
+    swapped = deviations_with(adollshouse="test", adventuresinsayingyes="train")
+    assert swapped == ["stories of other splits than the paper's"]
+
+
+def test_the_order_of_the_stories_is_no_deviation(paper, tmp_path):
+    header, *lines = (REPOSITORY / "config" / "ds003020" / "stories.tsv").read_text().splitlines()
+    (tmp_path / "reversed.tsv").write_text("\n".join([header, *reversed(lines)]))
+    assert deviations_from_the_paper(changed(paper, dataset__stories=str(tmp_path / "reversed.tsv"))) == []
+
+
+def test_the_demo_names_its_subject_and_its_stories(paper):
+    found = deviations(make_plan(shipped("config.yaml")), make_plan(paper), "SIM01")
+    assert found[0] == "subject SIM01 (paper: UTS03)"
+    assert re.fullmatch(r"stories \d+/\d+/\d+ \(paper: 58/8/17\)", found[1])
+    assert "dataset.source simulated (paper: openneuro)" in found
 
 
 def test_what_is_not_of_the_method_is_no_deviation(paper):
@@ -553,13 +763,76 @@ def test_what_is_not_of_the_method_is_no_deviation(paper):
         results="elsewhere",
         dataset__root="/data",
         dataset__name="again",
+        language_model__blocks=[8, 16],
         language_model__stories_per_job=1,
         language_model__device="cuda",
         language_model__dtype="bfloat16",
+        experiments__wide__crosscoder__n_latents=4096,
         figures__flatmap_height=64,
         seeds=[1, 2],
     )
-    assert deviations(other, shipped("paper.yaml")) == []
+    assert deviations_from_the_paper(other) == []
+
+
+# The workflow's use of it
+
+
+def dry_run(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "workflow" / "Snakefile"),
+        *("--directory", folder, "--configfile", folder / "config.yaml", "--dry-run", *arguments),
+    ]
+    return subprocess.run(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def test_a_wrong_config_prints_its_sentence_and_nothing_else(simulated, tmp_path):
+    run = dry_run(tmp_path, changed(simulated, crosscoder__k=0))
+    assert run.returncode == 1
+    lines = [
+        line for line in run.stdout.splitlines() if not line.startswith("Using workflow specific profile")
+    ]
+    assert lines == ["Config: crosscoder.k is not valid: 0 is less than the minimum of 1."]
+
+
+def test_what_the_language_model_reads_at_once_does_not_depend_on_the_split(simulated, tmp_path):
+    def batches(splits: dict[str, str]) -> list[str]:
+        write_stories(tmp_path, splits)
+        run = dry_run(tmp_path, changed(simulated, language_model__stories_per_job=2))
+        assert run.returncode == 0, run.stdout[-3000:]
+        found = re.findall(r"^rule (activations_\d):\n    input: (.*)$", run.stdout, re.MULTILINE)
+        return sorted(found)
+
+    before = batches(STORIES)
+    assert len(before) == 3
+    assert batches({**STORIES, "alpha": "test", "omega": "train"}) == before
+
+
+@pytest.mark.parametrize("transforms", [None, {"sub-01": "sub-01_by_hand"}])
+def test_the_transform_of_a_local_subject(local, tmp_path, transforms):
+    derivative = tmp_path / "data" / "derivative"
+    (derivative / "preprocessed_data" / "S1").rename(derivative / "preprocessed_data" / "sub-01")
+    name = "sub-01_auto" if transforms is None else "sub-01_by_hand"
+    mask = derivative / "pycortex-db" / "sub-01" / "transforms" / name / "mask_thick.nii.gz"
+    mask.parent.mkdir(parents=True)
+    mask.write_text("")
+    if transforms is not None:
+        (derivative / "subject_xfms.json").write_text(json.dumps(transforms))
+    config = changed(local, subjects=["sub-01"])
+    run = dry_run(
+        tmp_path, config, "results/demo/responses/sub-01/alpha.zarr", "results/demo/cortex/sub-01.zarr"
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert f"respdict.json, {mask}\n" in run.stdout
+    assert ("subject_xfms.json" in run.stdout) == (transforms is not None)
+
+
+def test_a_simulated_cortex_comes_after_the_names_of_the_transforms(simulated, tmp_path):
+    run = dry_run(tmp_path, simulated, "results/demo/cortex/S1.zarr")
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert re.search(r"^(local)?rule simulate_transforms:", run.stdout, re.MULTILINE)
 
 
 # Documentation

@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brainlm.errors import InputError
 from brainlm.passages import (
     Separation,
     choose_latents,
     interpret,
     maximal_passages,
     separation,
+    theme_rows,
     theme_share,
     words_heard,
 )
@@ -148,7 +150,7 @@ def test_interpret_picks_the_best_latent_of_the_class(separations):
     candidates = {"shared": np.array([0, 2, 5]), "brain-dominant": np.array([4, 1])}
     wanted = [("shared", "place"), ("brain-dominant", "place"), ("brain-dominant", "negative")]
     table = interpret(separations, candidates, wanted)
-    assert list(table.columns) == ["class", "theme", "latent", "auc", "null_95", "n_candidates"]
+    assert list(table.columns) == ["class", "theme", "rank", "latent", "auc", "null_95", "n_candidates"]
     assert table["class"].tolist() == ["shared", "brain-dominant", "brain-dominant"]
     assert table["theme"].tolist() == ["place", "place", "negative"]
     # Latent 3 separates places best, but belongs to neither class.
@@ -231,3 +233,30 @@ def test_latents_can_be_pinned(separations, latents):
         "uninterpretable": True,
     }
     assert chosen.loc["shared", "theme"] == "place" and chosen.loc["shared", "auc"] == 0.55
+
+
+def test_interpret_ranks_as_many_latents_as_asked_for(separations):
+    candidates = {"shared": np.array([0, 2, 5])}
+    table = interpret(separations, candidates, [("shared", "place"), ("shared", "negative")], n_best=2)
+    assert table["rank"].tolist() == [1, 2, 1, 2]
+    assert table["latent"].tolist() == [0, 5, 0, 2]
+    assert table["null_95"].nunique() == 2
+
+
+def test_a_pinned_latent_is_shown_even_where_no_theme_can_be_tested(latents):
+    nowhere = {"place": Separation(np.full(6, np.nan), np.full((9, 6), np.nan))}
+    chosen = choose_latents(nowhere, latents, {"shared": 5}).set_index("role")
+    assert chosen.loc["shared", "latent"] == 5 and np.isnan(chosen.loc["shared", "auc"])
+
+
+def test_with_spans_most_words_make_a_theme_and_with_lists_the_most_hit_tenth_of_trs():
+    share = np.array([0.0, 0.5, 0.51, 1.0])
+    assert theme_rows(share, annotated=True).tolist() == [False, False, True, True]
+    hits = np.arange(100) / 1000
+    assert np.flatnonzero(theme_rows(hits, annotated=False)).tolist() == list(range(90, 100))
+    assert not theme_rows(np.zeros(50), annotated=False).any()
+
+
+def test_too_few_rows_for_a_null_are_an_error():
+    with pytest.raises(InputError, match=r"30 test TRs .* scores.minimum_shift_s"):
+        separation(np.random.default_rng(0).random((30, 2)), np.arange(30) < 10, minimum_shift=16)

@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 
 from brainlm.table_files import format_value, write_atomically, write_table, write_tsv
-from brainlm.tables import Bar, Comparison, bars_table, paper_comparison, table1, table2
+from brainlm.tables import (
+    Bar,
+    Comparison,
+    bars_table,
+    paper_comparison,
+    sensitivity_table,
+    shares_table,
+    table1,
+    table2,
+)
 
 
 def chosen_latents(*rows: tuple) -> pd.DataFrame:
@@ -190,3 +199,39 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
     write_atomically(path, b"short")
     assert path.read_bytes() == b"short"
     assert list(path.parent.iterdir()) == [path]
+
+
+def model_rows() -> pd.DataFrame:
+    """Summaries: two seeds of matched and shuffled under z-scoring, one of both without scaling."""
+    columns = ["experiment", "seed", "standardize_brain", "standardize_lm", "brain_time"]
+    rows = [
+        ("matched", 0, "zscore", "zscore", "matched"),
+        ("matched", 1, "zscore", "zscore", "matched"),
+        ("shuffled", 0, "zscore", "zscore", "permuted"),
+        ("mixed", 0, "none", "zscore", "matched"),
+        ("mixed-shuffled", 0, "none", "zscore", "permuted"),
+        ("alone", 0, "center", "center", "matched"),
+    ]
+    frame = pd.DataFrame(rows, columns=columns)
+    shares = np.arange(len(frame)) / 10
+    numbers = {name: shares for name in ("share_shared", "share_brain-dominant", "share_lm-dominant")}
+    others = ("live_latents", "share_agreeing", "test_correlation_brain", "training_correlation_brain")
+    others += ("test_correlation_lm", "training_correlation_lm")
+    return frame.assign(**numbers, **{name: 10 + shares for name in others})
+
+
+def test_shares_are_percentages_and_means_over_seeds():
+    table = shares_table(model_rows()).set_index("experiment")
+    assert table.index.tolist() == ["matched", "shuffled", "mixed", "mixed-shuffled", "alone"]
+    assert table.loc["matched", "shared (%)"] == pytest.approx(5) and table.loc["matched", "seeds"] == 2
+    assert table.loc["mixed", "scaling (brain / LM)"] == "none / zscore"
+    assert table.loc["shuffled", "live latents"] == pytest.approx(10.2)
+
+
+def test_sensitivity_sets_matched_beside_shuffled_for_each_scaling_that_has_both():
+    rows = model_rows()
+    table = sensitivity_table(rows[rows["seed"] == 0]).set_index("scaling (brain / LM)")
+    assert table.index.tolist() == ["zscore / zscore", "none / zscore"]
+    assert table.loc["zscore / zscore", "shared, matched (%)"] == 0
+    assert table.loc["zscore / zscore", "shared, shuffled (%)"] == pytest.approx(20)
+    assert table.loc["none / zscore", "LM-dominant, matched (%)"] == pytest.approx(30)

@@ -1,6 +1,7 @@
 """Check the config before any job runs, and work out what it asks for."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
+DS003020_STORIES = Path(__file__).parents[1] / "config" / "ds003020" / "stories.tsv"
+DS003020_SUBJECTS = tuple(f"UTS{number:02}" for number in range(1, 10))
 SPLITS = ("train", "validation", "test")
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
@@ -81,8 +84,12 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
         raise ConfigError(_sentence(error))
+    # Words of a transcript are in lower case.
+    config["themes"] = {theme: [word.lower() for word in words] for theme, words in config["themes"].items()}
     stories = _read_stories(Path(config["dataset"]["stories"]))
     _check_dataset(config, stories)
+    _check_language_model(config["language_model"])
+    _check_standing_experiments(config)
     experiments = _resolve_experiments(config)
     for name, settings in experiments.items():
         _check_experiment(config, name, settings)
@@ -124,11 +131,12 @@ def _with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict
 
 def _sentence(error: ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path) or "the config"
+    if "propertyNames" in error.absolute_schema_path:
+        where = f"a name in {where}"
     if error.validator == "additionalProperties" and "properties" in error.schema:
         known = list(error.schema["properties"])
         unknown = sorted(set(error.instance) - set(known))
-        close = get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}."
+        hint = _hint(unknown[0], known, f"known keys are {', '.join(known)}.")
         return f"Config: {where} has the unknown key '{unknown[0]}'; {hint}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
@@ -139,16 +147,32 @@ def _sentence(error: ValidationError) -> str:
         return f"Config: {where} must be of type {wanted}, not {error.instance!r}."
     if error.validator == "enum":
         return f"Config: {where} must be one of {', '.join(error.validator_value)}, not {error.instance!r}."
+    if error.validator == "pattern" and "must" in error.schema:
+        return f"Config: {where} must {error.schema['must']}, not {error.instance!r}."
     return f"Config: {where} is not valid: {error.message}."
+
+
+def _hint(name: str, known: Sequence[str], otherwise: str) -> str:
+    close = get_close_matches(name, known)
+    return f"did you mean {' or '.join(repr(match) for match in close)}?" if close else otherwise
 
 
 def _read_stories(path: Path) -> dict[str, list[str]]:
     if not path.exists():
         raise ConfigError(f"Config: dataset.stories names {path}, which does not exist.")
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    missing = {"story", "split"} - set(table.columns)
-    if missing:
+    if not path.is_file():
+        raise ConfigError(f"Config: dataset.stories names {path}, which is a folder; it must be a table.")
+    table = pd.DataFrame()
+    # What pandas cannot read is a ValueError: an empty file, text that is no UTF-8, lines of different length.
+    with suppress(ValueError):
+        table = pd.read_csv(
+            path, sep="\t", dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+        )
+    table.columns = table.columns.astype(str).str.strip()
+    if not {"story", "split"} <= set(table.columns):
         raise ConfigError(f"{path} must be a tab-separated table with columns story and split.")
+    table = table[["story", "split"]].fillna("").apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]
     unknown = sorted(set(table["split"]) - {*SPLITS, "unused"})
     if unknown:
         raise ConfigError(
@@ -174,6 +198,15 @@ def _check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) 
     if simulated != ("simulation" in dataset):
         word = "needs" if simulated else "does not take"
         raise ConfigError(f"Config: dataset.source {dataset['source']} {word} a section dataset.simulation.")
+    if simulated and dataset["root"] is not None:
+        raise ConfigError(
+            "Config: dataset.root must be null with dataset.source simulated, which would write over the dataset "
+            f"in {dataset['root']}."
+        )
+    if not simulated and not config["themes"]:
+        raise ConfigError(
+            "Config: themes needs at least one list of words; only a simulated dataset has annotated spans."
+        )
     listed = {story for split in stories.values() for story in split}
     if simulated:
         texts = Path(dataset["simulation"]["texts"])
@@ -185,13 +218,19 @@ def _check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) 
         repeated = dataset["simulation"]["repeated_story"]
         if repeated is not None and repeated not in stories["test"]:
             raise ConfigError(f"Config: dataset.simulation.repeated_story '{repeated}' is not a test story.")
+    if dataset["source"] == "openneuro":
+        _check_ds003020(config, listed)
     if dataset["source"] == "local":
         _check_local_tree(config, listed)
-    if not simulated and not config["themes"]:
-        raise ConfigError(
-            "Config: themes needs at least one list of words; only a simulated dataset has annotated spans."
-        )
-    window, stride = (config["language_model"]["context"][key] for key in ("window_tokens", "stride_tokens"))
+
+
+def _check_language_model(language_model: Mapping[str, Any]) -> None:
+    source = language_model["path_or_hub_id"]
+    # A hub name has one slash at most.
+    is_path = source.startswith(("/", "./", "../", "~")) or source.endswith(".gguf") or source.count("/") > 1
+    if is_path and not source.startswith("package:") and not _path_exists(source):
+        raise ConfigError(f"Config: language_model.path_or_hub_id names {source}, which does not exist.")
+    window, stride = (language_model["context"][key] for key in ("window_tokens", "stride_tokens"))
     if (window is None) != (stride is None):
         raise ConfigError(
             "Config: language_model.context needs both window_tokens and stride_tokens, or neither."
@@ -199,6 +238,29 @@ def _check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) 
     if window is not None and stride > window:
         raise ConfigError(
             f"Config: language_model.context.stride_tokens ({stride}) exceeds window_tokens ({window})."
+        )
+
+
+def _path_exists(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except RuntimeError:  # the home of an unknown user
+        return False
+
+
+def _check_ds003020(config: Mapping[str, Any], listed: set[str]) -> None:
+    for subject in config["subjects"]:
+        if subject not in DS003020_SUBJECTS:
+            otherwise = f"they are {DS003020_SUBJECTS[0]} to {DS003020_SUBJECTS[-1]}."
+            raise ConfigError(
+                f"Config: '{subject}' is no subject of ds003020; {_hint(subject, DS003020_SUBJECTS, otherwise)}"
+            )
+    known = pd.read_csv(DS003020_STORIES, sep="\t", dtype=str, keep_default_na=False)["story"].tolist()
+    for story in sorted(listed - set(known)):
+        otherwise = f"{DS003020_STORIES} lists its {len(known)} stories."
+        raise ConfigError(
+            f"{config['dataset']['stories']} names the unknown story '{story}' of ds003020; "
+            f"{_hint(story, known, otherwise)}"
         )
 
 
@@ -216,16 +278,47 @@ def _check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
             raise ConfigError(
                 f"Config: unknown subject '{subject}'; {derivative} has {', '.join(known) or 'none'}."
             )
-    for story in sorted(listed):
-        textgrid = derivative / "TextGrids" / f"{story}.TextGrid"
-        if textgrid.is_symlink() and not textgrid.exists():
-            raise ConfigError(
-                f"{textgrid} has not been downloaded: run `datalad get` or `git annex get` on it."
-            )
+    textgrids = {story: derivative / "TextGrids" / f"{story}.TextGrid" for story in sorted(listed)}
+    respdict = derivative / "respdict.json"
+    for file in (respdict, *textgrids.values()):
+        if file.is_symlink() and not file.exists():
+            raise ConfigError(f"{file} has not been downloaded: run `datalad get` or `git annex get` on it.")
+    if not respdict.exists():
+        raise ConfigError(
+            f"Config: dataset.root has no file {respdict}, the number of volumes of each story."
+        )
+    for story, textgrid in textgrids.items():
         if not textgrid.exists():
             raise ConfigError(
                 f"{config['dataset']['stories']} names the unknown story '{story}': no TextGrid in {derivative}."
             )
+    for subject in config["subjects"]:
+        for story in textgrids:
+            hdf5 = derivative / "preprocessed_data" / subject / f"{story}.hf5"
+            # A link into an annex passes: the file is known, and only a run that needs it asks for its content.
+            if not hdf5.exists() and not hdf5.is_symlink():
+                raise ConfigError(
+                    f"{hdf5} does not exist; drop the subject '{subject}' or mark the story '{story}' as unused."
+                )
+
+
+def read_transforms(path: Path) -> dict[str, str]:
+    """Subject -> its pycortex transform, from ds003020's subject_xfms.json; empty if there is no such file.
+
+    Raises
+    ------
+    ConfigError: the file holds something else.
+    """
+    if not path.exists():
+        return {}
+    transforms = None
+    with suppress(ValueError):
+        transforms = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(transforms, dict) or not all(isinstance(name, str) for name in transforms.values()):
+        raise ConfigError(
+            f"{path} must be a JSON object, subject: transform; `datalad get` it if it is only a pointer."
+        )
+    return transforms
 
 
 def _resolve_experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -235,6 +328,28 @@ def _resolve_experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]
         name: merge(base, {key: value for key, value in override.items() if key in EXPERIMENT_SECTIONS})
         for name, override in overrides.items()
     }
+
+
+def _check_standing_experiments(config: Mapping[str, Any]) -> None:
+    """They are what their names say, and are trained for every subject and seed: the tables need them."""
+    brain_time = config["pairing"]["brain_time"]
+    if brain_time != "matched":
+        raise ConfigError(
+            f"Config: pairing.brain_time must be matched, not '{brain_time}', outside experiments: give it in "
+            "an experiment of its own."
+        )
+    for name in STANDING_EXPERIMENTS:
+        only = config["experiments"].get(name, {})
+        if "brain_time" in only.get("pairing", {}):
+            raise ConfigError(
+                f"Config: experiments.{name}.pairing.brain_time cannot be given: it is what the name says."
+            )
+        for key in ("subjects", "seeds"):
+            if key in only:
+                raise ConfigError(
+                    f"Config: experiments.{name}.{key} cannot be given: the figures and tables need this "
+                    f"experiment for all {key}."
+                )
 
 
 def _check_experiment(config: Mapping[str, Any], name: str, settings: Mapping[str, Any]) -> None:
@@ -250,10 +365,6 @@ def _check_experiment(config: Mapping[str, Any], name: str, settings: Mapping[st
             f"{', '.join(map(str, blocks))}."
         )
     only = config["experiments"].get(name, {})
-    if name in STANDING_EXPERIMENTS and "subjects" in only:
-        raise ConfigError(
-            f"Config: experiments.{name}.subjects cannot be given: the tables of every subject need this experiment."
-        )
     for key, known in (("subjects", config["subjects"]), ("seeds", config["seeds"])):
         unknown = [value for value in only.get(key, []) if value not in known]
         if unknown:
@@ -297,21 +408,51 @@ def _models(config: Mapping[str, Any]) -> list[Model]:
     ]
 
 
-def deviations(config: Mapping[str, Any], paper: Mapping[str, Any]) -> list[str]:
-    """Every setting of the method in which a config differs from the paper's, e.g. "crosscoder.k 8 (64)"."""
-    sections = ("dataset", "subjects", "language_model", "features", "normalization", "pairing", "crosscoder")
-    not_of_the_method = {"root", "name", "stories", "simulation", "device", "dtype", "stories_per_job"}
+def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:
+    """In what a subject's results are not made as the paper's, e.g. "crosscoder.k 8 (paper: 64)".
 
-    def leaves(value: Any, path: tuple[str, ...]) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
-            return {".".join(path): value}
-        inner = (leaves(v, (*path, k)) for k, v in value.items() if k not in not_of_the_method)
-        return {key: leaf for part in inner for key, leaf in part.items()}
+    Settings are those of `matched`, and those of `shuffled` that deviate there alone: the two experiments
+    whose numbers the paper gives.
+    """
 
-    here, there = (
-        {key: leaf for section in sections for key, leaf in leaves(which[section], (section,)).items()}
-        for which in (config, paper)
+    def describe(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+        return [
+            f"{key} {value} (paper: {there.get(key)})"
+            for key, value in here.items()
+            if value != there.get(key)
+        ]
+
+    def counts(of: Plan) -> str:
+        return "/".join(str(len(of.stories[split])) for split in SPLITS)
+
+    found = []
+    if subject not in paper.config["subjects"]:
+        found.append(f"subject {subject} (paper: {', '.join(paper.config['subjects'])})")
+    if any(set(plan.stories[split]) != set(paper.stories[split]) for split in SPLITS):
+        same_counts = counts(plan) == counts(paper)
+        other = (
+            "of other splits than the paper's" if same_counts else f"{counts(plan)} (paper: {counts(paper)})"
+        )
+        found.append(f"stories {other}")
+    found += describe(_input_settings(plan.config), _input_settings(paper.config))
+    matched, shuffled = (
+        describe(_leaves(plan.experiments[name]), _leaves(paper.experiments[name]))
+        for name in ("matched", "shuffled")
     )
-    return [
-        f"{key} {value} (paper: {there.get(key)})" for key, value in here.items() if value != there.get(key)
-    ]
+    return found + matched + [f"{entry} in shuffled" for entry in shuffled if entry not in matched]
+
+
+def _input_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the values of responses and activations; which blocks are kept beside features.block does not."""
+    keys = {
+        "dataset": ("source", "tr_s", "sound_onset_s", "trim"),
+        "language_model": ("path_or_hub_id", "revision", "context"),
+    }
+    return _leaves({section: {key: config[section][key] for key in keys[section]} for section in keys})
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {".".join(path): value}
+    inner = (_leaves(part, (*path, key)) for key, part in value.items())
+    return {key: leaf for part in inner for key, leaf in part.items()}

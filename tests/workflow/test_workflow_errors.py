@@ -124,47 +124,73 @@ def test_unknown_subject(local):
     assert_stops(changed, WORDS, "unknown subject 'UTS03'", f"has {SUBJECT}.")
 
 
-def test_language_model_that_does_not_exist(tiny, tmp_path):
+def test_language_model_folder_that_does_not_exist(local):
+    nowhere = f"{local.folder}/no-such-model"
+    changed = local.changed(language_model__path_or_hub_id=nowhere)
+    assert_stops(changed, WORDS, f"path_or_hub_id names {nowhere}, which does not exist")
+
+
+def test_language_model_of_a_package_that_is_not_installed(tiny, tmp_path):
     workspace = tiny.copy(tmp_path)
     store = workspace.results / "activations" / "tiny-llama" / f"{STORY}.zarr"
     shutil.rmtree(store)
-    nowhere = f"{tmp_path}/no-such-model"
-    changed = workspace.changed(language_model__path_or_hub_id=nowhere)
-    sentence = f"The language model {nowhere} does not exist: no such file or folder."
+    changed = workspace.changed(language_model__path_or_hub_id="package:no_such_package/model")
     target = str(store.relative_to(tmp_path))
-    assert_stops(changed, target, sentence, log="activations/tiny-llama/0.log")
+    sentence = "The Python package 'no_such_package'", "is not installed."
+    assert_stops(changed, target, *sentence, log="activations/tiny-llama/0.log")
+
+
+def test_test_stories_that_are_too_short_for_a_null(tiny, tmp_path):
+    workspace = tiny.copy(tmp_path)
+    target = workspace.model() / "latents.tsv"
+    target.unlink()
+    assert_stops(
+        workspace.changed(scores__minimum_shift_s=1000),
+        str(target.relative_to(tmp_path)),
+        "test TRs leave no circular shift of at least 500 TRs",
+        "lower scores.minimum_shift_s",
+        log=f"scores/{SUBJECT}/matched/seed0.log",
+    )
+
+
+OPENNEURO_STORIES = {"adollshouse": "train", "avatar": "validation", "wheretheressmoke": "test"}
 
 
 @pytest.fixture
 def openneuro(tiny, tmp_path) -> Workspace:
+    """Three stories of ds003020, of which no file is there."""
+    lines = [f"{story}\t{split}\n" for story, split in OPENNEURO_STORIES.items()]
+    (tmp_path / "stories.tsv").write_text("story\tsplit\n" + "".join(lines))
     return Workspace(tmp_path, tiny.config).changed(
         dataset__name="openneuro",
         dataset__source="openneuro",
+        dataset__stories=f"{tmp_path}/stories.tsv",
         dataset__simulation=None,
+        subjects=["UTS03"],
         themes={"place": ["house"]},
     )
 
 
 def test_a_file_of_openneuro_that_is_missing_is_named_with_its_place(openneuro):
-    file = f"derivative/TextGrids/{STORY}.TextGrid"
+    file = "TextGrids/avatar.TextGrid"
     assert_stops(
         openneuro,
-        f"results/openneuro/words/{STORY}.tsv",
-        f"put {file} of OpenNeuro ds003020",
+        "results/openneuro/words/avatar.tsv",
+        f"put derivative/{file} of OpenNeuro ds003020",
         "into results/openneuro/ds003020",
-        log=f"fetch/TextGrids/{STORY}.TextGrid.log",
+        log=f"fetch/{file}.log",
     )
 
 
 def test_files_of_openneuro_that_are_there_are_used_and_never_deleted(tiny, openneuro):
-    shutil.copytree(tiny.results / "ds003020", openneuro.results / "ds003020")
-    files = [path for path in (openneuro.results / "ds003020").rglob("*") if path.is_file()]
-    before = [path.read_bytes() for path in files]
-    target = f"results/openneuro/words/{STORY}.tsv"
+    textgrid = openneuro.derivative / "TextGrids" / "avatar.TextGrid"
+    textgrid.parent.mkdir(parents=True)
+    shutil.copyfile(tiny.derivative / "TextGrids" / f"{STORY}.TextGrid", textgrid)
+    before = textgrid.read_bytes()
     for arguments in ([], ["--forceall"]):
-        run = openneuro.snakemake(target, *arguments)
+        run = openneuro.snakemake("results/openneuro/words/avatar.tsv", *arguments)
         assert run.returncode == 0, run.stdout[-3000:]
-    assert [path.read_bytes() for path in files] == before
+    assert textgrid.read_bytes() == before
 
 
 def test_a_bad_config_stops_before_any_job(local):

@@ -2,20 +2,31 @@ import sys
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
-from snakemake.exceptions import WorkflowError
 
-from configuration import ConfigError, deviations, make_plan
+from configuration import ConfigError, deviations, make_plan, read_transforms
+
+
+def paper_config():
+    """The config of the paper; its paths are the repository's, wherever the workflow runs."""
+    repository = Path(workflow.basedir).parent
+    paper = load_configfile(repository / "config" / "paper.yaml")
+    paper["dataset"]["stories"] = str(repository / paper["dataset"]["stories"])
+    return paper
+
 
 try:
     PLAN = make_plan(config)
+    PAPER_PLAN = make_plan(paper_config())
+    DATASET = PLAN.config["dataset"]
+    RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
+    ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
+    DERIVATIVE = f"{ROOT}/derivative"
+    SIMULATED = DATASET["source"] == "simulated"
+    TRANSFORMS = {} if SIMULATED else read_transforms(Path(DERIVATIVE, "subject_xfms.json"))
 except ConfigError as error:
-    raise WorkflowError(str(error)) from None
+    # Of an exception Snakemake would also print where it comes from, which is no help here.
+    sys.exit(str(error))
 
-DATASET = PLAN.config["dataset"]
-RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
-ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
-DERIVATIVE = f"{ROOT}/derivative"
-SIMULATED = DATASET["source"] == "simulated"
 LM = PLAN.config["language_model"]["name"]
 LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
 LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
@@ -26,13 +37,12 @@ REPORTED_SEED = SEEDS[0]
 MODEL = f"{RESULTS}/{{subject}}/{{experiment}}/seed{{seed}}"
 REPORTED = f"{RESULTS}/{{subject}}/matched/seed{REPORTED_SEED}"
 ENVIRONMENT = "../../envs/brainlm.yaml"
-PAPER = load_configfile(f"{workflow.basedir}/../config/paper.yaml")
 TABLE = f"{RESULTS}/tables/{{subject}}"
 FIGURE = f"{RESULTS}/figures/{{subject}}"
 
 
 wildcard_constraints:
-    subject="[A-Za-z0-9]+",
+    subject="[A-Za-z0-9_-]+",
     story="[^/]+",
     experiment="[^/]+",
     variant="[^/]+",
@@ -54,14 +64,16 @@ def features_of(wildcards):
     return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr")
 
 
-def model_files(name, experiments=None):
-    """A function of a rule's wildcards: the file `name` of every model of the subject, or of some experiments."""
+def model_files(name, experiments=None, seed=None):
+    """A function of a rule's wildcards: the file `name` of the subject's models, or of some of them."""
 
     def paths(wildcards):
         return [
             f"{RESULTS}/{model.subject}/{model.experiment}/seed{model.seed}/{name}"
             for model in PLAN.models
-            if model.subject == wildcards.subject and (experiments is None or model.experiment in experiments)
+            if model.subject == wildcards.subject
+            and (experiments is None or model.experiment in experiments)
+            and (seed is None or model.seed == seed)
         ]
 
     return paths
@@ -82,6 +94,10 @@ def has_cortex(subject):
     return DATASET["source"] != "local" or Path(DERIVATIVE, "pycortex-db", subject).is_dir()
 
 
+def flatmaps_drawn(wildcards):
+    return has_cortex(wildcards.subject)
+
+
 def training_threads(wildcards):
     # Small models train fastest side by side, large ones alone.
     return 1 if SIMULATED else workflow.cores
@@ -100,7 +116,9 @@ def figures():
 
 def tables():
     """Every table, as TSV."""
-    names = ["table1", "table2", "shares", "paper"] + (["planted"] if SIMULATED else [])
+    names = ["table1", "table2", "interpretations", "shares", "sensitivity", "paper"] + (
+        ["planted"] if SIMULATED else []
+    )
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     return paths + ([f"{RESULTS}/tables/checks.tsv"] if SIMULATED else [])
 
@@ -133,10 +151,21 @@ def table_files(name, folder=TABLE, subject="{subject}"):
     return [f"{stem}.tsv", f"{stem}.md", page]
 
 
+def transform_of(wildcards):
+    """The subject's pycortex transform; ds003020's subject_xfms.json lacks UTS09, named like the others."""
+    return TRANSFORMS.get(wildcards.subject, f"{wildcards.subject}_auto")
+
+
+def transform_files():
+    """What says how transforms are called; a local dataset may lack it."""
+    path = f"{DERIVATIVE}/subject_xfms.json"
+    return [path] if DATASET["source"] != "local" or Path(path).exists() else []
+
+
 def mask_path(wildcards):
     """The mask that the number of voxels is checked against; empty if the dataset has none."""
-    subject = wildcards.subject
-    path = f"{DERIVATIVE}/pycortex-db/{subject}/transforms/{subject}_auto/mask_thick.nii.gz"
+    transforms = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}/transforms"
+    path = f"{transforms}/{transform_of(wildcards)}/mask_thick.nii.gz"
     return path if DATASET["source"] != "local" or Path(path).exists() else ""
 
 
@@ -153,16 +182,21 @@ def cortex_files(wildcards):
         return [folder]
     surfaces = [f"surfaces/{kind}_{side}.gii" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
     transform = [
-        f"transforms/{wildcards.subject}_auto/{name}"
+        f"transforms/{transform_of(wildcards)}/{name}"
         for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")
     ]
     return [f"{folder}/{file}" for file in [*surfaces, *transform, "overlays.svg"]]
 
 
 def lm_batches():
-    """Stories that one job reads with the language model."""
-    size = PLAN.config["language_model"]["stories_per_job"]
-    return [STORIES[start : start + size] for start in range(0, len(STORIES), size)]
+    """Stories that one job reads with the language model, the same ones in whichever splits they are."""
+    size, stories = PLAN.config["language_model"]["stories_per_job"], sorted(STORIES)
+    return [stories[start : start + size] for start in range(0, len(stories), size)]
+
+
+def deviations_of(wildcards):
+    """In what the subject's results are not made as the paper's."""
+    return deviations(PLAN, PAPER_PLAN, wildcards.subject)
 
 
 onsuccess:

@@ -23,7 +23,8 @@ rule responses:
 rule cortex:
     input:
         files=cortex_files,
-        transforms=ancient(f"{DERIVATIVE}/subject_xfms.json"),
+        # A new subject is a new line in it, which is nothing to the others.
+        transforms=ancient(transform_files()),
     output:
         cortex=directory(f"{RESULTS}/cortex/{{subject}}.zarr"),
     log:
@@ -34,6 +35,7 @@ rule cortex:
         ENVIRONMENT
     params:
         pycortex_db=f"{DERIVATIVE}/pycortex-db",
+        transform=transform_of,
         height=PLAN.config["figures"]["flatmap_height"],
         work_dir=f"{RESULTS}/cortex/work",
     script:

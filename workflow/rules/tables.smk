@@ -48,6 +48,38 @@ rule shares:
         "../scripts/shares.py"
 
 
+rule sensitivity:
+    input:
+        summaries=model_files("summary.tsv", seed=REPORTED_SEED),
+    output:
+        table_files("sensitivity"),
+    log:
+        f"{RESULTS}/logs/sensitivity/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        seed=REPORTED_SEED,
+    script:
+        "../scripts/sensitivity.py"
+
+
+rule interpretation_table:
+    input:
+        interpretations=f"{REPORTED}/interpretations.tsv",
+    output:
+        table_files("interpretations"),
+    log:
+        f"{RESULTS}/logs/interpretation_table/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        span_s=PLAN.config["passages"]["span_s"],
+    script:
+        "../scripts/interpretation_table.py"
+
+
 rule paper:
     input:
         summaries=model_files("summary.tsv", ["matched", "shuffled"]),
@@ -59,8 +91,8 @@ rule paper:
         ENVIRONMENT
     params:
         simulated=SIMULATED,
-        # A table is one subject's: the others are no setting of it.
-        deviations=lambda wildcards: deviations({**PLAN.config, "subjects": [wildcards.subject]}, PAPER),
+        flatmaps=flatmaps_drawn,
+        deviations=deviations_of,
     script:
         "../scripts/paper.py"
 

@@ -8,7 +8,7 @@ import pandas as pd
 from job import by_story, logged
 
 from brainlm.latents import load_codes
-from brainlm.passages import choose_latents, interpret, separation, theme_share
+from brainlm.passages import choose_latents, interpret, separation, theme_rows, theme_share
 from brainlm.scores import CLASSES
 from brainlm.words import load_words
 
@@ -36,17 +36,15 @@ with logged(snakemake):
             theme_share(in_theme[theme, story], words[story], code.time_s, params.span_s)
             for story, code in codes.items()
         ]
-        # Word lists hit a few words of a passage, spans most of it: half the theme's highest share counts.
-        share = np.concatenate(shares)
         separations[theme] = separation(
             activation,
-            share > 0.5 * share.max(),
+            theme_rows(np.concatenate(shares), annotated=bool(snakemake.input.annotations)),
             minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s),
         )
     live = latents[latents["alive"]]
     candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in CLASSES[:3]}
     wanted = [(name, theme) for name in candidates for theme in themes]
-    interpret(separations, candidates, wanted).to_csv(
+    interpret(separations, candidates, wanted, n_best=3).to_csv(
         Path(snakemake.output.interpretations), sep="\t", index=False
     )
     choose_latents(separations, latents, params.pinned).to_csv(

@@ -16,6 +16,13 @@ with logged(snakemake):
         Comparison("mean test correlation, LM", 0.52, matched["test_correlation_lm"]),
         Comparison("shared latents, matched", 24, 100 * matched["share_shared"], "%", "of live latents"),
         Comparison("shared latents, shuffled", 4, 100 * shuffled["share_shared"], "%", "of live latents"),
+        Comparison(
+            "latents with |r| > 0.5, shuffled",
+            "bimodal",
+            100 * (shuffled["share_brain-dominant"] + shuffled["share_lm-dominant"]),
+            "%",
+            "the paper shows two peaks in its figure 2b and gives no number",
+        ),
     ]
     simulated = snakemake.params.simulated
     write_table(
@@ -25,6 +32,10 @@ with logged(snakemake):
         notes=[
             *(["This run is on simulated data: the two columns are not expected to be equal."] * simulated),
             "This run: mean over seeds. Correlations: Pearson over all test TRs concatenated, mean over columns.",
+            *(
+                ["No flatmaps were drawn: the dataset has no pycortex subject."]
+                * (not snakemake.params.flatmaps)
+            ),
             "Deviations from the paper's settings: "
             + ("; ".join(snakemake.params.deviations) or "none")
             + ".",

@@ -496,11 +496,11 @@ def test_responses_of_a_local_dataset_that_are_missing_are_named(local):
     make_plan(changed(local, subjects=["S1"]))
 
 
-def test_responses_that_were_not_downloaded_do_not_stop_what_can_do_without(local):
+def test_responses_that_were_not_downloaded_are_named(local):
     hdf5 = Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2", "delta.hf5")
     hdf5.unlink()
     hdf5.symlink_to("../../../.git/annex/objects/none")
-    make_plan(local)
+    assert "delta.hf5 has not been downloaded" in refusal(local)
 
 
 @pytest.mark.parametrize(

@@ -279,8 +279,13 @@ def _check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
                 f"Config: unknown subject '{subject}'; {derivative} has {', '.join(known) or 'none'}."
             )
     textgrids = {story: derivative / "TextGrids" / f"{story}.TextGrid" for story in sorted(listed)}
+    hdf5_files = {
+        (subject, story): derivative / "preprocessed_data" / subject / f"{story}.hf5"
+        for subject in config["subjects"]
+        for story in textgrids
+    }
     respdict = derivative / "respdict.json"
-    for file in (respdict, *textgrids.values()):
+    for file in (respdict, *textgrids.values(), *hdf5_files.values()):
         if file.is_symlink() and not file.exists():
             raise ConfigError(f"{file} has not been downloaded: run `datalad get` or `git annex get` on it.")
     if not respdict.exists():
@@ -292,14 +297,11 @@ def _check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
             raise ConfigError(
                 f"{config['dataset']['stories']} names the unknown story '{story}': no TextGrid in {derivative}."
             )
-    for subject in config["subjects"]:
-        for story in textgrids:
-            hdf5 = derivative / "preprocessed_data" / subject / f"{story}.hf5"
-            # A link into an annex passes: the file is known, and only a run that needs it asks for its content.
-            if not hdf5.exists() and not hdf5.is_symlink():
-                raise ConfigError(
-                    f"{hdf5} does not exist; drop the subject '{subject}' or mark the story '{story}' as unused."
-                )
+    for (subject, story), hdf5 in hdf5_files.items():
+        if not hdf5.exists():
+            raise ConfigError(
+                f"{hdf5} does not exist; drop the subject '{subject}' or mark the story '{story}' as unused."
+            )
 
 
 def read_transforms(path: Path) -> dict[str, str]:

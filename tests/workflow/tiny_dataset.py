@@ -136,8 +136,9 @@ class Workspace:
 def run_snakemake(
     *arguments: str | Path, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess:
-    # Variables of the person who tests must not decide where caches go.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "MPL", "HF_"))}
+    # Variables of the person who tests must decide neither where caches go nor how Snakemake runs.
+    personal = ("XDG_", "MPL", "HF_", "SNAKEMAKE_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(personal)}
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *map(str, arguments)],
         cwd=REPOSITORY,

@@ -47,9 +47,10 @@ with logged(snakemake):
             seed=int(snakemake.wildcards.seed),
             provenance={
                 **params.provenance,
+                "subject": snakemake.wildcards.subject,
+                "experiment": snakemake.wildcards.experiment,
                 "pairing": params.pairing,
                 "stories": params.stories,
-                **snakemake.wildcards,
             },
             on_epoch=show,
             checkpointing=checkpointing,

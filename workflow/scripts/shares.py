@@ -18,5 +18,9 @@ with logged(snakemake):
             "Agreeing: latents whose brain and LM parts correlate over test TRs beyond circular shifts (FDR).",
             "Correlations: Pearson over all TRs of a split concatenated, one a voxel or dimension, mean over "
             "the finite ones. Training TRs are those the model was fitted to.",
+            *(
+                ["The repeated test story is a mean of hearings, which raises the brain's test correlation."]
+                * snakemake.params.simulated
+            ),
         ],
     )

@@ -19,8 +19,8 @@ $(SETUP): envs/requirements.lock pyproject.toml
 
 demo: $(SETUP)
 	@began=$$(date +%s); \
-	$(BIN)/snakemake --cores $(CORES) && \
-	$(BIN)/snakemake --report results/demo/report.html && \
+	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason && \
+	$(BIN)/snakemake --report results/demo/report.html --quiet all && \
 	echo "Figures: results/demo/figures   tables: results/demo/tables   report: results/demo/report.html" && \
 	echo "Wall time of the demo: $$(( $$(date +%s) - began )) s on $(CORES) cores"
 

@@ -29,5 +29,5 @@ def check_downloaded(path: Path) -> None:
 def _not_downloaded(path: Path) -> InputError:
     return InputError(
         f"{path} has not been downloaded: only its place in the dataset is here. Run `datalad get` or "
-        "`git annex get` on it, or let the workflow download the dataset from OpenNeuro."
+        "`git annex get` on it."
     )

@@ -1,7 +1,9 @@
 """Draw a value per voxel on the flattened cortex."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -10,6 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 
 from brainlm.cortex import Cortex, flatmap_image
+from brainlm.errors import InputError
 
 LANDMARKS = ("AC", "Broca", "sPMv", "M1F", "IPS", "RSC", "OPA", "PPA", "FFA", "EBA", "V1")
 """Areas that orient the eye, with room for their labels on a flatmap 8 cm wide."""
@@ -43,8 +46,12 @@ def draw_flatmap(
 
     Raises
     ------
-    InputError: not one value for each voxel of the cortex.
+    InputError: not one value for each voxel of the cortex, or an unknown colormap.
     """
+    if isinstance(colormap, str) and colormap not in matplotlib.colormaps:
+        close = get_close_matches(colormap, matplotlib.colormaps, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else "; see Matplotlib's list of colormaps."
+        raise InputError(f"'{colormap}' is no colormap{hint}")
     image = flatmap_image(cortex, values)
     mappable = ScalarMappable(Normalize(vmin, vmax), colormap)
     # One image of white, greys and colours: viewers of PDF blur images, and the edges of a partly transparent

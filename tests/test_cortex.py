@@ -349,3 +349,9 @@ def test_drawing_shows_folds_where_nothing_is_known(tiny):
     assert np.ptp(grey) == 0
     assert 0.7 < grey[0] < 1
     assert colours[:, :, 3].tolist() == [[1, 1], [1, 0]]
+
+
+def test_an_unknown_colormap_is_named_with_a_close_one(tiny):
+    axes = Figure().subplots()
+    with pytest.raises(InputError, match="'infermo' is no colormap; did you mean 'inferno'"):
+        draw_flatmap(axes, tiny, np.zeros(3), colormap="infermo", vmin=0, vmax=1)

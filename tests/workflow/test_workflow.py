@@ -608,7 +608,7 @@ def test_figure_2_shows_every_experiment_and_all_live_latents(tiny):
     numbers = table(tiny.results / "figures" / SUBJECT / "figure2.tsv")
     shares = numbers.groupby("experiment", sort=False)["mean_share_percent"].sum()
     assert shares.index.tolist() == EXPERIMENTS
-    np.testing.assert_allclose(shares, 100)
+    np.testing.assert_allclose(shares, 100, rtol=1e-5)
     for experiment in EXPERIMENTS:
         latents = table(tiny.model(experiment) / "latents.tsv")
         r = latents.loc[latents["alive"], "r"]

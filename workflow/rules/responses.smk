@@ -37,6 +37,5 @@ rule cortex:
         pycortex_db=f"{DERIVATIVE}/pycortex-db",
         transform=transform_of,
         height=PLAN.config["figures"]["flatmap_height"],
-        work_dir=f"{RESULTS}/cortex",
     script:
         "../scripts/cortex.py"

@@ -11,7 +11,7 @@ with logged(snakemake):
         Path(snakemake.params.pycortex_db),
         snakemake.wildcards.subject,
         snakemake.params.transform,
-        Path(snakemake.params.work_dir),
+        Path(snakemake.output.cortex).parent,
         height=snakemake.params.height,
     )
     log.info("%d voxels, areas: %s", cortex.n_voxels, ", ".join(cortex.voxel_rois))

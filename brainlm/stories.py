@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brainlm.errors import InputError
+from brainlm.textgrid import NON_WORDS
 
 THEMES = ("place", "negative", "colloquial")
 PAUSES_S = {"": 0.0, ",": 0.25, ".": 0.6, "paragraph": 1.2}
@@ -19,12 +20,13 @@ def read_annotated(path: Path) -> pd.DataFrame:
 
     Returns
     -------
-    One row a word, with columns word (lower case, no punctuation), theme ("place", "negative",
+    One row a word, with columns word (lower case, no punctuation but apostrophes), theme ("place", "negative",
     "colloquial" or "") and pause ("", ",", "." or "paragraph": what follows the word).
 
     Raises
     ------
-    InputError: an unknown, nested or unclosed tag, with its line; or no words.
+    InputError: an unknown, nested or unclosed tag, or a word that TextGrids use for a noise ("sp"), with its
+        line; or no words.
     """
     text = path.read_text(encoding="utf-8")
     rows: list[dict[str, str]] = []
@@ -34,11 +36,19 @@ def read_annotated(path: Path) -> pd.DataFrame:
             if rows:
                 rows[-1]["pause"] = "paragraph"
         elif match["word"]:
-            spoken = re.sub(r"[^a-z']", "", match["word"].lower()).strip("'")
-            end = match["word"].rstrip("\"')")[-1:]
+            written = match["word"].replace("\u2019", "'")
+            spoken = re.sub(r"[^\w']|_", "", written.lower()).strip("'")
+            end = written.rstrip("\"')\u201d")[-1:]
+            pause = "." if end in ".?!" else "," if end in ",;:" else ""
+            if spoken in NON_WORDS - {""}:
+                line = text.count("\n", 0, match.start()) + 1
+                raise InputError(
+                    f"{path}, line {line}: '{spoken}' stands for a noise in transcripts; reword it."
+                )
             if spoken:
-                pause = "." if end in ".?!" else "," if end in ",;:" else ""
                 rows.append({"word": spoken, "theme": theme, "pause": pause})
+            elif rows and pause:
+                rows[-1]["pause"] = pause  # punctuation after a closing tag
         else:
             opening = match["tag"] if not match["close"] else ""
             fits = match["tag"] in THEMES and (match["tag"] == theme if match["close"] else not theme)

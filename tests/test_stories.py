@@ -77,7 +77,7 @@ def test_a_single_line_break_is_no_paragraph(read):
         ("<>one", r"line 1: <> does not fit"),
         ("one\n<place>two</place>\nthree <place>four\nfive", r"line 3: this <place> is not closed"),
         ("", "has no words"),
-        ("-- 12.\n", "has no words"),
+        ("-- ...\n", "has no words"),
     ],
 )
 def test_what_is_wrong_with_a_text_is_said_with_its_line(read, text, message):
@@ -151,3 +151,31 @@ def test_words_and_themes_stay_as_they_were(story):
 def test_a_story_of_one_word(read):
     told = speak(read("Hello"), np.random.default_rng(0), words_per_minute=60)
     assert told["offset_s"].item() - told["onset_s"].item() == pytest.approx(1.0)
+
+
+def test_letters_digits_and_apostrophes_of_any_kind_are_kept(tmp_path):
+    path = tmp_path / "story.txt"
+    path.write_text("I\u2019m at the caf\u00e9 on the 21st_floor, \u201cyes\u201d", encoding="utf-8")
+    assert read_annotated(path)["word"].tolist() == [
+        "i'm",
+        "at",
+        "the",
+        "caf\u00e9",
+        "on",
+        "the",
+        "21stfloor",
+        "yes",
+    ]
+
+
+def test_punctuation_after_a_closing_tag_makes_a_pause(tmp_path):
+    path = tmp_path / "story.txt"
+    path.write_text("in <place>the house</place>. then, out")
+    assert read_annotated(path)["pause"].tolist() == ["", "", ".", ",", ""]
+
+
+def test_a_word_that_transcripts_use_for_a_noise_is_refused(tmp_path):
+    path = tmp_path / "story.txt"
+    path.write_text("first line\nthe sp stopped")
+    with pytest.raises(InputError, match=r"line 2: 'sp' stands for a noise"):
+        read_annotated(path)

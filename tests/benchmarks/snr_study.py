@@ -18,8 +18,6 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
-from configuration import Plan, make_plan
-
 from brainlm.cortex import read_mask
 from brainlm.evaluation import latent_table, model_summary
 from brainlm.figure_style import save_figure
@@ -35,6 +33,7 @@ from brainlm.simulation import (
 from brainlm.sources import Recording, assemble, fit_sources
 from brainlm.store import add_array, new_store
 from brainlm.training import TrainingSettings, train
+from configuration import Plan, make_plan
 
 SHORT_NAMES = {
     "shared features found on test stories": "shared features found (%)",

@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+
 from tiny_dataset import REPEATED_STORY, REPOSITORY, Workspace
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

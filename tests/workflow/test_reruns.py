@@ -3,9 +3,9 @@
 from collections import Counter
 
 import pytest
-from tiny_dataset import EXPERIMENTS, STORIES, SUBJECT, jobs, run_snakemake
 
 from brainlm.passages import ROLES
+from tiny_dataset import EXPERIMENTS, STORIES, SUBJECT, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
 # Codes, and what was planted, are only asked of the reported experiment and of its control.

@@ -13,6 +13,9 @@ import torch
 import transformers
 import xarray
 from PIL import Image
+
+from brainlm.crosscoder import Crosscoder
+from brainlm.latents import load_codes
 from tiny_dataset import (
     EXPERIMENTS,
     REPEATED_STORY,
@@ -23,9 +26,6 @@ from tiny_dataset import (
     annotated_text,
     spoken_words,
 )
-
-from brainlm.crosscoder import Crosscoder
-from brainlm.latents import load_codes
 
 # Snakemake marks the folders that its jobs write with a file of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp is not recognized")

@@ -4,6 +4,7 @@ import shutil
 
 import h5py
 import pytest
+
 from tiny_dataset import STORIES, SUBJECT, Workspace
 
 STORY = STORIES[0]

@@ -3,12 +3,12 @@
 import time
 
 import torch
-from job import by_story, log, logged
 from tqdm import tqdm
 
 from brainlm.language_model import load, read_story
 from brainlm.store import add_array, add_strings, new_store
 from brainlm.words import load_words
+from job import by_story, log, logged
 
 with logged(snakemake):
     params = snakemake.params

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from job import logged
-
 from brainlm.recovery import demo_checks
 from brainlm.table_files import write_table
 from brainlm.tables import bars_table
+from job import logged
 from results import summaries
 
 with logged(snakemake):

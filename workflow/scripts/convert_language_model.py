@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from job import logged
-
 from brainlm.language_model import convert
+from job import logged
 
 with logged(snakemake):
     convert(snakemake.params.source, Path(snakemake.output.model), snakemake.params.n_blocks)

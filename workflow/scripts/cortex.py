@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from job import log, logged
-
 from brainlm.cortex import read_cortex, save
+from job import log, logged
 
 with logged(snakemake):
     cortex = read_cortex(

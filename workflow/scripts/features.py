@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from job import logged, tr_times
-
 from brainlm.features import story_features
 from brainlm.store import add_array, new_store, open_store
 from brainlm.words import load_words
+from job import logged, tr_times
 
 with logged(snakemake):
     settings = snakemake.params.features

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from job import log, logged
-
 from brainlm.errors import InputError
+from job import log, logged
 
 with logged(snakemake):
     # Snakemake runs this for files that are there only if it is told to run everything (--forceall).

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from job import logged
-
 from brainlm.figure_style import save_figure
 from brainlm.figures import relative_difference_histograms
+from job import logged
 from results import by_experiment, titles
 
 with logged(snakemake):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from job import log, logged
 
 from brainlm.cortex import load
 from brainlm.crosscoder import Crosscoder
@@ -12,6 +11,7 @@ from brainlm.figure_style import save_figure
 from brainlm.flatmap_figures import FlatmapPanel, decoder_flatmaps
 from brainlm.passages import ROLES
 from brainlm.tables import interpretation
+from job import log, logged
 
 with logged(snakemake):
     model, simulated = Crosscoder.load(snakemake.input.crosscoder), snakemake.params.simulated

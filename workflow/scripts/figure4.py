@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from job import logged
 
 from brainlm.cortex import load
 from brainlm.figure_style import save_figure
 from brainlm.flatmap_figures import correlation_flatmap
 from brainlm.store import open_store
+from job import logged
 
 with logged(snakemake):
     summary = pd.read_csv(snakemake.input.summary, sep="\t").iloc[0]

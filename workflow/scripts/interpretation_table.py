@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
-from job import logged
 
 from brainlm.table_files import write_table
 from brainlm.tables import interpretation_notes
+from job import logged
 
 with logged(snakemake):
     ranked = pd.read_csv(snakemake.input.interpretations, sep="\t")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from job import by_story, logged
 
 from brainlm.latents import load_codes
 from brainlm.passages import choose_latents, interpret, separation, theme_rows, theme_share
 from brainlm.scores import CLASSES
 from brainlm.words import load_words
+from job import by_story, logged
 
 with logged(snakemake):
     params = snakemake.params

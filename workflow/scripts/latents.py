@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from job import logged, recordings
-
 from brainlm.crosscoder import Crosscoder
 from brainlm.latents import StoryCode, save_codes
 from brainlm.sources import assemble
 from brainlm.store import open_store
+from job import logged, recordings
 
 with logged(snakemake):
     model, sources = Crosscoder.load(snakemake.input.crosscoder), recordings(snakemake)

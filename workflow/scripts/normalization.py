@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from job import describe, log, logged, recordings
-
 from brainlm.normalization import save_normalization
 from brainlm.sources import fit_sources
+from job import describe, log, logged, recordings
 
 with logged(snakemake):
     stories = snakemake.params.stories

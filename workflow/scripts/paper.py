@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from job import logged
-
 from brainlm.table_files import write_table
 from brainlm.tables import Comparison, paper_comparison
+from job import logged
 from results import summaries
 
 with logged(snakemake):

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from job import by_story, logged
-
 from brainlm.latents import load_codes
 from brainlm.passages import maximal_passages
 from brainlm.words import load_words
+from job import by_story, logged
 
 with logged(snakemake):
     codes = load_codes(snakemake.input.latents, "test")

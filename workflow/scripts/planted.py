@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from job import logged, recordings
 
 from brainlm.crosscoder import Crosscoder
 from brainlm.latents import load_codes
@@ -13,6 +12,7 @@ from brainlm.recovery import match_planted
 from brainlm.simulation import load_planted
 from brainlm.sources import assemble
 from brainlm.store import open_store
+from job import logged, recordings
 
 with logged(snakemake):
     params = snakemake.params

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from job import logged
-
 from brainlm.table_files import write_table
+from job import logged
 from results import summaries
 
 with logged(snakemake):

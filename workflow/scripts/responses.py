@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from job import describe, log, logged, tr_times
-
 from brainlm.cortex import check_width, read_mask
 from brainlm.responses import convert
+from job import describe, log, logged, tr_times
 
 with logged(snakemake):
     times_s = tr_times(snakemake.wildcards.story, snakemake.input.respdict, snakemake.params)

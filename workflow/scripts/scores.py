@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
-from job import describe, log, logged, recordings
 
 from brainlm.crosscoder import Crosscoder
 from brainlm.evaluation import latent_table, model_summary
 from brainlm.scores import reconstruction_fit
 from brainlm.sources import assemble
 from brainlm.store import add_array, add_strings, new_store
+from job import describe, log, logged, recordings
 
 AVERAGING = "Pearson over all TRs of a split concatenated, one value a column; means are over finite values"
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from job import log, logged
-
 from brainlm.cortex_simulation import write_simulated_anatomy
+from job import log, logged
 
 with logged(snakemake):
     folder = Path(snakemake.output.subject)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from job import by_story, logged, tr_times
 
 from brainlm.features import select_units
 from brainlm.simulation import plant_features, save_planted
 from brainlm.store import open_store
 from brainlm.words import load_words
+from job import by_story, logged, tr_times
 
 with logged(snakemake):
     params = snakemake.params

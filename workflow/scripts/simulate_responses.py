@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from job import by_story, describe, log, logged
 
 from brainlm.cortex import read_mask
 from brainlm.listener import listen, write_hdf5
 from brainlm.simulation import load_planted, save_planted
+from job import by_story, describe, log, logged
 
 with logged(snakemake):
     params = snakemake.params

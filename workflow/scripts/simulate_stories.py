@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from job import by_story, log, logged
 
 from brainlm.stories import read_annotated, speak
 from brainlm.textgrid import write
+from job import by_story, log, logged
 
 SILENCE_S = 8.0  # the scanner runs on after the last word
 

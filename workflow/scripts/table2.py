@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pandas as pd
-from job import logged
 
 from brainlm.passages import ROLES
 from brainlm.table_files import write_table
 from brainlm.tables import interpretation_notes, table2
+from job import logged
 
 with logged(snakemake):
     chosen = pd.read_csv(snakemake.input.chosen, sep="\t")

@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 
 import torch
-from job import describe, log, logged, recordings
 from tqdm import tqdm
 
 from brainlm.normalization import load_normalization
 from brainlm.sources import assemble
 from brainlm.training import Checkpointing, Interrupted, TrainingSettings, train
+from job import describe, log, logged, recordings
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pandas as pd
-from job import logged
 
 from brainlm.figure_style import save_figure
 from brainlm.figures import training_curves
+from job import logged
 
 with logged(snakemake):
     paths, simulated = [Path(path) for path in snakemake.input.training], snakemake.params.simulated

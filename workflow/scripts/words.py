@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from job import log, logged
-
 from brainlm.textgrid import read_words
 from brainlm.words import save_words
+from job import log, logged
 
 with logged(snakemake):
     words = read_words(Path(snakemake.input.textgrid))

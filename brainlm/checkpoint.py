@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from brainlm.errors import InputError
 
-FORMAT = "brainlm checkpoint 1"
+FORMAT = "brainlm checkpoint 2"
 
 
 @dataclass
@@ -22,16 +22,15 @@ class TrainingState:
     """Everything that the next step of a training run depends on; changed in place by every step."""
 
     tensors: dict[str, Tensor]
-    """weights (column, latent), bias (latent,), Adam's moments of both, fired_before and fired_now (latent,)
-    bool, order (row,) of this epoch's rows, and the states of the random generators."""
+    """decoder and, if it is not tied, encoder (latent, column), bias (latent,), Adam's moments of them, fired_before
+    and fired_now (latent,) bool, order (row,) of this epoch's rows, the states of the random generators, and sums,
+    what this epoch's line of the log is made of."""
     epoch: int
     """From 1; the epoch under way."""
     position: int
     """Rows of `order` that this epoch has seen."""
     adam_steps: int
     """Steps taken so far."""
-    sums: dict[str, float]
-    """What this epoch's line of the log is made of, summed so far."""
     log: list[dict[str, float]]
     """Lines of the epochs before."""
 
@@ -43,25 +42,24 @@ def save_checkpoint(state: TrainingState, fingerprint: str, path: Path) -> None:
     ----------
     fingerprint: of the settings and data of the run; only a run with the same one will take the state up.
     """
-    tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
+    tensors = {name: tensor.cpu() for name, tensor in state.tensors.items()}
     header = {
         "fingerprint": fingerprint,
         "checksum": _checksum(tensors),
         "epoch": state.epoch,
         "position": state.position,
         "adam_steps": state.adam_steps,
-        "sums": state.sums,
         "log": state.log,
     }
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(save(tensors, {"checkpoint": json.dumps({"format": FORMAT, **header})}))
-        file.flush()
+    # Written from where the tensors lie: a copy in memory would be as large as weights and moments together.
+    save_file(tensors, partial, {"checkpoint": json.dumps({"format": FORMAT, **header})})
+    with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
 
 
-def load_checkpoint(path: Path, fingerprint: str) -> TrainingState:
+def load_checkpoint(path: Path, fingerprint: str, device: str = "cpu") -> TrainingState:
     """Read a state that the same run has saved.
 
     Raises
@@ -82,11 +80,13 @@ def load_checkpoint(path: Path, fingerprint: str) -> TrainingState:
     if header["checksum"] != _checksum(tensors):
         raise InputError(f"{path} is damaged: its content does not fit its checksum.")
     return TrainingState(
-        tensors=tensors,
+        tensors={
+            name: tensor if name.startswith("random.") else tensor.to(device)
+            for name, tensor in tensors.items()
+        },
         epoch=header["epoch"],
         position=header["position"],
         adam_steps=header["adam_steps"],
-        sums=header["sums"],
         log=header["log"],
     )
 
@@ -95,5 +95,5 @@ def _checksum(tensors: Mapping[str, Tensor]) -> int:
     checksum = 0
     for name in sorted(tensors):
         checksum = zlib.crc32(name.encode(), checksum)
-        checksum = zlib.crc32(tensors[name].contiguous().view(torch.uint8).numpy().data, checksum)
+        checksum = zlib.crc32(tensors[name].view(torch.uint8).numpy().data, checksum)
     return checksum

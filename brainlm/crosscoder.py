@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,35 +14,9 @@ from torch import Tensor
 
 from brainlm.errors import InputError
 from brainlm.normalization import Normalization
+from brainlm.selection import Selection, active_latents
 
-FORMAT = "brainlm crosscoder 1"
-
-
-class Kept(NamedTuple):
-    """What TopK keeps of each row, in falling order."""
-
-    values: Tensor
-    """(time, k); 0 where a ReLU has cut a negative value off."""
-    latents: Tensor
-    """(time, k) int64 indices."""
-
-
-def keep_top_k(preactivations: Tensor, k: int, *, relu: bool = False) -> Kept:
-    """TopK of eq. 1: each row's k largest values, by value and not by magnitude.
-
-    Parameters
-    ----------
-    preactivations: (time, latent).
-    relu: also set negative kept values to 0, as Gao et al. (2025) do; eq. 1 keeps them.
-    """
-    kept = preactivations.topk(k, dim=1)
-    return Kept(kept.values.relu() if relu else kept.values, kept.indices)
-
-
-def top_k(preactivations: Tensor, k: int, *, relu: bool = False) -> Tensor:
-    """`keep_top_k` as (time, latent), 0 for all that is not kept."""
-    kept = keep_top_k(preactivations, k, relu=relu)
-    return torch.zeros_like(preactivations).scatter_(1, kept.latents, kept.values)
+FORMAT = "brainlm crosscoder 2"
 
 
 @dataclass(frozen=True)
@@ -50,7 +24,7 @@ class Crosscoder:
     """A trained crosscoder with all it needs to be used on raw data."""
 
     weights: Mapping[str, Tensor]
-    """Source name -> (width, latent) float32: column i is latent i's decoder vector d_i; also the encoder."""
+    """Source name -> (width, latent) float32: column i is latent i's decoder vector d_i."""
     bias: Tensor
     """(latent,) float32, of the encoder."""
     k: int
@@ -59,6 +33,12 @@ class Crosscoder:
     """Source name -> how raw rows are normalized."""
     relu: bool = False
     """Whether TopK is followed by a ReLU."""
+    encoder: Mapping[str, Tensor] | None = None
+    """Source name -> (width, latent) float32; None: tied, the weights encode as well."""
+    select_by: str = "value"
+    """What latents compete by, see `Selection.by`."""
+    threshold: float | None = None
+    """Of a model trained with BatchTopK: all latents above it are active, k on average."""
     alive: np.ndarray | None = None
     """(latent,) bool: in some training row's top k during the last epoch."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +55,7 @@ class Crosscoder:
         return {source: self.normalization[source].raw_width for source in self.weights}
 
     def project(self, source: str, rows: np.ndarray | Tensor) -> Tensor:
-        """One source's part of the pre-activations, W_sᵀ x_s, without the bias.
+        """One source's part of the pre-activations, W_sᵀ x_s (V_sᵀ x_s if not tied), without the bias.
 
         Parameters
         ----------
@@ -85,25 +65,37 @@ class Crosscoder:
         -------
         (time, latent) float32.
         """
-        return torch.as_tensor(rows) @ self.weights[source]
+        return torch.as_tensor(rows) @ (self.encoder or self.weights)[source]
 
     def preactivations(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
         """What TopK chooses from, on normalized rows, source name -> (time, width): (time, latent) float32."""
         return sum(self.project(source, values) for source, values in rows.items()) + self.bias
 
+    def active(self, preactivations: Tensor) -> Tensor:
+        """Which latents TopK keeps of (time, latent) pre-activations: (time, latent) bool."""
+        selection = Selection(self.k, self.relu, self.select_by, threshold=self.threshold)
+        norms = torch.stack([weights.norm(dim=0) for weights in self.weights.values()]).norm(dim=0)
+        return active_latents(preactivations, selection, norms)
+
     def encode_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
         """Eq. 1 on normalized rows, source name -> (time, width): (time, latent) float32."""
-        return top_k(self.preactivations(rows), self.k, relu=self.relu)
+        preactivations = self.preactivations(rows)
+        return torch.where(self.active(preactivations), preactivations, 0)
 
     def active_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> tuple[np.ndarray, np.ndarray]:
         """The code of normalized rows in sparse form, for storing.
 
         Returns
         -------
-        (time, k) float32 values in falling order and (time, k) int32 indices of their latents.
+        (time, active) float32 values in falling order and (time, active) int32 indices of their latents, with as
+        many columns as any row has active latents (k, usually); 0 where a row has fewer.
         """
-        kept = keep_top_k(self.preactivations(rows), self.k, relu=self.relu)
-        return kept.values.numpy(), kept.latents.numpy().astype(np.int32)
+        preactivations = self.preactivations(rows)
+        active = self.active(preactivations)
+        n_columns = max(int(active.sum(dim=1).max()), 1)
+        kept = torch.where(active, preactivations, -torch.inf).topk(n_columns, dim=1)
+        values = torch.where(kept.values.isinf(), 0, kept.values)
+        return values.numpy(), kept.indices.numpy().astype(np.int32)
 
     def decode_rows(self, source: str, z: Tensor) -> Tensor:
         """Eq. 2 and 3, in normalized units: (time, latent) to (time, width)."""
@@ -142,7 +134,7 @@ class Crosscoder:
 
         Returns
         -------
-        (time, latent) float32, at most k non-zero values a row.
+        (time, latent) float32; at most k non-zero values a row, unless trained with BatchTopK.
         """
         return self.encode_rows(self.normalize(inputs)).numpy()
 
@@ -164,6 +156,8 @@ class Crosscoder:
         for source, weights in self.weights.items():
             normalization = self.normalization[source]
             tensors[f"weights.{source}"] = weights
+            if self.encoder is not None:
+                tensors[f"encoder.{source}"] = self.encoder[source]
             tensors[f"kept.{source}"] = torch.from_numpy(normalization.kept)
             tensors[f"offset.{source}"] = torch.from_numpy(normalization.offset)
             tensors[f"scale.{source}"] = torch.from_numpy(normalization.scale)
@@ -174,6 +168,8 @@ class Crosscoder:
             "sources": list(self.weights),
             "k": self.k,
             "relu": self.relu,
+            "select_by": self.select_by,
+            "threshold": self.threshold,
             "mean_norm": {source: self.normalization[source].mean_norm for source in self.weights},
             "standardize": {source: self.normalization[source].standardize for source in self.weights},
             "provenance": dict(self.provenance),
@@ -224,6 +220,11 @@ class Crosscoder:
             k=header["k"],
             normalization=normalization,
             relu=header["relu"],
+            encoder={source: tensors[f"encoder.{source}"] for source in header["sources"]}
+            if any(name.startswith("encoder.") for name in tensors)
+            else None,
+            select_by=header["select_by"],
+            threshold=header["threshold"],
             alive=tensors["alive"].numpy() if "alive" in tensors else None,
             provenance=header["provenance"],
         )

@@ -1,7 +1,6 @@
-"""What a training run tells of itself, one line an epoch; and the settings of a run."""
+"""What a training run tells of itself, one line an epoch."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -9,35 +8,15 @@ from torch import Tensor
 
 from brainlm.checkpoint import TrainingState
 from brainlm.errors import InputError
-from brainlm.objective import Step, written_out_loss
+from brainlm.objective import Objective, Parameters, Step, encode_batch
+from brainlm.selection import ranks
 from brainlm.sources import Rows
+from brainlm.training_settings import TrainingSettings
+
+HELD_OUT_ROWS = 4096
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """The paper's values are the defaults."""
-
-    n_latents: int = 1024
-    """Latents in the dictionary."""
-    k: int = 64
-    """Latents active in a row."""
-    k_aux: int = 512
-    """At most so many dead latents are drawn for a batch's auxiliary loss."""
-    alpha: float = 1 / 32
-    """Weight of the auxiliary loss."""
-    epochs: int = 300
-    """Passes over the training rows."""
-    batch_size: int = 2048
-    """Rows a step; the last batch of an epoch may be smaller."""
-    learning_rate: float = 1e-4
-    """Of Adam."""
-    init_norm: float = 0.1
-    """Norm of each source's part of a latent at the start."""
-    relu: bool = False
-    """ReLU after TopK."""
-
-
-def total_variance(rows: Rows, block_rows: int = 1024) -> dict[str, float]:
+def total_variance(rows: Rows, block_rows: int = 256) -> dict[str, float]:
     """Σ‖x - mean‖² over rows, source by source: the denominator of the fraction of variance explained."""
     mean = rows.values.mean(axis=0, dtype=np.float64).astype(np.float32)
     totals = dict.fromkeys(rows.slices, 0.0)
@@ -49,30 +28,39 @@ def total_variance(rows: Rows, block_rows: int = 1024) -> dict[str, float]:
 
 
 def held_out_errors(
-    weights: Tensor, bias: Tensor, rows: Rows, settings: TrainingSettings
+    parameters: Parameters, rows: Tensor, slices: Mapping[str, slice], objective: Objective
 ) -> dict[str, float]:
-    """Source -> Σ‖x̂_s - x_s‖² over the rows, a few at a time: errors are as wide as the data."""
-    errors = dict.fromkeys(rows.slices, 0.0)
-    nobody = torch.empty(0, dtype=torch.long)
-    for batch in torch.from_numpy(rows.values).split(256):
-        loss = written_out_loss(
-            weights, bias, batch, rows.slices, k=settings.k, alpha=0.0, dead=nobody, relu=settings.relu
-        )
-        for source, error in loss.squared_error.items():
-            errors[source] += error.item()
-    return errors
+    """Source -> Σ‖x̂_s - x_s‖² over rows of any number."""
+    errors = torch.zeros(len(slices), dtype=torch.float64, device=rows.device)
+    rounded = Parameters(*(None if part is None else part.to(rows.dtype) for part in parameters))
+    for batch in rows.split(HELD_OUT_ROWS):
+        code = encode_batch(rounded, batch, slices, objective)
+        errors += torch.stack(list(code.squared_error.values()))
+    return dict(zip(slices, errors.tolist(), strict=True))
 
 
-def add_up(sums: dict[str, float], step: Step, n_rows: int) -> None:
-    """Add a step on `n_rows` rows to the sums of its epoch, in place."""
-    parts = {
-        "loss": step.loss.total.item() * n_rows,
-        "auxiliary": step.loss.auxiliary.item(),
-        "negative": step.negative_share.item() * n_rows,
-        **{f"error.{source}": error.item() for source, error in step.loss.squared_error.items()},
-    }
-    for name, value in parts.items():
-        sums[name] = sums.get(name, 0.0) + value
+def sum_names(sources: Iterable[str], settings: TrainingSettings) -> list[str]:
+    """What an epoch's steps are summed up to, in the order of the state's tensor `sums`."""
+    names = ["loss", "auxiliary", "negative", *(f"error.{source}" for source in sources)]
+    return [*names, "threshold"] if settings.top_k_over == "batch" else names
+
+
+def add_up(state: TrainingState, step: Step, settings: TrainingSettings) -> None:
+    """Add a step to the sums of its epoch, in place, and without waiting for a GPU to have done it."""
+    loss, _, code = step
+    n_rows = len(code.z)
+    parts = [
+        loss.total * n_rows,
+        loss.auxiliary,
+        (code.z < 0).sum() / settings.k,
+        *loss.squared_error.values(),
+    ]
+    if settings.top_k_over == "batch":
+        # The least with which a latent was active in the batch.
+        ranked = ranks(code.preactivations, settings.objective().selection, code.decoder_norms)
+        parts.append(torch.where(code.active, ranked, torch.inf).amin() * n_rows)
+    state.tensors["sums"] += torch.stack(parts)
+    state.tensors["fired_now"] |= code.active.any(dim=0)
 
 
 def require_finite(state: TrainingState) -> None:
@@ -82,7 +70,7 @@ def require_finite(state: TrainingState) -> None:
     ------
     InputError: it is not.
     """
-    if np.isfinite(state.sums["loss"]):
+    if torch.isfinite(state.tensors["sums"][0]):
         return
     before = f" (it was {state.log[-1]['loss']:.4g} before)" if state.log else ""
     raise InputError(
@@ -93,8 +81,9 @@ def require_finite(state: TrainingState) -> None:
 
 def log_line(
     state: TrainingState,
-    training: Rows,
-    validation: Rows,
+    parameters: Parameters,
+    validation: Tensor,
+    placed: Mapping[str, slice],
     variance: Mapping[str, Mapping[str, float]],
     settings: TrainingSettings,
 ) -> dict[str, float]:
@@ -102,27 +91,35 @@ def log_line(
 
     Parameters
     ----------
+    validation, placed: held-out rows (row, column), and each source's columns in them.
     variance: split -> source -> `total_variance`.
 
     Returns
     -------
     Column -> value, as `train` describes them.
     """
-    weights, bias = state.tensors["weights"], state.tensors["bias"]
-    errors = {
-        "training": {source: state.sums[f"error.{source}"] for source in training.slices},
-        "validation": held_out_errors(weights, bias, validation, settings),
+    n_rows = {"training": len(state.tensors["order"]), "validation": len(validation)}
+    names = sum_names(placed, settings)
+    means = {
+        name: total / n_rows["training"]
+        for name, total in zip(names, state.tensors["sums"].tolist(), strict=True)
     }
-    n_rows = {"training": len(training.values), "validation": len(validation.values)}
     row = {
         "epoch": state.epoch,
-        "loss": state.sums["loss"] / n_rows["training"],
-        "auxiliary": state.sums["auxiliary"] / n_rows["training"],
+        "loss": means["loss"],
+        "auxiliary": means["auxiliary"],
         "dead_latents": int((~state.tensors["fired_now"]).sum()),
-        "negative_share": state.sums["negative"] / n_rows["training"],
+        "negative_share": means["negative"],
+    }
+    if "threshold" in means:
+        row["threshold"] = means["threshold"]
+    held_out = held_out_errors(parameters, validation, placed, settings.objective(means.get("threshold")))
+    errors = {
+        "training": {source: means[f"error.{source}"] for source in placed},
+        "validation": {source: error / n_rows["validation"] for source, error in held_out.items()},
     }
     for split, error_of in errors.items():
-        row[f"{split}_squared_error"] = sum(error_of.values()) / n_rows[split]
+        row[f"{split}_squared_error"] = sum(error_of.values())
         for source, error in error_of.items():
-            row[f"{split}_explained_{source}"] = 1 - error / variance[split][source]
+            row[f"{split}_explained_{source}"] = 1 - error * n_rows[split] / variance[split][source]
     return row

@@ -1,7 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from brainlm.normalization import Normalization
 from brainlm.sources import Rows
@@ -32,3 +33,12 @@ def rows_of() -> Callable[..., Rows]:
         return Rows(values, slices, story, tuple(f"story{i}" for i in range(len(lengths))))
 
     return build
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Steps this small would spend their time waiting for each other's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

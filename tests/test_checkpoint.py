@@ -15,25 +15,15 @@ from safetensors import safe_open
 
 from brainlm.checkpoint import load_checkpoint, save_checkpoint
 from brainlm.errors import InputError
-from brainlm.training import (
-    Checkpointing,
-    Interrupted,
-    TrainingSettings,
-    fingerprint,
-    initial_state,
-    train,
-)
+from brainlm.training import Checkpointing, Interrupted, train
+from brainlm.training_settings import TrainingSettings
+from brainlm.training_state import fingerprint, initial_state
 
 # Most latents are dead after the first epoch, so that the auxiliary loss and its random draws take part.
 SETTINGS = TrainingSettings(n_latents=40, k=2, k_aux=5, epochs=6, batch_size=32, learning_rate=3e-3)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +142,10 @@ def test_other_rows_or_another_seed_are_another_run(splits, rows_of):
 
 def test_a_checkpoint_returns_the_state_bit_for_bit(splits, tmp_path):
     state = initial_state(splits[0], SETTINGS, 0)
-    state.sums, state.log = {"loss": 0.1 + 0.2}, [{"epoch": 1, "loss": 1 / 3}]
+    state.tensors["sums"][0], state.log = 0.1 + 0.2, [{"epoch": 1, "loss": 1 / 3}]
     save_checkpoint(state, "run", tmp_path / "checkpoint")
     again = load_checkpoint(tmp_path / "checkpoint", "run")
-    assert (again.sums, again.log, again.epoch) == (state.sums, state.log, state.epoch)
+    assert (again.log, again.epoch) == (state.log, state.epoch)
     assert again.tensors.keys() == state.tensors.keys()
     assert all(torch.equal(again.tensors[name], value) for name, value in state.tensors.items())
     with pytest.raises(InputError, match="other settings"):
@@ -168,7 +158,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(run, splits, tm
     with pytest.raises(InputError, match="no longer finite"):
         run(settings, path=path, every_s=0.0)
     state = load_checkpoint(path, fingerprint(splits[0], settings, 3))
-    assert np.isfinite(list(state.sums.values())).all()
+    assert state.tensors["sums"].isfinite().all() and state.tensors["decoder"].isfinite().all()
 
 
 KILLED = """
@@ -178,7 +168,8 @@ import numpy as np, torch
 torch.set_num_threads(1)
 from brainlm.normalization import Normalization
 from brainlm.sources import Rows
-from brainlm.training import Checkpointing, TrainingSettings, train
+from brainlm.training import Checkpointing, train
+from brainlm.training_settings import TrainingSettings
 
 values = np.random.default_rng(0).standard_normal((1200, 300)).astype(np.float32)
 slices = {"brain": slice(0, 200), "lm": slice(200, 300)}

@@ -1,19 +1,17 @@
 import json
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from brainlm.crosscoder import Crosscoder, top_k
+from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
 from brainlm.normalization import Normalization
 
-EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 N_LATENTS, K = 12, 3
 
 
@@ -61,31 +59,6 @@ def preactivations(model: Crosscoder, inputs) -> np.ndarray:
         n = model.normalization[source]
         total = total + (raw[:, n.kept] - n.offset) / n.scale / n.mean_norm @ model.weights[source].numpy()
     return total
-
-
-@EXAMPLES
-@given(n_rows=st.integers(1, 6), n=st.integers(1, 20), data=st.data())
-def test_top_k_is_what_sorting_gives(n_rows, n, data):
-    k, relu = data.draw(st.integers(1, n)), data.draw(st.booleans())
-    values = np.random.default_rng(data.draw(st.integers(0, 999))).standard_normal((n_rows, n))
-    expected = [slow_top_k(row, k, relu) for row in values]
-    np.testing.assert_array_equal(top_k(torch.from_numpy(values), k, relu=relu), expected)
-
-
-def test_top_k_is_by_value_and_keeps_signs():
-    row = torch.tensor([[-1.0, -9.0, 0.5, -0.25]])
-    assert top_k(row, 2).tolist() == [[0, 0, 0.5, -0.25]]
-    assert top_k(row, 2, relu=True).tolist() == [[0, 0, 0.5, 0]]
-
-
-def test_top_k_of_all_latents_is_the_identity():
-    values = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(top_k(values, 7), values)
-    assert torch.equal(top_k(values, 7, relu=True), values.clamp(min=0))
-
-
-def test_ties_keep_no_more_than_k():
-    assert torch.count_nonzero(top_k(torch.ones(2, 5), 3), dim=1).tolist() == [3, 3]
 
 
 def test_sizes(model):
@@ -143,6 +116,54 @@ def test_sparse_rows_are_the_code_in_falling_order(model, inputs, relu):
     dense = np.zeros((20, N_LATENTS), np.float32)
     np.put_along_axis(dense, latents.astype(int), values, axis=1)
     np.testing.assert_array_equal(dense, model.encode_rows(rows))
+
+
+def test_a_row_with_fewer_active_latents_ends_in_zeros(model, inputs):
+    # A threshold leaves another number of latents in each row.
+    model = replace(model, threshold=1.5)
+    rows = model.normalize(inputs)
+    z = model.encode_rows(rows)
+    values, latents = model.active_rows(rows)
+    counts = (z != 0).sum(dim=1).numpy()
+    assert values.shape[1] == counts.max() > counts.min()
+    np.testing.assert_array_equal((values != 0).sum(axis=1), counts)
+    dense = np.zeros((20, N_LATENTS), np.float32)
+    np.put_along_axis(dense, latents.astype(int), values, axis=1)
+    np.testing.assert_array_equal(dense, z)
+
+
+def test_a_threshold_keeps_what_is_above_it_in_each_row(model, inputs):
+    by_value = replace(model, threshold=0.8)
+    expected = preactivations(model, inputs)
+    expected = np.where(expected > 0.8, expected, 0)
+    np.testing.assert_allclose(by_value.encode(inputs), expected, rtol=1e-4, atol=1e-5)
+    # Rows do not depend on each other, as they did in training.
+    alone = np.concatenate(
+        [by_value.encode({s: raw[t : t + 1] for s, raw in inputs.items()}) for t in range(20)]
+    )
+    np.testing.assert_allclose(by_value.encode(inputs), alone, rtol=1e-5, atol=1e-6)
+
+
+def test_latents_can_compete_by_their_contribution(model, inputs):
+    norms = np.sqrt(sum(norm**2 for norm in model.decoder_norms().values()))
+    z = replace(model, select_by="contribution").encode(inputs)
+    for row, pre in zip(z, preactivations(model, inputs), strict=True):
+        assert set(np.flatnonzero(row)) == set(np.argsort(pre * norms)[-K:])
+        np.testing.assert_allclose(row[row != 0], pre[row != 0], rtol=1e-4)
+    assert not np.array_equal(z, model.encode(inputs))
+
+
+def test_an_encoder_of_its_own_encodes_and_the_weights_decode(model, inputs):
+    random = np.random.default_rng(4)
+    encoder = {
+        source: torch.from_numpy(random.standard_normal(weights.shape).astype(np.float32))
+        for source, weights in model.weights.items()
+    }
+    untied = replace(model, encoder=encoder)
+    np.testing.assert_array_equal(untied.encode(inputs), replace(model, weights=encoder).encode(inputs))
+    z = untied.encode(inputs)
+    np.testing.assert_array_equal(untied.decode(z)["lm"], model.decode(z)["lm"])
+    assert untied.decoder_norms()["lm"].tolist() == model.decoder_norms()["lm"].tolist()
 
 
 def test_decode_is_eq_2_and_3_in_raw_units(model, inputs):
@@ -210,6 +231,16 @@ def test_a_model_comes_back_bit_for_bit(model, inputs, tmp_path, with_alive):
     else:
         assert loaded.alive is None
     np.testing.assert_array_equal(loaded.encode(inputs), model.encode(inputs))
+
+
+def test_variants_come_back(model, inputs, tmp_path):
+    encoder = {source: 2 * weights for source, weights in model.weights.items()}
+    variant = replace(model, encoder=encoder, select_by="contribution", threshold=0.25)
+    variant.save(tmp_path / "model.safetensors")
+    loaded = Crosscoder.load(tmp_path / "model.safetensors")
+    assert (loaded.select_by, loaded.threshold) == ("contribution", 0.25)
+    assert all(torch.equal(loaded.encoder[source], weights) for source, weights in encoder.items())
+    np.testing.assert_array_equal(loaded.encode(inputs), variant.encode(inputs))
 
 
 def test_the_same_model_gives_the_same_bytes(model, tmp_path):

@@ -1,4 +1,4 @@
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainlm.objective import gram_step, written_out_loss
+from brainlm.objective import Objective, Parameters, gram_step, written_out_loss
+from brainlm.selection import Selection
 
 EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
 
@@ -23,28 +24,57 @@ class Problem:
     alpha: float
     dead: list[int]
     relu: bool = False
+    encoder: np.ndarray | None = None
+    select_by: str = "value"
+    over: str = "row"
+    source_weights: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def encoder_weights(self) -> np.ndarray:
+        return self.weights if self.encoder is None else self.encoder
+
+    def parameters(self, dtype=torch.float64) -> Parameters:
+        arrays = (self.weights, self.bias, self.encoder)
+        return Parameters(*(None if array is None else torch.tensor(array, dtype=dtype) for array in arrays))
 
     def arguments(self, dtype=torch.float64):
-        arrays = (torch.tensor(array, dtype=dtype) for array in (self.weights, self.bias, self.rows))
-        dead = torch.tensor(self.dead, dtype=torch.long)
-        return (*arrays, self.slices), {"k": self.k, "alpha": self.alpha, "dead": dead, "relu": self.relu}
+        dead = torch.zeros(len(self.bias), dtype=torch.bool)
+        dead[self.dead] = True
+        selection = Selection(self.k, self.relu, self.select_by, self.over)
+        objective = Objective(selection, self.alpha, self.source_weights)
+        return torch.tensor(self.rows, dtype=dtype), self.slices, objective, dead
 
 
-def problem(n_rows=6, widths=(4, 3), n_latents=9, k=3, alpha=0.3, dead=(), relu=False, seed=0) -> Problem:
+def problem(
+    n_rows=6,
+    widths=(4, 3),
+    n_latents=9,
+    k=3,
+    alpha=0.3,
+    dead=(),
+    tied=True,
+    weighted=False,
+    seed=0,
+    **options,
+) -> Problem:
     random = np.random.default_rng(seed)
     edges = np.cumsum([0, *widths])
     slices = {
         f"source{i}": slice(int(a), int(b)) for i, (a, b) in enumerate(zip(edges, edges[1:], strict=False))
     }
+    rows = random.standard_normal((n_rows, edges[-1]))
     return Problem(
         weights=random.standard_normal((edges[-1], n_latents)),
         bias=random.standard_normal(n_latents) / 2,
-        rows=random.standard_normal((n_rows, edges[-1])),
+        # As normalized data is: of mean norm 1.
+        rows=rows / np.linalg.norm(rows, axis=1).mean(),
         slices=slices,
         k=k,
         alpha=alpha,
         dead=list(dead),
-        relu=relu,
+        encoder=None if tied else random.standard_normal((edges[-1], n_latents)),
+        source_weights={"source0": 2.5, "source2": 0.0} if weighted else {},
+        **options,
     )
 
 
@@ -55,53 +85,83 @@ def problems(draw) -> Problem:
     dead = draw(st.lists(st.integers(0, n_latents - 1), unique=True, max_size=n_latents))
     return problem(
         n_rows=draw(st.integers(1, 6)),
-        widths=draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)),
+        widths=draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)),
         n_latents=n_latents,
         k=draw(st.integers(1, n_latents)),
         alpha=draw(st.sampled_from([0.0, 1 / 32, 0.7, 2.0])),
         dead=dead,
         relu=draw(st.booleans()),
+        tied=draw(st.booleans()),
+        weighted=draw(st.booleans()),
+        select_by=draw(st.sampled_from(["value", "contribution"])),
+        over=draw(st.sampled_from(["row", "batch"])),
         seed=draw(st.integers(0, 9999)),
     )
 
 
-def errors_of_row(p: Problem, t: int) -> tuple[list[float], list[float], list[int]]:
-    """x - x̂ of one row, its pre-activations and its top k, in plain loops."""
+def code_of(p: Problem) -> tuple[list[list[float]], list[list[int]]]:
+    """Every row's pre-activations and active latents, in plain loops."""
     n_columns, n_latents = p.weights.shape
     pre = [
-        p.bias[i] + sum(p.weights[d, i] * p.rows[t, d] for d in range(n_columns)) for i in range(n_latents)
+        [
+            p.bias[i] + sum(p.encoder_weights[d, i] * row[d] for d in range(n_columns))
+            for i in range(n_latents)
+        ]
+        for row in p.rows
     ]
-    top = sorted(range(n_latents), key=lambda i: pre[i], reverse=True)[: p.k]
-    z = {i: max(pre[i], 0.0) if p.relu else pre[i] for i in top}
-    error = [p.rows[t, d] - sum(z[i] * p.weights[d, i] for i in top) for d in range(n_columns)]
-    return error, pre, top
+    norm = [np.sqrt(np.sum(p.weights[:, i] ** 2)) for i in range(n_latents)]
+    rank = {
+        (t, i): pre[t][i] * (norm[i] if p.select_by == "contribution" else 1)
+        for t in range(len(pre))
+        for i in range(n_latents)
+    }
+    groups = (
+        [list(rank)] if p.over == "batch" else [[(t, i) for i in range(n_latents)] for t in range(len(pre))]
+    )
+    n_kept = p.k * len(pre) if p.over == "batch" else p.k
+    kept = {place for group in groups for place in sorted(group, key=rank.get, reverse=True)[:n_kept]}
+    active = [[i for i in range(n_latents) if (t, i) in kept] for t in range(len(pre))]
+    if p.relu:
+        active = [[i for i in here if pre[t][i] > 0] for t, here in enumerate(active)]
+    return pre, active
+
+
+def errors_of(p: Problem) -> list[list[float]]:
+    """x - x̂ of every row, in plain loops."""
+    pre, active = code_of(p)
+    return [
+        [row[d] - sum(pre[t][i] * p.weights[d, i] for i in active[t]) for d in range(len(row))]
+        for t, row in enumerate(p.rows)
+    ]
 
 
 def slow_loss(p: Problem, frozen: list[list[float]] | None = None):
     """Squared errors by source, auxiliary error and total; `frozen` are detached residuals to use instead."""
-    squared, auxiliary = dict.fromkeys(p.slices, 0.0), 0.0
-    for t in range(len(p.rows)):
-        error, pre, _ = errors_of_row(p, t)
+    squared, auxiliary, weighted = dict.fromkeys(p.slices, 0.0), 0.0, 0.0
+    pre, _ = code_of(p)
+    for t, error in enumerate(errors_of(p)):
         for source, columns in p.slices.items():
-            squared[source] += sum(error[d] ** 2 for d in range(columns.start, columns.stop))
-        if p.dead:
-            target = frozen[t] if frozen else error
-            for d in range(len(error)):
-                estimate = sum(max(pre[i], 0.0) * p.weights[d, i] for i in p.dead)
-                auxiliary += (target[d] - estimate) ** 2
-    return squared, auxiliary, (sum(squared.values()) + p.alpha * auxiliary) / len(p.rows)
+            weight = p.source_weights.get(source, 1.0)
+            for d in range(columns.start, columns.stop):
+                squared[source] += error[d] ** 2
+                weighted += weight * error[d] ** 2
+                if p.dead:
+                    target = frozen[t][d] if frozen else error[d]
+                    estimate = sum(max(pre[t][i], 0.0) * p.weights[d, i] for i in p.dead)
+                    auxiliary += weight * (target - estimate) ** 2
+    return squared, auxiliary, (weighted + p.alpha * auxiliary) / len(p.rows)
 
 
 def autograd(p: Problem):
-    (weights, bias, rows, slices), options = p.arguments()
-    weights.requires_grad_(), bias.requires_grad_()
-    loss = written_out_loss(weights, bias, rows, slices, **options)
-    return loss, *torch.autograd.grad(loss.total, (weights, bias))
+    parameters = p.parameters()
+    learned = [part.requires_grad_() for part in parameters if part is not None]
+    loss = written_out_loss(parameters, *p.arguments())
+    gradients = torch.autograd.grad(loss.total, learned, allow_unused=True, materialize_grads=True)
+    return loss, Parameters(*gradients)
 
 
 def gram(p: Problem):
-    arguments, options = p.arguments()
-    return gram_step(*arguments, **options)
+    return gram_step(p.parameters(), *p.arguments())
 
 
 def relative_error(value, reference) -> float:
@@ -111,22 +171,23 @@ def relative_error(value, reference) -> float:
 
 
 def assert_gram_step_is_exact(p: Problem) -> None:
-    loss, weight_gradient, bias_gradient = autograd(p)
+    loss, gradient = autograd(p)
     step = gram(p)
-    assert relative_error(step.weight_gradient, weight_gradient) <= 1e-10
-    assert relative_error(step.bias_gradient, bias_gradient) <= 1e-10
-    assert relative_error(step.loss.total, loss.total.detach()) <= 1e-10
-    assert relative_error(step.loss.auxiliary, loss.auxiliary.detach()) <= 1e-10
+    for part, expected in zip(step.gradient, gradient, strict=True):
+        assert (part is None) == (expected is None)
+        assert part is None or relative_error(part, expected) <= 1e-10
+    energy = np.sum(p.rows**2)
+    assert abs(step.loss.total - loss.total.detach()) * len(p.rows) <= 1e-10 * energy
+    assert abs(step.loss.auxiliary - loss.auxiliary.detach()) <= 1e-10 * energy
     for source, error in loss.squared_error.items():
-        assert relative_error(step.loss.squared_error[source], error.detach()) <= 1e-10
+        assert abs(step.loss.squared_error[source] - error.detach()) <= 1e-10 * energy
 
 
 @EXAMPLES
 @given(problems())
 def test_the_written_out_loss_is_the_papers(p):
     squared, auxiliary, total = slow_loss(p)
-    arguments, options = p.arguments()
-    loss = written_out_loss(*arguments, **options)
+    loss = written_out_loss(p.parameters(), *p.arguments())
     assert list(loss.squared_error) == list(squared)
     for source, error in squared.items():
         assert relative_error(loss.squared_error[source], error) <= 1e-10
@@ -149,12 +210,15 @@ def test_a_gram_step_is_exact_on_larger_problems(widths, n_dead, relu):
     )
 
 
-def test_gradients_are_those_of_finite_differences():
+@pytest.mark.parametrize("options", [{}, {"tied": False, "weighted": True}])
+def test_gradients_are_those_of_finite_differences(options):
     # Neither form against the other: the loops above, with the residual of the auxiliary loss held fixed.
-    p = problem(n_rows=4, dead=(0, 4, 7), alpha=0.6, seed=5)
-    frozen = [errors_of_row(p, t)[0] for t in range(4)]
+    p = problem(n_rows=4, dead=(0, 4, 7), alpha=0.6, seed=5, **options)
+    frozen = errors_of(p)
     step, size = gram(p), 1e-6
-    for name, gradient in (("weights", step.weight_gradient), ("bias", step.bias_gradient)):
+    for name, gradient in step.gradient._asdict().items():
+        if gradient is None:
+            continue
         for index in np.ndindex(gradient.shape):
             up, down = (getattr(p, name).copy() for _ in range(2))
             up[index] += size
@@ -167,48 +231,48 @@ def test_gradients_are_those_of_finite_differences():
 @EXAMPLES
 @given(problems())
 def test_errors_of_sources_add_up_to_the_total(p):
-    step = gram(replace(p, alpha=0.0))
+    p = replace(p, alpha=0.0, source_weights={})
+    step = gram(p)
     total = sum(step.loss.squared_error.values()) / len(p.rows)
     assert relative_error(total, step.loss.total) <= 1e-12
     # They do not depend on how the columns are divided among sources.
-    joined = gram(replace(p, alpha=0.0, slices={"all": slice(0, p.rows.shape[1])}))
+    joined = gram(replace(p, slices={"all": slice(0, p.rows.shape[1])}))
     assert relative_error(joined.loss.squared_error["all"], sum(step.loss.squared_error.values())) <= 1e-10
 
 
 @EXAMPLES
 @given(problems())
-def test_a_gram_step_names_the_active_latents(p):
-    step = gram(p)
-    expected, negative = np.zeros((len(p.rows), p.weights.shape[1]), bool), 0
-    for t in range(len(p.rows)):
-        _, pre, top = errors_of_row(p, t)
-        # What a ReLU cuts off is not active.
-        expected[t, [i for i in top if pre[i] > 0 or not p.relu]] = True
-        negative += sum(pre[i] < 0 for i in top)
-    np.testing.assert_array_equal(step.active, expected)
-    share = 0 if p.relu else negative / (len(p.rows) * p.k)
-    assert step.negative_share.item() == pytest.approx(share)
+def test_a_gram_step_codes_as_plain_loops_do(p):
+    code = gram(p).code
+    pre, active = code_of(p)
+    expected = np.zeros((len(p.rows), len(p.bias)))
+    for t, here in enumerate(active):
+        expected[t, here] = [pre[t][i] for i in here]
+        assert set(np.flatnonzero(code.active[t])) == set(here)
+    np.testing.assert_allclose(code.z, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("relu", [False, True])
-def test_the_auxiliary_loss_moves_dead_latents_alone(relu):
-    p = problem(40, (12, 9), n_latents=20, k=4, dead=(1, 6, 7, 15), alpha=0.5, relu=relu)
-    with_loss, without = gram(p), gram(replace(p, alpha=0.0))
-    for name in ("weight_gradient", "bias_gradient"):
-        moved = (getattr(with_loss, name) - getattr(without, name)).reshape(-1, 20).abs().amax(dim=0)
-        assert torch.all(moved[p.dead] > 1e-3)
-        assert moved[[i for i in range(20) if i not in p.dead]].max() < 1e-14
+def test_the_auxiliary_loss_moves_dead_latents_alone(relu, tied):
+    p = problem(40, (12, 9), n_latents=20, k=4, dead=(1, 6, 7, 15), alpha=0.5, relu=relu, tied=tied)
+    with_loss, without = gram(p).gradient, gram(replace(p, alpha=0.0)).gradient
+    for part, before in zip(with_loss, without, strict=True):
+        if part is not None:
+            moved = (part - before).reshape(-1, 20).abs().amax(dim=0)
+            assert torch.all(moved[p.dead] > 1e-3)
+            assert moved[[i for i in range(20) if i not in p.dead]].max() < 1e-14
 
 
 def test_the_auxiliary_gradient_grows_with_alpha():
     p = problem(dead=(2, 5), n_rows=30)
-    at = {alpha: gram(replace(p, alpha=alpha)).weight_gradient for alpha in (0.0, 1.0, 3.0)}
+    at = {alpha: gram(replace(p, alpha=alpha)).gradient.weights for alpha in (0.0, 1.0, 3.0)}
     torch.testing.assert_close(at[3.0] - at[0.0], 3 * (at[1.0] - at[0.0]), rtol=1e-10, atol=1e-12)
 
 
 def test_dead_latents_in_the_top_k():
     p = problem(n_rows=30, n_latents=9, k=5, seed=2)
-    active = gram(p).active
+    active = gram(p).code.active
     often = [int(i) for i in active.sum(dim=0).topk(3).indices]
     assert active[:, often].any(dim=1).sum() > 15
     assert_gram_step_is_exact(replace(p, dead=often))
@@ -218,7 +282,7 @@ def test_dead_latents_whose_preactivations_are_negative_get_no_gradient():
     p = problem(n_rows=5, dead=(0, 3))
     p.bias[[0, 3]] = -100
     step, without = gram(p), gram(replace(p, dead=[]))
-    torch.testing.assert_close(step.weight_gradient, without.weight_gradient, rtol=0, atol=0)
+    torch.testing.assert_close(step.gradient.weights, without.gradient.weights, rtol=0, atol=0)
     # Nothing is reconstructed of the residual, so that all of it counts.
     assert step.loss.auxiliary.item() == pytest.approx(
         sum(e.item() for e in step.loss.squared_error.values())
@@ -226,16 +290,44 @@ def test_dead_latents_whose_preactivations_are_negative_get_no_gradient():
 
 
 def test_without_dead_latents_the_auxiliary_loss_is_zero():
-    step = gram(problem())
-    assert step.loss.auxiliary.item() == 0
-    total = sum(error.item() for error in step.loss.squared_error.values())
-    assert step.loss.total.item() == pytest.approx(total / 6, rel=1e-12)
+    p = problem()
+    for step in (gram(p), gram_step(p.parameters(), *p.arguments()[:3], dead=None)):
+        assert step.loss.auxiliary.item() == 0
+        total = sum(error.item() for error in step.loss.squared_error.values())
+        assert step.loss.total.item() == pytest.approx(total / 6, rel=1e-12)
 
 
 @pytest.mark.parametrize("dead", [[], [1, 2]])
 @pytest.mark.parametrize("relu", [False, True])
 def test_a_batch_of_one_row(dead, relu):
     assert_gram_step_is_exact(problem(n_rows=1, dead=dead, relu=relu))
+
+
+@pytest.mark.parametrize("over", ["row", "batch"])
+@pytest.mark.parametrize("dead", [[], [1, 2]])
+def test_all_latents_active(dead, over):
+    p = problem(n_rows=7, k=9, dead=dead, over=over)
+    assert gram(p).code.active.all()
+    assert_gram_step_is_exact(p)
+
+
+@pytest.mark.parametrize("over", ["row", "batch"])
+@pytest.mark.parametrize("dead", [[], [2, 7]])
+def test_latents_that_tie_in_the_top_k(dead, over):
+    # Small whole numbers, of which every sum is exact: the same ties in both forms.
+    random = np.random.default_rng(1)
+    p = problem(n_rows=12, widths=(3, 2), n_latents=10, k=3, dead=dead, over=over)
+    p = replace(
+        p,
+        weights=random.integers(-1, 2, p.weights.shape).astype(float),
+        rows=random.integers(-2, 3, p.rows.shape).astype(float),
+        bias=np.zeros(10),
+    )
+    pre, _ = code_of(p)
+    ties = [np.sort(row)[-3] == np.sort(row)[-4] for row in pre]
+    assert sum(ties) > 3
+    assert_gram_step_is_exact(p)
+    assert gram(p).code.active.sum() == 36
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -245,16 +337,36 @@ def test_a_row_of_zeros(relu):
     assert_gram_step_is_exact(p)
     # Only the bias is left of its code.
     expected = np.sort(p.bias)[-p.k :].min()
-    assert set(np.flatnonzero(gram(p).active[2])) == set(np.flatnonzero(p.bias >= expected))
+    assert set(np.flatnonzero(gram(p).code.active[2])) == set(np.flatnonzero(p.bias >= expected))
 
 
+@pytest.mark.parametrize("select_by", ["value", "contribution"])
 @pytest.mark.parametrize("dead", [[], [3], [3, 4]])
-def test_a_latent_of_norm_zero(dead):
-    p = problem(dead=dead)
+def test_a_latent_of_norm_zero(dead, select_by):
+    p = problem(dead=dead, select_by=select_by)
     p.weights[:, 3] = 0
-    p.bias[3] = 5  # in every row's top k, without an effect on the reconstruction
+    p.bias[3] = 50
     assert_gram_step_is_exact(p)
-    assert gram(p).active[:, 3].all()
+    # By value it is in every row's top k, without an effect on the reconstruction; its contribution is none.
+    active = gram(p).code.active[:, 3]
+    assert active.all() if select_by == "value" else not active.all()
+
+
+def test_the_norm_of_a_latent_is_that_of_all_sources():
+    # Equal pre-activations; latent 1 has the longer decoder vector only if both sources count.
+    weights = np.array([[3.0, 2.0], [0.0, 3.0]])
+    p = Problem(
+        weights,
+        np.zeros(2),
+        np.array([[1.0, 1.0 / 3.0]]),
+        {"a": slice(0, 1), "b": slice(1, 2)},
+        1,
+        0.0,
+        [],
+        select_by="contribution",
+    )
+    assert gram(p).code.preactivations.tolist() == [[3.0, 3.0]]
+    assert gram(p).code.active.tolist() == [[False, True]]
 
 
 def test_a_batch_that_is_reconstructed_without_error_has_no_gradient():
@@ -263,7 +375,7 @@ def test_a_batch_that_is_reconstructed_without_error_has_no_gradient():
     p = Problem(identity, np.zeros(4), identity, {"a": slice(0, 1), "b": slice(1, 4)}, 1, 0.5, [])
     step = gram(p)
     assert step.loss.total.item() == pytest.approx(0, abs=1e-15)
-    assert step.weight_gradient.abs().max() == 0 and step.bias_gradient.abs().max() == 0
+    assert step.gradient.weights.abs().max() == 0 and step.gradient.bias.abs().max() == 0
 
 
 def test_a_code_by_hand():
@@ -276,10 +388,46 @@ def test_a_code_by_hand():
     assert step.loss.auxiliary.item() == 1.0 and step.loss.total.item() == 1.5
 
 
+def test_a_source_of_weight_zero_is_encoded_but_not_reconstructed():
+    p = replace(problem(30, (5, 4)), source_weights={"source1": 0.0})
+    step = gram(p)
+    # Its part of the weights still learns to encode, from the other source's error.
+    assert step.gradient.weights[5:].abs().max() > 1e-3
+    only = step.loss.squared_error["source0"] / 30
+    assert step.loss.total.item() == pytest.approx(only.item(), rel=1e-12)
+
+
+def test_the_gradient_is_written_where_it_is_asked_for():
+    p = problem(dead=(1, 2), tied=False)
+    out = Parameters(*(torch.full_like(part, torch.nan) for part in p.parameters()))
+    step = gram_step(p.parameters(), *p.arguments(), out=out)
+    for part, here, expected in zip(step.gradient, out, gram(p).gradient, strict=True):
+        assert part is here
+        torch.testing.assert_close(part, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dead", [(), range(10)])
+def test_bfloat16_rows_give_the_step_of_the_rounded_problem(dead):
+    # Rounded once, rows and weights are multiplied and summed without further loss; only what is multiplied with
+    # the rows to give the gradient is rounded again.
+    p = problem(60, (40, 16), n_latents=32, k=4, dead=dead)
+    rounded = replace(
+        p,
+        weights=torch.tensor(p.weights).bfloat16().double().numpy(),
+        rows=torch.tensor(p.rows).bfloat16().double().numpy(),
+    )
+    rows, *others = p.arguments(torch.float32)
+    step = gram_step(p.parameters(torch.float32), rows.bfloat16(), *others)
+    exact = gram(rounded)
+    assert step.gradient.weights.dtype == torch.float32
+    assert relative_error(step.loss.total, exact.loss.total) < 1e-5
+    assert relative_error(step.gradient.bias, exact.gradient.bias) < 1e-4
+    assert relative_error(step.gradient.weights, exact.gradient.weights) < 2e-3
+
+
 def test_single_precision_is_near():
     p = problem(200, (300, 80), n_latents=128, k=16, dead=range(10), alpha=1 / 32)
-    arguments, options = p.arguments(torch.float32)
-    single, double = gram_step(*arguments, **options), gram(p)
-    assert single.weight_gradient.dtype == torch.float32
+    single, double = gram_step(p.parameters(torch.float32), *p.arguments(torch.float32)), gram(p)
+    assert single.gradient.weights.dtype == torch.float32
     assert relative_error(single.loss.total, double.loss.total) < 1e-5
-    assert relative_error(single.weight_gradient, double.weight_gradient) < 1e-4
+    assert relative_error(single.gradient.weights, double.gradient.weights) < 1e-4

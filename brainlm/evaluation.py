@@ -1,4 +1,4 @@
-"""All scores of one model in two tables: one row a latent, and one row for the whole."""
+"""All scores of one model in two tables: one row a latent, and one row for the whole, for each source."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ from brainlm.sources import Rows
 
 
 def latent_table(
-    model: Crosscoder, test: Rows, *, minimum_shift: int, false_discovery_rate: float
+    model: Crosscoder, test: Rows, *, minimum_shift: int, false_discovery_rate: float, reference: str = "lm"
 ) -> pd.DataFrame:
     """Whose each latent is, and whether that holds on unseen stories.
 
@@ -29,34 +29,46 @@ def latent_table(
     test: normalized rows of the test stories.
     minimum_shift: rows; smallest circular shift in agreement's null.
     false_discovery_rate: for significant agreement, over live latents.
+    reference: the source that each other one is compared with.
 
     Returns
     -------
-    One row a latent, in order: latent, r, class, brain_norm, lm_norm, alive, density, agreement,
-    agreement_null_99, agreement_p, agreement_significant.
+    One row a latent, in order, for each source but the reference: latent, source, r, class, the norm in every
+    source (brain_norm, lm_norm), alive, density, agreement, agreement_null_99, agreement_p, agreement_significant.
     """
     norms = model.decoder_norms()
-    r = relative_difference(norms["brain"], norms["lm"])
-    agreement = agreement_test(model, test, minimum_shift=minimum_shift)
-    # Dead latents are not tested: they would only dilute the correction.
-    significant = np.zeros(model.n_latents, bool)
-    significant[model.alive] = false_discovery_control(agreement.p_value[model.alive], false_discovery_rate)
     values, active = model.active_rows({source: test.source(source) for source in model.weights})
-    return pd.DataFrame(
-        {
+    of_all_sources = {
+        **{f"{source}_norm": norm for source, norm in norms.items()},
+        "alive": model.alive,
+        "density": density(values, active, model.n_latents),
+    }
+    tables = []
+    for source in model.weights:
+        if source == reference:
+            continue
+        r = relative_difference(norms[source], norms[reference])
+        agreement = agreement_test(
+            model, test, minimum_shift=minimum_shift, source=source, reference=reference
+        )
+        # Dead latents are not tested: they would only dilute the correction.
+        significant = np.zeros(model.n_latents, bool)
+        significant[model.alive] = false_discovery_control(
+            agreement.p_value[model.alive], false_discovery_rate
+        )
+        columns = {
             "latent": np.arange(model.n_latents),
+            "source": source,
             "r": r,
             "class": classify(r),
-            "brain_norm": norms["brain"],
-            "lm_norm": norms["lm"],
-            "alive": model.alive,
-            "density": density(values, active, model.n_latents),
+            **of_all_sources,
             "agreement": agreement.correlation,
             "agreement_null_99": agreement.null_99,
             "agreement_p": agreement.p_value,
             "agreement_significant": significant,
         }
-    )
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def model_summary(
@@ -66,7 +78,7 @@ def model_summary(
 
     Parameters
     ----------
-    latents: from `latent_table`.
+    latents: rows of `latent_table` that compare one source.
     fits: split -> source -> fit.
 
     Returns
@@ -78,6 +90,7 @@ def model_summary(
     shared = live[live["class"] == "shared"]
     shares = class_shares(latents["class"], latents["alive"])
     summary = {
+        "source": latents["source"].iloc[0],
         **{f"standardize_{source}": model.normalization[source].standardize for source in model.weights},
         "n_latents": model.n_latents,
         "live_latents": len(live),

@@ -227,27 +227,31 @@ def false_discovery_control(p_values: np.ndarray, level: float) -> np.ndarray:
     return discovered
 
 
-def agreement(model: Crosscoder, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Do brain and LM say the same about a latent on rows it was not trained on?
+def agreement(
+    model: Crosscoder, inputs: Mapping[str, np.ndarray], *, source: str = "brain", reference: str = "lm"
+) -> np.ndarray:
+    """Do two sources, say brain and LM, say the same about a latent on rows it was not trained on?
 
     The correlation over rows of W_brainᵀ x_brain with W_lmᵀ x_lm; a latent that only memorised its training
     rows, or only follows slow drifts, has none beyond its null (see `shift_test`).
 
     Parameters
     ----------
-    inputs: "brain" -> (time, voxel), "lm" -> (time, hidden): raw held-out rows.
+    inputs: the two sources' raw held-out rows, e.g. "brain" -> (time, voxel), "lm" -> (time, hidden).
 
     Returns
     -------
     (latent,) float64, NaN where a projection is constant.
     """
     rows = model.normalize(inputs)
-    return pearson(*(model.project(source, rows[source]).numpy() for source in ("brain", "lm")))
+    return pearson(*(model.project(name, rows[name]).numpy() for name in (source, reference)))
 
 
-def agreement_test(model: Crosscoder, rows: Rows, *, minimum_shift: int) -> ShiftTest:
+def agreement_test(
+    model: Crosscoder, rows: Rows, *, minimum_shift: int, source: str = "brain", reference: str = "lm"
+) -> ShiftTest:
     """`agreement` on normalized held-out rows, with its circular-shift null."""
-    projections = (model.project(source, rows.source(source)).numpy() for source in ("brain", "lm"))
+    projections = (model.project(name, rows.source(name)).numpy() for name in (source, reference))
     return shift_test(*projections, minimum_shift=minimum_shift)
 
 

@@ -138,16 +138,16 @@ def assemble(
     *,
     brain_time: str,
     seed: int,
-    reordered: str = "brain",
+    reference: str = "lm",
 ) -> Rows:
     """Normalized rows of a split, loaded story by story into one array.
 
     Parameters
     ----------
     stories: the split's stories, in order.
-    brain_time, seed: see `row_order`; "noise" replaces both sources with white Gaussian noise of mean norm
+    brain_time, seed: see `row_order`; "noise" replaces all sources with white Gaussian noise of mean norm
         about 1, the floor that every score must return when there is nothing to find.
-    reordered: the source whose rows are permuted or shifted.
+    reference: the source that keeps its time when the rows of all others are permuted or shifted, together.
     """
     lengths = story_lengths(recordings, stories)
     n_rows = sum(lengths)
@@ -167,7 +167,7 @@ def assemble(
         target_of[order] = np.arange(n_rows)
         for source, recording in recordings.items():
             for story, rows in _consecutive(stories, lengths):
-                target = target_of[rows] if source == reordered else rows
+                target = rows if source == reference else target_of[rows]
                 values[target, slices[source]] = normalization[source].apply(recording.read(story))
     story_of_row = np.repeat(np.arange(len(stories)), lengths)
     return Rows(values, slices, story_of_row, tuple(stories))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.passages import ROLES
-from brainlm.training import TrainingSettings
+from brainlm.training_settings import TrainingSettings
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -142,7 +142,8 @@ def test_the_papers_config_holds_the_papers_values(monkeypatch):
         "validation": 8,
         "test": 17,
     }
-    assert plan.config["crosscoder"] == vars(TrainingSettings())
+    equal = {"source_weights": {"brain": 1.0, "lm": 1.0}}
+    assert plan.config["crosscoder"] == vars(TrainingSettings()) | equal
 
 
 def test_a_local_dataset_is_accepted(local):
@@ -241,7 +242,8 @@ def test_defaults_are_filled_in(simulated):
         "lanczos": {"window": 3, "normalize": False},
         "delays_s": [2, 4, 6, 8],
     }
-    assert config["crosscoder"] == vars(TrainingSettings())
+    equal = {"source_weights": {"brain": 1.0, "lm": 1.0}}
+    assert config["crosscoder"] == vars(TrainingSettings()) | equal
     assert config["seeds"] == [0]
     assert config["figures"]["pinned_latents"] == {}
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -74,3 +75,50 @@ def test_the_summary_counts_live_latents_and_excluded_voxels(model, latents, tes
     assert (
         summary["standardize_brain"] == "zscore" and summary["training_explained_lm"] == fit["lm"].explained
     )
+
+
+@pytest.fixture(scope="module")
+def two_brains(model, as_is) -> Crosscoder:
+    """The same with a second brain, which has latent 1 as strongly as the LM has latent 0, and latent 2 of the LM."""
+    other = torch.zeros(4, 4)
+    other[0, 1] = other[1, 2] = 1.0
+    return Crosscoder(
+        weights={"brain": model.weights["brain"], "other": other, "lm": model.weights["lm"]},
+        bias=model.bias,
+        k=2,
+        normalization={**model.normalization, "other": as_is(4)},
+        alive=model.alive,
+    )
+
+
+def test_each_brain_is_compared_with_the_language_model(two_brains, test_rows, latents, rows_of):
+    random = np.random.default_rng(3)
+    other = random.standard_normal((N_ROWS, 4))
+    lm = test_rows.source("lm")
+    other[:, 1] = lm[:, 1] + 0.3 * other[:, 1]
+    rows = rows_of([150, 250], brain=test_rows.source("brain"), other=other, lm=lm)
+    table = latent_table(two_brains, rows, minimum_shift=20, false_discovery_rate=0.05)
+    brain, second = (part.reset_index(drop=True) for _, part in table.groupby("source", sort=False))
+    assert brain["source"].unique() == ["brain"] and second["source"].unique() == ["other"]
+    # What brain and LM say to each other does not depend on a third.
+    same = ["latent", "r", "class", "brain_norm", "lm_norm", "agreement", "agreement_p"]
+    pd.testing.assert_frame_equal(brain[same], latents[same])
+    assert second["class"].tolist() == ["lm-dominant", "brain-dominant", "shared", "undefined"]
+    assert second["agreement_significant"].tolist() == [False, False, True, False]
+    assert second["other_norm"].tolist() == [0, 1, 1, 0]
+    fit = reconstruction_fit(two_brains, rows)
+    assert set(fit) == {"brain", "other", "lm"}
+    summary = model_summary(two_brains, second, {"test": fit})
+    assert summary["source"] == "other" and summary["shared_agreeing_latents"] == 1
+    assert summary["test_correlation_other"] == np.nanmean(fit["other"].correlation)
+
+
+def test_any_source_can_be_the_reference(two_brains, test_rows, rows_of):
+    rows = rows_of(
+        brain=test_rows.source("brain"),
+        other=np.random.default_rng(0).standard_normal((N_ROWS, 4)),
+        lm=test_rows.source("lm"),
+    )
+    table = latent_table(two_brains, rows, minimum_shift=20, false_discovery_rate=0.05, reference="brain")
+    assert table["source"].unique().tolist() == ["other", "lm"]
+    assert table.loc[table["source"] == "lm", "r"].tolist()[:3] == [0, -1, 1]

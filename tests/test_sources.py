@@ -149,7 +149,7 @@ def test_assembled_brain_rows_follow_the_row_order(recordings, normalization, ma
 
 
 def test_the_lm_rows_can_be_permuted_instead(recordings, normalization, matched):
-    rows = assemble(recordings, normalization, STORIES, brain_time="permuted", seed=4, reordered="lm")
+    rows = assemble(recordings, normalization, STORIES, brain_time="permuted", seed=4, reference="brain")
     order = row_order(34, brain_time="permuted", seed=4)
     np.testing.assert_array_equal(rows.source("lm"), matched.source("lm")[order])
     np.testing.assert_array_equal(rows.source("brain"), matched.source("brain"))

@@ -32,6 +32,10 @@ rule train:
     conda:
         ENVIRONMENT
     threads: training_threads
+    # How, not what: unlike params, resources do not make a trained model out of date.
+    resources:
+        device=PLAN.config["training"]["device"],
+        checkpoint_minutes=PLAN.config["training"]["checkpoint_minutes"],
     params:
         stories=PLAN.stories,
         pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),

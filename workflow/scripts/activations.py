@@ -3,12 +3,11 @@
 import time
 
 import torch
-from tqdm import tqdm
 
 from brainlm.language_model import load, read_story
 from brainlm.store import add_array, add_strings, new_store
 from brainlm.words import load_words
-from job import by_story, log, logged
+from job import by_story, log, logged, progress_bar
 
 with logged(snakemake):
     params = snakemake.params
@@ -21,7 +20,9 @@ with logged(snakemake):
         device=params.device,
     )
     words_of = by_story(snakemake.input.words)
-    for story, path in tqdm(by_story(snakemake.output.activations).items(), unit="story", mininterval=10):
+    stores = by_story(snakemake.output.activations)
+    progress = progress_bar(len(stores), "story")
+    for story, path in stores.items():
         words = load_words(words_of[story])
         began = time.perf_counter()
         read = read_story(model, words["word"].tolist(), **params.context)
@@ -35,3 +36,4 @@ with logged(snakemake):
                 of_word = words[edge].to_numpy()[read.word_index]
                 add_array(store, f"word_{edge}", of_word, ("token",), attributes={"units": "s"})
             add_strings(store, "token_text", read.tokens, "token")
+        progress.update()

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 os.environ.setdefault("MPLCONFIGDIR", str(Path(".snakemake", "matplotlib").resolve()))
 
 import numpy as np
+from tqdm import tqdm
 
 from brainlm.errors import InputError
 from brainlm.resample import tr_midpoints
@@ -38,6 +39,12 @@ def logged(snakemake: Any) -> Iterator[None]:
             except Exception:
                 log.exception("the job failed")
                 raise
+
+
+def progress_bar(total: int, unit: str, **options: Any) -> tqdm:
+    """A bar with the time left, on the terminal if there is one; what a log keeps is written by the script itself."""
+    terminal = sys.__stderr__
+    return tqdm(total=total, unit=unit, file=terminal, disable=not terminal.isatty(), leave=False, **options)
 
 
 def by_story(paths: Iterable[str]) -> dict[str, Path]:

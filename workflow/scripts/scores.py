@@ -33,18 +33,23 @@ with logged(snakemake):
     rows = assemble(sources, model.normalization, params.stories["train"], **params.pairing)
     fits["training"], n_trs["training"] = reconstruction_fit(model, rows), len(rows.values)
 
-    summary = {
-        **dict(snakemake.wildcards),
-        "brain_time": params.pairing["brain_time"],
-        **{f"{split}_trs": n for split, n in n_trs.items()},
-        **model_summary(model, latents, fits),
-    }
-    pd.DataFrame([summary]).to_csv(snakemake.output.summary, sep="\t", index=False)
-    log.info(describe(summary))
+    summaries = [
+        {
+            **dict(snakemake.wildcards),
+            "brain_time": params.pairing["brain_time"],
+            **{f"{split}_trs": n for split, n in n_trs.items()},
+            **model_summary(model, of_source, fits),
+        }
+        for _, of_source in latents.groupby("source", sort=False)
+    ]
+    pd.DataFrame(summaries).to_csv(snakemake.output.summary, sep="\t", index=False)
+    for summary in summaries:
+        log.info(describe(summary))
 
     with new_store(snakemake.output.correlations, {"averaging": AVERAGING}) as store:
         add_strings(store, "test_story", params.stories["test"], "test_story")
-        for source, column in (("brain", "voxel"), ("lm", "hidden")):
+        for source in model.weights:
+            column = "hidden" if source == "lm" else "voxel"
             kept = model.normalization[source].kept
 
             def of_all_columns(values: np.ndarray, kept: np.ndarray = kept) -> np.ndarray:

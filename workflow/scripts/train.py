@@ -3,40 +3,65 @@
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
+import pandas as pd
 import torch
-from tqdm import tqdm
 
+from brainlm.memory import available_memory, describe_memory, require_memory, training_memory
 from brainlm.normalization import load_normalization
-from brainlm.sources import assemble
-from brainlm.training import Checkpointing, Interrupted, TrainingSettings, train
-from job import describe, log, logged, recordings
+from brainlm.sources import assemble, story_lengths
+from brainlm.training import Checkpointing, Interrupted, Log, train
+from brainlm.training_settings import TrainingSettings
+from job import describe, log, logged, progress_bar, recordings
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
     settings = TrainingSettings(**params.crosscoder)
+    device = snakemake.resources.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     sources, normalization = recordings(snakemake), load_normalization(Path(snakemake.input.normalization))
+    splits = {split: params.stories[split] for split in ("train", "validation")}
+    log.info("on %s with %d threads: %s", device, snakemake.threads, settings)
+
+    n_rows = sum(sum(story_lengths(sources, stories)) for stories in splits.values())
+    n_columns = sum(fitted.width for fitted in normalization.values())
+    needed, available = training_memory(n_rows, n_columns, settings, device), available_memory(device)
+    log.info(describe_memory(needed, available))
+    require_memory(needed, available)
     rows = {
-        split: assemble(sources, normalization, params.stories[split], **params.pairing)
-        for split in ("train", "validation")
+        split: assemble(sources, normalization, stories, **params.pairing)
+        for split, stories in splits.items()
     }
-    log.info("training rows %d x %d columns; %s", *rows["train"].values.shape, settings)
+    log.info("training rows %d x %d columns", *rows["train"].values.shape)
+
     stop = threading.Event()
     # A cluster's time limit: save, so that the next try goes on from here.
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     checkpointing = Checkpointing(
         Path(snakemake.output.crosscoder).with_name("checkpoint.safetensors"),
+        every_s=60 * snakemake.resources.checkpoint_minutes,
         should_stop=stop.is_set,
         report=log.info,
     )
-    progress = tqdm(total=settings.epochs, unit="epoch", mininterval=10)
+    progress = progress_bar(settings.epochs, "epoch")
+    times = [time.monotonic()]
 
-    def show(epoch: dict[str, float]) -> None:
-        progress.update(int(epoch["epoch"]) - progress.n)
-        if epoch["epoch"] % max(1, settings.epochs // 20) == 0:
-            log.info(describe(epoch))
+    def show(lines: Log) -> None:
+        epoch = lines[-1]["epoch"]
+        pd.DataFrame(lines).to_csv(snakemake.output.training, sep="\t", index=False)
+        if len(times) == 1:
+            # A run that is taken up does not begin at 1.
+            progress.initial = progress.n = epoch - 1
+        progress.update()
+        times.append(time.monotonic())
+        if epoch % max(1, settings.epochs // 20) == 0:
+            pace = (times[-1] - times[0]) / (len(times) - 1)
+            left = pace * (settings.epochs - epoch)
+            log.info("%s; %.3g s an epoch, %.0f s left", describe(lines[-1]), pace, left)
 
     try:
         model, training = train(
@@ -45,6 +70,7 @@ with logged(snakemake):
             normalization,
             settings,
             seed=int(snakemake.wildcards.seed),
+            device=device,
             provenance={
                 **params.provenance,
                 "subject": snakemake.wildcards.subject,

@@ -79,7 +79,7 @@ def describe_memory(needed: dict[str, dict[str, int]], available: dict[str, int]
     """One sentence a device: what is needed for what, and what is free."""
     sentences = []
     for device, parts in needed.items():
-        listed = ", ".join(f"{purpose} {size / GIGABYTE:.1f}" for purpose, size in parts.items())
+        listed = ", ".join(f"{purpose} {size / GIGABYTE:.2g}" for purpose, size in parts.items())
         sentences.append(
             f"training needs {sum(parts.values()) / GIGABYTE:.1f} GB of memory on {device} ({listed}); "
             f"{available[device] / GIGABYTE:.1f} GB is free"

@@ -121,8 +121,20 @@ def written_out_loss(
     return Loss(squared_error, auxiliary, total)
 
 
+def squared_norms(rows: Tensor, slices: Mapping[str, slice]) -> Tensor:
+    """‖x_s‖² of each row and source: (row, source)."""
+    # Norms, unlike squares, need no copy as wide as the data.
+    dtype = torch.promote_types(rows.dtype, torch.float32)
+    norms = [torch.linalg.vector_norm(rows[:, columns], dim=1, dtype=dtype) for columns in slices.values()]
+    return torch.stack(norms, dim=1).square()
+
+
 def encode_batch(
-    parameters: Parameters, rows: Tensor, slices: Mapping[str, slice], objective: Objective
+    parameters: Parameters,
+    rows: Tensor,
+    slices: Mapping[str, slice],
+    objective: Objective,
+    energy: Tensor | None = None,
 ) -> Code:
     """Codes and squared errors without forming a reconstruction or a residual.
 
@@ -138,12 +150,11 @@ def encode_batch(
     active = active_latents(preactivations, objective.selection, decoder_norms)
     z = torch.where(active, preactivations, 0)
     z_by_z = inner_products(z)
+    energy = (squared_norms(rows, slices) if energy is None else energy).sum(dim=0)
     squared_error = {}
-    for source, columns in slices.items():
-        # Norms, unlike squares, need no copy as wide as the data; row by row they keep their digits.
-        energy = torch.linalg.vector_norm(rows[:, columns], dim=1, dtype=z.dtype).square().sum()
+    for source, of_source in zip(slices, energy, strict=True):
         cross = (z * rows_by_weights[source]).sum()
-        squared_error[source] = energy - 2 * cross + (z_by_z * weights_by_weights[source]).sum()
+        squared_error[source] = of_source - 2 * cross + (z_by_z * weights_by_weights[source]).sum()
     return Code(
         preactivations=preactivations,
         active=active,
@@ -162,6 +173,8 @@ def gram_step(
     slices: Mapping[str, slice],
     objective: Objective,
     dead: Tensor | None = None,
+    *,
+    energy: Tensor | None = None,
     out: Parameters | None = None,
 ) -> Step:
     """The written-out loss and its exact gradient without forming a reconstruction or a residual.
@@ -179,6 +192,7 @@ def gram_step(
     ----------
     rows: (row, column), in the precision that products are made in; parameters are rounded to it.
     dead: as `written_out_loss`.
+    energy: `squared_norms` of the rows, which do not change while a model is trained; computed if None.
     out: written to and returned as the gradient; new tensors if None. Memory this large is expensive to get.
     """
     n_rows, alpha = len(rows), objective.alpha
@@ -186,7 +200,7 @@ def gram_step(
     gradient = out or Parameters(*(None if part is None else torch.empty_like(part) for part in parameters))
     weights = master.to(rows.dtype)
     encoder = None if encoder is None else encoder.to(rows.dtype)
-    code = encode_batch(Parameters(weights, bias, encoder), rows, slices, objective)
+    code = encode_batch(Parameters(weights, bias, encoder), rows, slices, objective, energy)
     z, gram = code.z, code.weights_by_weights
     residual = torch.addmm(code.rows_by_weights, z, gram, alpha=-1)
 

@@ -60,14 +60,14 @@ def transposed_product(rows: Tensor, coefficients: Tensor, *, out: Tensor) -> No
 
 def _sparse_transposed_product(rows: Tensor, coefficients: Tensor, *, out: Tensor) -> None:
     density = (coefficients != 0).to(coefficients.dtype).mean(dim=0)
-    dense = density > SPARSE_BELOW
-    sparse = _compressed_rows(torch.where(dense, 0, coefficients).T.contiguous())
+    dense = (density > SPARSE_BELOW).nonzero().flatten()
+    of_dense = coefficients[:, dense].T
+    sparse = _compressed_rows(coefficients.index_fill(1, dense, 0).T.contiguous())
     for start in range(0, rows.shape[1], TILE):
-        tile = slice(start, start + TILE)
-        here = out[tile].T
-        torch.addmm(here, sparse, rows[:, tile].contiguous(), beta=0, out=here)
-    if dense.any():
-        out.T[dense] = coefficients[:, dense].T @ rows
+        tile, here = rows[:, start : start + TILE].contiguous(), out[start : start + TILE].T
+        torch.addmm(here, sparse, tile, beta=0, out=here)
+        if dense.numel():
+            here[dense] = of_dense @ tile
 
 
 def _compressed_rows(matrix: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from brainlm.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
 from brainlm.normalization import Normalization
-from brainlm.objective import gram_step
+from brainlm.objective import gram_step, squared_norms
 from brainlm.sources import Rows
 from brainlm.training_log import add_up, log_line, require_finite, total_variance
 from brainlm.training_settings import TrainingSettings, require_consistent
@@ -102,11 +102,12 @@ def train(
     state = _take_up(checkpointing, run, device) or initial_state(training, settings, seed, device)
     adam, parameters, gradient = optimizer(state, settings.learning_rate)
     random = generators(state, device)
-    placed = layout(training.slices, settings)
+    placed, objective = layout(training.slices, settings), settings.objective()
     x, x_validation = (
         place(torch.from_numpy(rows.values), rows.slices, placed, settings.row_dtype, device)
         for rows in (training, validation)
     )
+    energy = squared_norms(x, placed)
     # Taken from the system once: for large matrices that costs as much as filling them.
     memory = x.new_empty(min(settings.batch_size, len(x)), x.shape[1])
     saved_at = time.monotonic()
@@ -120,9 +121,10 @@ def train(
             dead = None
             if some_are_dead:
                 dead = choose_dead(state.tensors["fired_before"], settings.k_aux, random["dead"])
-            step = gram_step(parameters, rows, placed, settings.objective(), dead, out=gradient)
+            step = gram_step(parameters, rows, placed, objective, dead, energy=energy[chosen], out=gradient)
             adam.step()
             add_up(state, step, settings)
+            del step
             state.adam_steps += 1
             state.position += len(rows)
             if checkpointing:
@@ -143,6 +145,9 @@ def train(
         state.tensors["sums"].zero_()
         state.epoch, state.position = state.epoch + 1, 0
 
+    # Adam's memory makes room for the model's.
+    del adam, gradient
+    state.tensors = {name: tensor for name, tensor in state.tensors.items() if ".exp_avg" not in name}
     log = pd.DataFrame(state.log)
     provenance = {
         "settings": asdict(settings),

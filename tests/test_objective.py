@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainlm.objective import Objective, Parameters, gram_step, written_out_loss
+from brainlm.objective import Objective, Parameters, gram_step, squared_norms, written_out_loss
 from brainlm.selection import Selection
 
 EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
@@ -404,6 +404,15 @@ def test_the_gradient_is_written_where_it_is_asked_for():
     for part, here, expected in zip(step.gradient, out, gram(p).gradient, strict=True):
         assert part is here
         torch.testing.assert_close(part, expected, rtol=0, atol=0)
+
+
+def test_squared_norms_are_those_of_each_source():
+    p = problem(20, (5, 4, 2))
+    norms = squared_norms(torch.tensor(p.rows), p.slices)
+    expected = [(p.rows[:, columns] ** 2).sum(axis=1) for columns in p.slices.values()]
+    np.testing.assert_allclose(norms, np.transpose(expected), rtol=1e-12)
+    given = gram_step(p.parameters(), *p.arguments(), energy=norms)
+    assert given.loss.total == gram(p).loss.total
 
 
 @pytest.mark.parametrize("dead", [(), range(10)])

@@ -33,10 +33,15 @@ def test_nothing_runs_again_without_a_change(tiny):
     assert tiny.pending() == []
 
 
+def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
+    assert tiny.changed(training__checkpoint_minutes=1, training__device="cpu").pending() == []
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
         ({"crosscoder__k": 4}, AFTER_TRAINING),
+        ({"crosscoder__tied": False}, AFTER_TRAINING),
         (
             {"features__delays_s": [2, 4]},
             AFTER_TRAINING | {"features": 2 * len(STORIES), "normalization": MODELS},

@@ -743,7 +743,10 @@ def test_every_log_of_a_job_says_nothing_of_errors(tiny):
     assert {"words", "responses", "features", "train", "scores", "figure3", "table1"} <= rules
     for path, text in logs.items():
         assert "Traceback" not in text, path
-    assert "training rows" in logs[tiny.results / "logs" / "train" / SUBJECT / "matched" / "seed0.log"]
+    training = logs[tiny.results / "logs" / "train" / SUBJECT / "matched" / "seed0.log"]
+    # What it will take is said before the rows are loaded; lines are whole, without a bar that overwrites itself.
+    assert 0 < training.index("GB of memory") < training.index("training rows")
+    assert "s an epoch" in training and "s left" in training and "\r" not in training
 
 
 def test_nothing_is_written_outside_the_working_directory(tiny):

@@ -199,3 +199,12 @@ def test_a_bad_config_stops_before_any_job(local):
         local.changed(crosscoder__k=13), RESPONSES, "in experiment 'matched' k (13) exceeds n_latents (12)"
     )
     assert not local.results.exists()
+
+
+def test_a_model_that_does_not_fit_into_memory_is_not_begun(tiny, tmp_path):
+    workspace = tiny.copy(tmp_path).changed(crosscoder__n_latents=10**9)
+    model = workspace.model() / "crosscoder.safetensors"
+    model.unlink()
+    assert_stops(
+        workspace, str(model.relative_to(tmp_path)), "Error in train", "GB of memory", "n_latents", "is free"
+    )

@@ -23,13 +23,17 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     """
     if a.dtype != torch.bfloat16:
         return a @ b
-    return torch.mm(a, b, out_dtype=torch.float32) if a.is_cuda else a.float() @ b.float()
+    return a.float() @ b.float() if _on_processor(a) else torch.mm(a, b, out_dtype=torch.float32)
+
+
+def _on_processor(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
 
 
 def inner_products(weights: Tensor) -> Tensor:
     """WᵀW: (latent, latent) from (column, latent); on a processor little more than one triangle is computed."""
     n_latents = weights.shape[1]
-    if weights.is_cuda or n_latents <= BLOCK:
+    if not _on_processor(weights) or n_latents <= BLOCK:
         return product(weights.T, weights)
     result = torch.empty(n_latents, n_latents, dtype=torch.promote_types(weights.dtype, torch.float32))
     for start in range(0, n_latents, BLOCK):
@@ -48,14 +52,17 @@ def transposed_product(rows: Tensor, coefficients: Tensor, *, out: Tensor) -> No
     rows: (row, column). coefficients: (row, latent).
     out: (column, latent); fastest where a latent's column is contiguous in memory.
     """
-    if rows.is_cuda and rows.dtype == torch.bfloat16:
-        torch.mm(coefficients.T.to(rows.dtype), rows, out_dtype=torch.float32, out=out.T)
+    if _on_processor(rows):
+        if rows.dtype == torch.bfloat16:
+            out.copy_(product(rows.T, coefficients.to(rows.dtype)))
+        elif rows.numel() * coefficients.shape[1] < SPARSE_FROM:
+            torch.mm(coefficients.T, rows, out=out.T)
+        else:
+            _sparse_transposed_product(rows, coefficients, out=out)
     elif rows.dtype == torch.bfloat16:
-        out.copy_(product(rows.T, coefficients.to(rows.dtype)))
-    elif rows.is_cuda or rows.numel() * coefficients.shape[1] < SPARSE_FROM:
-        torch.mm(coefficients.T, rows, out=out.T)
+        torch.mm(coefficients.T.to(rows.dtype), rows, out_dtype=torch.float32, out=out.T)
     else:
-        _sparse_transposed_product(rows, coefficients, out=out)
+        torch.mm(coefficients.T, rows, out=out.T)
 
 
 def _sparse_transposed_product(rows: Tensor, coefficients: Tensor, *, out: Tensor) -> None:

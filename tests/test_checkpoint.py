@@ -90,6 +90,18 @@ def test_saving_often_changes_nothing(run, uninterrupted, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
+@pytest.mark.parametrize(
+    "variant",
+    [{"tied": False}, {"top_k_over": "batch", "select_by": "contribution"}, {"precision": "bfloat16"}],
+)
+def test_variants_of_the_model_are_taken_up_as_well(run, tmp_path, variant):
+    settings, path = replace(SETTINGS, **variant), tmp_path / "checkpoint.safetensors"
+    for n_steps in (3, 20):
+        with pytest.raises(Interrupted):
+            run(settings, path=path, should_stop=stop_after(n_steps))
+    assert run(settings, path=path)[0] == run(settings)[0]
+
+
 def broken(path: Path, how: str) -> None:
     whole = path.read_bytes()
     if how == "truncated":

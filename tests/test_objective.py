@@ -434,6 +434,26 @@ def test_bfloat16_rows_give_the_step_of_the_rounded_problem(dead):
     assert relative_error(step.gradient.weights, exact.gradient.weights) < 2e-3
 
 
+@pytest.mark.parametrize("options", [{}, {"over": "batch", "tied": False, "weighted": True, "relu": True}])
+def test_a_step_on_a_gpu_waits_for_nothing_and_sums_in_float32(options):
+    # On PyTorch's "meta" device tensors have shapes and types but no values; it stands for any but the processor.
+    p = problem(64, (40, 16), n_latents=32, k=4, dead=range(10), **options)
+    rows, slices, objective, dead = p.arguments(torch.float32)
+    parameters = Parameters(
+        *(None if part is None else part.to("meta") for part in p.parameters(torch.float32))
+    )
+    step = gram_step(parameters, rows.bfloat16().to("meta"), slices, objective, dead.to("meta"))
+    for part, gradient in zip(parameters, step.gradient, strict=True):
+        assert (part is None) == (gradient is None)
+        if part is not None:
+            assert (gradient.shape, gradient.dtype) == (part.shape, torch.float32)
+            assert gradient.device.type == "meta"
+    assert step.code.rows_by_weights.dtype == step.code.weights_by_weights.dtype == torch.float32
+    # To look at a value is an error there.
+    with pytest.raises(RuntimeError):
+        step.loss.total.item()
+
+
 def test_single_precision_is_near():
     p = problem(200, (300, 80), n_latents=128, k=16, dead=range(10), alpha=1 / 32)
     single, double = gram_step(p.parameters(torch.float32), *p.arguments(torch.float32)), gram(p)

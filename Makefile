@@ -4,7 +4,9 @@ BIN := .venv/bin
 SETUP := .venv/.setup-done
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
-.PHONY: setup demo test lint bench clean
+PEERS := .venv-peers/.setup-done
+
+.PHONY: setup demo test lint bench snr-study clean
 
 setup: $(SETUP)
 
@@ -33,7 +35,19 @@ lint: $(SETUP)
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-bench: $(SETUP)
+# Other libraries get an environment of their own: they are not part of the workflow.
+$(PEERS): tests/benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --requirement tests/benchmarks/peers.txt
+	.venv-peers/bin/pip install --quiet --no-deps --editable .
+	touch $(PEERS)
+
+bench: $(SETUP) $(PEERS)
+	.venv-peers/bin/python tests/benchmarks/training_speed.py
+	$(BIN)/python tests/benchmarks/training_memory.py
+	$(BIN)/python tests/benchmarks/paper_scale.py
+
+snr-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/snr_study.py
 
 clean:

@@ -204,7 +204,7 @@ def gram_step(
     z, gram = code.z, code.weights_by_weights
     residual = torch.addmm(code.rows_by_weights, z, gram, alpha=-1)
 
-    # All of them halved, and for one row.
+    # Half of what the equations say, summed over rows; `scale` makes up for both.
     encoder_side = torch.where(code.active, residual, 0).neg_()
     decoder_side = -z
     mixture = code.z_by_z

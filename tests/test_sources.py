@@ -155,6 +155,36 @@ def test_the_lm_rows_can_be_permuted_instead(recordings, normalization, matched)
     np.testing.assert_array_equal(rows.source("brain"), matched.source("brain"))
 
 
+def test_several_brains_are_normalized_and_reordered_together(recordings, raw, tmp_path):
+    random = np.random.default_rng(5)
+    values = {story: random.normal(1, 2, (n, 3)) for story, n in zip(STORIES, LENGTHS, strict=True)}
+    second = {
+        story: write(tmp_path / f"{story}-second.zarr", "bold", values[story].astype(np.float32))
+        for story in STORIES
+    }
+    three = {"brain": recordings["brain"], "second": Recording("bold", second), "lm": recordings["lm"]}
+    fitted, summaries = fit_sources(
+        three, training=STORIES[:2], all_stories=STORIES, standardize=STANDARDIZE | {"second": "zscore"}
+    )
+    assert set(fitted) == set(summaries) == {"brain", "second", "lm"}
+    plain = assemble(three, fitted, STORIES, brain_time="matched", seed=0)
+    assert {name: plain.source(name).shape for name in three} == {
+        "brain": (34, 5),
+        "second": (34, 3),
+        "lm": (34, 4),
+    }
+    np.testing.assert_allclose(
+        np.linalg.norm(plain.source("second")[: sum(LENGTHS[:2])], axis=1).mean(), 1, rtol=1e-5
+    )
+    rows, order = (
+        assemble(three, fitted, STORIES, brain_time="permuted", seed=4),
+        row_order(34, brain_time="permuted", seed=4),
+    )
+    for name in ("brain", "second"):
+        np.testing.assert_array_equal(rows.source(name), plain.source(name)[order])
+    np.testing.assert_array_equal(rows.source("lm"), plain.source("lm"))
+
+
 @pytest.mark.parametrize("brain_time", ["permuted", "shifted"])
 def test_the_seed_fixes_the_order(brain_time):
     orders = [row_order(1000, brain_time=brain_time, seed=seed) for seed in (7, 7, 8)]

@@ -5,12 +5,14 @@ Without one, some epochs are trained on the processor in float32, and the GPU's 
 """
 
 import argparse
+import sys
 import time
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from brainlm.errors import InputError
 from brainlm.memory import available_memory, describe_memory, require_memory, training_memory
 from brainlm.normalization import Normalization
 from brainlm.sources import Rows
@@ -48,7 +50,10 @@ def main() -> None:
     n_columns = sum(WIDTHS.values())
     needed = training_memory(arguments.rows + 2000, n_columns, settings, device)
     print(describe_memory(needed, available_memory(device)))
-    require_memory(needed, available_memory(device))
+    try:
+        require_memory(needed, available_memory(device))
+    except InputError as error:
+        sys.exit(str(error))
     training, validation = generated(arguments.rows, 0), generated(2000, 1)
     identity = {
         name: Normalization(

@@ -2,7 +2,7 @@
 
 Takes text, features, anatomy and settings from a finished demo (`make demo`), draws new responses of its first
 subject at each ratio, trains the three standing experiments on them, and writes a table and a figure to
-results/demo/benchmarks/snr_study.*. Run it from the repository's root: `make bench`.
+results/demo/benchmarks/snr_study.*. Run it from the repository's root: `make snr-study`.
 """
 
 import math

@@ -19,8 +19,8 @@ from contestants import Shape
 from tqdm import tqdm
 
 SHAPES = {
-    "an eighth of the paper's columns": Shape(12_456, 1024, 64, 2048),
-    "the demo's": Shape(3829, 64, 4, 256),
+    "An eighth of the paper's columns": Shape(12_456, 1024, 64, 2048),
+    "The demo": Shape(3829, 64, 4, 256),
 }
 PEERS = {
     "dictionary-learning": ("dictionary_learning", contestants.dictionary_learning),
@@ -80,7 +80,7 @@ def report(name: str, shape: Shape, n_rounds: int) -> None:
     product = time_of.pop("one product X W")
     peak = 2 * shape.n_rows * shape.n_columns * shape.n_latents / product
     print(
-        f"\n{name} shape: D {shape.n_columns:,}, n {shape.n_latents:,}, k {shape.k}, B {shape.n_rows:,}; "
+        f"\n{name}: D {shape.n_columns:,}, n {shape.n_latents:,}, k {shape.k}, B {shape.n_rows:,}; "
         f"medians of {n_rounds}\n\n| step | ms | brainlm is faster by |\n|---|---:|---:|"
     )
     for contestant, seconds in time_of.items():

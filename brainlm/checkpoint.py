@@ -1,7 +1,6 @@
 """A training run that can stop anywhere and go on as if it had not."""
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from brainlm.errors import InputError
+from brainlm.files import whole_file
 
 FORMAT = "brainlm checkpoint 2"
 
@@ -51,12 +51,9 @@ def save_checkpoint(state: TrainingState, fingerprint: str, path: Path) -> None:
         "adam_steps": state.adam_steps,
         "log": state.log,
     }
-    partial = path.with_name(path.name + ".partial")
-    # Written from where the tensors lie: a copy in memory would be as large as weights and moments together.
-    save_file(tensors, partial, {"checkpoint": json.dumps({"format": FORMAT, **header})})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with whole_file(path) as partial:
+        # Written from where the tensors lie: a copy in memory would be as large as weights and moments together.
+        save_file(tensors, partial, {"checkpoint": json.dumps({"format": FORMAT, **header})})
 
 
 def load_checkpoint(path: Path, fingerprint: str, device: str = "cpu") -> TrainingState:
@@ -79,11 +76,11 @@ def load_checkpoint(path: Path, fingerprint: str, device: str = "cpu") -> Traini
         raise InputError(f"{path} belongs to a run with other settings or data.")
     if header["checksum"] != _checksum(tensors):
         raise InputError(f"{path} is damaged: its content does not fit its checksum.")
+    # Copies: what safetensors returns is the file itself, which lies in memory as it lies on the disk, and the last
+    # bits of a product may depend on where its factors lie.
+    places = {name: "cpu" if name.startswith("random.") else device for name in tensors}
     return TrainingState(
-        tensors={
-            name: tensor if name.startswith("random.") else tensor.to(device)
-            for name, tensor in tensors.items()
-        },
+        tensors={name: tensor.to(places[name], copy=True) for name, tensor in tensors.items()},
         epoch=header["epoch"],
         position=header["position"],
         adam_steps=header["adam_steps"],

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from brainlm.errors import InputError
+from brainlm.files import whole_file
 from brainlm.normalization import Normalization
 from brainlm.selection import Selection, active_latents
 
@@ -74,7 +75,9 @@ class Crosscoder:
     def active(self, preactivations: Tensor) -> Tensor:
         """Which latents TopK keeps of (time, latent) pre-activations: (time, latent) bool."""
         selection = Selection(self.k, self.relu, self.select_by, threshold=self.threshold)
-        norms = torch.stack([weights.norm(dim=0) for weights in self.weights.values()]).norm(dim=0)
+        norms = None
+        if self.select_by == "contribution":
+            norms = torch.stack([weights.norm(dim=0) for weights in self.weights.values()]).norm(dim=0)
         return active_latents(preactivations, selection, norms)
 
     def encode_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
@@ -87,8 +90,8 @@ class Crosscoder:
 
         Returns
         -------
-        (time, active) float32 values in falling order and (time, active) int32 indices of their latents, with as
-        many columns as any row has active latents (k, usually); 0 where a row has fewer.
+        (time, active) float32 values of active latents in falling order, then zeros, and (time, active) int32 indices
+        of their latents; as many columns as any row has active latents (k, usually).
         """
         preactivations = self.preactivations(rows)
         active = self.active(preactivations)
@@ -174,13 +177,13 @@ class Crosscoder:
             "standardize": {source: self.normalization[source].standardize for source in self.weights},
             "provenance": dict(self.provenance),
         }
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
         # safetensors writes several keys in an order that changes from call to call; one key keeps the bytes.
         metadata = {"crosscoder": json.dumps(header, sort_keys=True)}
         # As bytes, because safetensors' own file is readable by its owner alone.
-        partial.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata))
-        partial.replace(path)
+        with whole_file(Path(path)) as partial:
+            partial.write_bytes(
+                save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
+            )
 
     @classmethod
     def load(cls, path: str | Path) -> "Crosscoder":

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
 from transformers.utils import logging as transformers_logging
 
+from brainlm.devices import choose_device
 from brainlm.errors import InputError
 
 PACKAGE_PREFIX = "package:"
@@ -123,7 +124,7 @@ def load(
     """
     if len(blocks) == 0 or len(set(blocks)) < len(blocks) or min(blocks) < 1:
         raise InputError(f"Blocks must be different numbers, counted from 1, not {list(blocks)}.")
-    torch_device = _choose_device(device)
+    torch_device = choose_device(device)
     torch_dtype = _choose_dtype(dtype, torch_device)
     found = resolve(source)
     model = _load_first_blocks(found, max(blocks), torch_dtype, revision)
@@ -258,14 +259,6 @@ def _check_files(found: Path | str) -> None:
         raise InputError(f"The model folder {found} has no config.json.")
     if not any(path for pattern in WEIGHT_FILES for path in found.glob(pattern)):
         raise InputError(f"The model folder {found} has no weights ({' or '.join(WEIGHT_FILES)}).")
-
-
-def _choose_device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"The device {device} was asked for, but PyTorch finds no GPU; use cpu or auto.")
-    return torch.device(device)
 
 
 def _choose_dtype(dtype: str, device: torch.device) -> torch.dtype:

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from brainlm.files import whole_file
 from brainlm.simulation import Planted, haemodynamic_response, standardize
 
 HRF_DURATION_S = 32.0
@@ -242,10 +243,8 @@ def write_hdf5(path: Path, runs: Sequence[np.ndarray]) -> None:
         `individual_repeats` (repeat, time, voxel) holds them.
     """
     repeats = np.stack([standardize(run) for run in runs])
-    partial = path.with_name(path.name + ".partial")
-    with h5py.File(partial, "w") as file:
+    with whole_file(path) as partial, h5py.File(partial, "w") as file:
         file.create_dataset("data", data=repeats.mean(axis=0))
         if len(runs) > 1:
             file.create_dataset("individual_repeats", data=repeats)
         file.attrs["simulated"] = True
-    partial.replace(path)

@@ -1,17 +1,19 @@
 """What a training run needs in memory, said before any of it is taken."""
 
-import os
 from pathlib import Path
 
 import psutil
 import torch
 
 from brainlm.errors import InputError
+from brainlm.training_log import HELD_OUT_ROWS
 from brainlm.training_settings import TrainingSettings
 
 GIGABYTE = 1e9
-# Python, PyTorch and all that is as large as a batch's code.
-REST = int(0.5 * GIGABYTE)
+# Python, PyTorch and what else does not grow with the data.
+PROGRAM = int(0.3 * GIGABYTE)
+# Matrices as large as a batch's code, and as large as the products of all latents with each other, at the same time.
+CODES, PRODUCTS = 12, 8
 
 
 def training_memory(
@@ -19,60 +21,60 @@ def training_memory(
 ) -> dict[str, dict[str, int]]:
     """Bytes that training needs at its peak, by device and purpose.
 
-    Weights count five times: themselves, their gradient, Adam's two moments, and the model that is handed back or,
-    before the first step, what the initial weights are made of.
+    Weights count five times: themselves, their gradient, Adam's two moments, and one more for what initial weights
+    are made of before the first step and the model after the last. A GPU's bfloat16 copy is half of one more.
 
     Parameters
     ----------
     n_rows: training and validation rows together.
     n_columns: of all sources together.
     """
-    n_matrices = 1 if settings.tied else 2
+    precision, latents = settings.row_dtype.itemsize, settings.n_latents
+    weights = (1 if settings.tied else 2) * latents * n_columns * settings.parameter_dtype.itemsize
+    rounded = weights // 2 if settings.precision == "bfloat16" else 0
+    coded = min(max(settings.batch_size, HELD_OUT_ROWS), n_rows)
     rows = {"rows": 4 * n_rows * n_columns}
     training = {
-        "one batch": settings.batch_size * n_columns * settings.row_dtype.itemsize,
-        "weights and their optimiser": 5
-        * n_matrices
-        * settings.n_latents
-        * n_columns
-        * settings.parameter_dtype.itemsize,
-        "the rest": REST,
+        "one batch": settings.batch_size * n_columns * precision,
+        "weights and their optimiser": 5 * weights + rounded,
+        "codes": (CODES * coded + PRODUCTS * latents) * latents * settings.parameter_dtype.itemsize,
+        "the program": PROGRAM,
     }
-    on_device = {"rows in training": n_rows * n_columns * settings.row_dtype.itemsize, **training}
+    in_training = {"rows in training": n_rows * n_columns * precision, **training}
     if torch.device(device).type != "cpu":
-        return {"the processor": {**rows, "the rest": REST}, "the GPU": on_device}
-    return {
-        "the processor": {**rows, **training} if settings.precision == "float32" else {**rows, **on_device}
-    }
+        # A checkpoint passes through the processor's memory: weights and moments.
+        on_processor = {**rows, "a checkpoint": 3 * weights, "the program": PROGRAM}
+        return {"the processor": on_processor, "the GPU": in_training}
+    return {"the processor": {**rows, **(training if settings.precision == "float32" else in_training)}}
 
 
 def available_memory(device: str = "cpu") -> dict[str, int]:
     """Bytes that are free now, by device: of the machine, or of what a cluster or container grants this process."""
     free = psutil.virtual_memory().available
-    limit = _cgroup_limit(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
-    if limit is not None:
-        free = min(free, limit - psutil.Process(os.getpid()).memory_info().rss)
-    available = {"the processor": free}
+    of_group = _free_in_group(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
+    available = {"the processor": free if of_group is None else min(free, of_group)}
     if torch.device(device).type == "cuda":
         available["the GPU"] = torch.cuda.mem_get_info(device)[0]
     return available
 
 
-def _cgroup_limit(root: Path, membership: Path) -> int | None:
-    """The least memory limit of this process's control group and those around it, version 2; None without one."""
+def _free_in_group(root: Path, membership: Path) -> int | None:
+    """What the control groups (version 2) around this process still allow, in bytes; None if none sets a limit."""
     lines = membership.read_text().splitlines() if membership.is_file() else []
     own = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
     if not own:
         return None
-    group = root / own[0]
-    limits = []
-    for folder in (group, *group.parents):
-        file = folder / "memory.max"
-        if file.is_file() and (text := file.read_text().strip()) != "max":
-            limits.append(int(text))
+    free = []
+    for folder in (root / own[0], *(root / own[0]).parents):
+        limit = folder / "memory.max"
+        if limit.is_file() and (text := limit.read_text().strip()) != "max":
+            used = int((folder / "memory.current").read_text())
+            counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # Files that were read count as used, but make room when it is needed.
+            free.append(int(text) - used + int(counts.get("file", 0)))
         if folder == root:
             break
-    return min(limits, default=None)
+    return min(free, default=None)
 
 
 def describe_memory(needed: dict[str, dict[str, int]], available: dict[str, int]) -> str:

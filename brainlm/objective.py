@@ -6,7 +6,7 @@ sources' decoders the same way. With tied weights
     P = X W + b        Z = TopK(P)        X̂ = Z Wᵀ        E = X - X̂
     L = mean over rows of  ‖E‖² + alpha ‖E - a Wᵀ‖²
 
-where a = relu(P) on the few dead latents drawn for the batch, 0 elsewhere, and E is a constant in the second
+where a = relu(P) on the dead latents drawn for the batch, 0 elsewhere, and E is a constant in the second
 term. Variants: P = X V + b with an encoder V of its own; and every norm above a weighted sum of the sources'
 norms, Σ_s w_s ‖E_s‖².
 """
@@ -56,7 +56,7 @@ class Loss(NamedTuple):
     squared_error: dict[str, Tensor]
     """Source -> ‖x̂_s - x_s‖²."""
     auxiliary: Tensor
-    """‖e - ê‖² over all sources, not yet multiplied by alpha; 0 where no latent is dead."""
+    """‖e - ê‖², sources weighted as in `total`, not yet multiplied by alpha; 0 where no latent is dead."""
     total: Tensor
     """What is minimised: squared errors plus alpha times auxiliary, divided by the number of rows."""
 
@@ -185,8 +185,9 @@ def gram_step(
         dP = -2 R on the top k,  plus  2 alpha (a G - R) where a > 0
         dW = Xᵀ (dP - 2 Z - 2 alpha a) + W (2 ZᵀZ + alpha (2 Zᵀa + 2 aᵀa)),   db = column sums of dP
 
-    which takes three products with the wide matrices instead of five, one of them with a sparse matrix. dP reaches
-    the encoder, all else the decoder; with tied weights they are one.
+    which takes 2 + 2 n/B products of the size of X W (for B rows and n latents; one of the two is with a sparse
+    matrix, half of the others are symmetric) where autograd takes 5. dP reaches the encoder, all else the decoder;
+    with tied weights they are one.
 
     Parameters
     ----------

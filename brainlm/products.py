@@ -52,15 +52,13 @@ def transposed_product(rows: Tensor, coefficients: Tensor, *, out: Tensor) -> No
     rows: (row, column). coefficients: (row, latent).
     out: (column, latent); fastest where a latent's column is contiguous in memory.
     """
-    if _on_processor(rows):
-        if rows.dtype == torch.bfloat16:
-            out.copy_(product(rows.T, coefficients.to(rows.dtype)))
-        elif rows.numel() * coefficients.shape[1] < SPARSE_FROM:
-            torch.mm(coefficients.T, rows, out=out.T)
-        else:
-            _sparse_transposed_product(rows, coefficients, out=out)
+    is_large = rows.numel() * coefficients.shape[1] >= SPARSE_FROM
+    if rows.dtype == torch.bfloat16 and _on_processor(rows):
+        out.copy_(product(rows.T, coefficients.to(rows.dtype)))
     elif rows.dtype == torch.bfloat16:
         torch.mm(coefficients.T.to(rows.dtype), rows, out_dtype=torch.float32, out=out.T)
+    elif is_large and _on_processor(rows):
+        _sparse_transposed_product(rows, coefficients, out=out)
     else:
         torch.mm(coefficients.T, rows, out=out.T)
 
@@ -92,6 +90,6 @@ def add_product(weights: Tensor, mixture: Tensor, *, out: Tensor) -> None:
     weights, out: (column, latent). mixture: (latent, latent).
     """
     if weights.dtype == torch.bfloat16:
-        out += product(weights, mixture.to(weights.dtype))
+        out.T.add_(product(mixture.T.to(weights.dtype), weights.T))
     else:
         out.addmm_(weights, mixture)

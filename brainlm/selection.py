@@ -17,23 +17,23 @@ class Selection:
     by: str = "value"
     """"value" ranks latents by z; "contribution" by z ‖d‖, the size of what a latent adds to x̂."""
     over: str = "row"
-    """"row" keeps k of each row; "batch" the k times as many of a whole batch (BatchTopK, Bussmann et al. 2024)."""
+    """"row" keeps k of each row; "batch" k x rows of a whole batch (BatchTopK, Bussmann et al. 2024)."""
     threshold: float | None = None
     """Of a trained BatchTopK: all latents ranked above it are active, so that rows do not depend on each other."""
 
 
-def ranks(preactivations: Tensor, selection: Selection, decoder_norms: Tensor) -> Tensor:
+def ranks(preactivations: Tensor, selection: Selection, decoder_norms: Tensor | None) -> Tensor:
     """What latents compete by: (row, latent).
 
     Parameters
     ----------
     preactivations: (row, latent).
-    decoder_norms: (latent,) norms of whole decoder vectors, all sources together.
+    decoder_norms: (latent,) norms of whole decoder vectors, all sources together; needed for contributions alone.
     """
     return preactivations * decoder_norms if selection.by == "contribution" else preactivations
 
 
-def active_latents(preactivations: Tensor, selection: Selection, decoder_norms: Tensor) -> Tensor:
+def active_latents(preactivations: Tensor, selection: Selection, decoder_norms: Tensor | None) -> Tensor:
     """Which latents are kept, by signed value and not by magnitude: (row, latent) bool.
 
     Parameters as `ranks`. What a ReLU cuts off is not active.
@@ -42,10 +42,9 @@ def active_latents(preactivations: Tensor, selection: Selection, decoder_norms: 
     if selection.threshold is not None:
         active = ranked > selection.threshold
     else:
-        competitors = ranked.flatten()[None] if selection.over == "batch" else ranked
-        n_kept = (
-            selection.k * (ranked.numel() // ranked.shape[1]) if selection.over == "batch" else selection.k
-        )
+        competitors, n_kept = ranked, selection.k
+        if selection.over == "batch":
+            competitors, n_kept = ranked.reshape(1, -1), selection.k * len(ranked)
         kept = competitors.topk(n_kept, dim=1, sorted=False).indices
         active = torch.zeros_like(competitors, dtype=torch.bool).scatter_(1, kept, True).view_as(ranked)
     return active & (preactivations > 0) if selection.relu else active

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from brainlm.files import whole_file
+
 MISSING = "–"
 
 _PAGE = """<!DOCTYPE html>
@@ -70,9 +72,8 @@ def write_tsv(frame: pd.DataFrame, stem: Path) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that appears at `path` only when it is complete; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
 
 
 def format_value(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from brainlm import __version__
@@ -39,7 +40,7 @@ def choose_dead(fired: Tensor, k_aux: int, generator: torch.Generator) -> Tensor
 
 
 class Interrupted(Exception):
-    """Training was asked to stop, and has saved where it was."""
+    """Training was asked to stop, and has saved where it was if the disk let it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Checkpointing:
     should_stop: Callable[[], bool] = lambda: False
     """Asked after every step; once true, the state is saved and `Interrupted` raised."""
     report: Callable[[str], None] = lambda sentence: None
-    """Told when a run is taken up, or why a checkpoint is not used."""
+    """Told when a run is taken up, why a checkpoint is not used, or that one could not be written."""
 
 
 Log = Sequence[Mapping[str, float]]
@@ -71,7 +72,8 @@ def train(
     on_epoch: Callable[[Log], None] = lambda log: None,
     checkpointing: Checkpointing | None = None,
 ) -> tuple[Crosscoder, pd.DataFrame]:
-    """Train one crosscoder; the same seed gives the same bytes on the same machine, interrupted or not.
+    """Train one crosscoder; the same seed gives the same bytes, interrupted or not, with as many threads on the same
+    machine.
 
     On a processor in float32 the rows are used where they lie. Peak memory is that of both splits' rows, one batch,
     five times the weights and half a gigabyte.
@@ -81,7 +83,7 @@ def train(
     training, validation: normalized rows of the two splits.
     normalization: stored with the weights.
     seed: of the initial weights, the order of rows and the draw of dead latents.
-    device: "cpu" or "cuda"; rows, weights and moments are kept there.
+    device: "cpu", "cuda" or "cuda:<number>"; rows, weights and moments are kept there.
     on_epoch: called after each epoch with the log so far, for progress bars and tables.
     checkpointing: where to save and take up an unfinished run.
 
@@ -98,7 +100,7 @@ def train(
     """
     require_consistent(settings, training.slices)
     variance = {"training": total_variance(training), "validation": total_variance(validation)}
-    run = fingerprint(training, settings, seed, device) if checkpointing else ""
+    run = fingerprint(training, validation, settings, seed, device) if checkpointing else ""
     state = _take_up(checkpointing, run, device) or initial_state(training, settings, seed, device)
     adam, parameters, gradient = optimizer(state, settings.learning_rate)
     random = generators(state, device)
@@ -113,7 +115,7 @@ def train(
     saved_at = time.monotonic()
 
     while state.epoch <= settings.epochs:
-        # The only question asked of a GPU in an epoch, before its first step.
+        # Asked once, before the first step: between steps nothing waits for a GPU.
         some_are_dead = settings.k_aux > 0 and not state.tensors["fired_before"].all()
         while state.position < len(x):
             chosen = state.tensors["order"][state.position : state.position + settings.batch_size]
@@ -132,10 +134,11 @@ def train(
                 if stop or time.monotonic() - saved_at > checkpointing.every_s:
                     require_finite(state)
                     state.tensors |= {f"random.{name}": g.get_state() for name, g in random.items()}
-                    save_checkpoint(state, run, checkpointing.path)
+                    saved = _try_to_save(state, run, checkpointing)
                     saved_at = time.monotonic()
                 if stop:
-                    raise Interrupted(f"stopped in epoch {state.epoch} of {settings.epochs}")
+                    where = f"stopped in epoch {state.epoch} of {settings.epochs}"
+                    raise Interrupted(where if saved else f"{where}, without having saved where it was")
         require_finite(state)
         state.log.append(log_line(state, parameters, x_validation, placed, variance, settings))
         on_epoch(state.log)
@@ -201,3 +204,13 @@ def _take_up(checkpointing: Checkpointing | None, run: str, device: str) -> Trai
         f"taking up {checkpointing.path} in epoch {state.epoch}, after {state.adam_steps} steps"
     )
     return state
+
+
+def _try_to_save(state: TrainingState, run: str, checkpointing: Checkpointing) -> bool:
+    # A full disk is no reason to lose what has been trained.
+    try:
+        save_checkpoint(state, run, checkpointing.path)
+    except (OSError, SafetensorError) as error:
+        checkpointing.report(f"{checkpointing.path} could not be written ({error}); training goes on.")
+        return False
+    return True

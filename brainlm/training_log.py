@@ -13,7 +13,7 @@ from brainlm.selection import ranks
 from brainlm.sources import Rows
 from brainlm.training_settings import TrainingSettings
 
-HELD_OUT_ROWS = 4096
+HELD_OUT_ROWS = 2048
 
 
 def total_variance(rows: Rows, block_rows: int = 256) -> dict[str, float]:
@@ -56,21 +56,24 @@ def add_up(state: TrainingState, step: Step, settings: TrainingSettings) -> None
         *loss.squared_error.values(),
     ]
     if settings.top_k_over == "batch":
-        # The least with which a latent was active in the batch.
+        # The least with which a latent was active in the batch; with a ReLU perhaps none was.
         ranked = ranks(code.preactivations, settings.objective().selection, code.decoder_norms)
-        parts.append(torch.where(code.active, ranked, torch.inf).amin() * n_rows)
+        least = torch.where(code.active, ranked, torch.inf).amin()
+        parts.append(torch.where(least.isinf(), 0, least) * n_rows)
     state.tensors["sums"] += torch.stack(parts)
     state.tensors["fired_now"] |= code.active.any(dim=0)
 
 
 def require_finite(state: TrainingState) -> None:
-    """Check that the epoch's loss is a number.
+    """Check that the epoch's loss, and the weights after its last step, are numbers.
 
     Raises
     ------
-    InputError: it is not.
+    InputError: they are not.
     """
-    if torch.isfinite(state.tensors["sums"][0]):
+    # A sum is a number only if all its parts are.
+    sums = [state.tensors[name].sum() for name in ("decoder", "bias", "encoder") if name in state.tensors]
+    if torch.isfinite(torch.stack([state.tensors["sums"][0].to(sums[0].dtype), *sums])).all():
         return
     before = f" (it was {state.log[-1]['loss']:.4g} before)" if state.log else ""
     raise InputError(
@@ -121,5 +124,6 @@ def log_line(
     for split, error_of in errors.items():
         row[f"{split}_squared_error"] = sum(error_of.values())
         for source, error in error_of.items():
-            row[f"{split}_explained_{source}"] = 1 - error * n_rows[split] / variance[split][source]
+            of_data = variance[split][source]
+            row[f"{split}_explained_{source}"] = 1 - error * n_rows[split] / of_data if of_data else np.nan
     return row

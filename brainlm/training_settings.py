@@ -10,6 +10,11 @@ from brainlm.objective import Objective
 from brainlm.selection import Selection
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+CHOICES = {
+    "precision": tuple(PRECISIONS),
+    "select_by": ("value", "contribution"),
+    "top_k_over": ("row", "batch"),
+}
 
 
 @dataclass(frozen=True)
@@ -62,16 +67,23 @@ class TrainingSettings:
 
 
 def require_consistent(settings: TrainingSettings, sources: Collection[str]) -> None:
-    """Check what no single setting can tell.
+    """Check settings before a run begins.
 
     Raises
     ------
-    InputError: k or a batch size that do not fit, or a weight for a source that is not there.
+    InputError: k or a batch size that do not fit, an unknown choice, or a weight for a source that is not there.
     """
+    for name, known in CHOICES.items():
+        if getattr(settings, name) not in known:
+            raise InputError(f"{name} must be one of {', '.join(known)}, not {getattr(settings, name)!r}.")
     if settings.k > settings.n_latents:
         raise InputError(f"k ({settings.k}) is larger than n_latents ({settings.n_latents}).")
-    if settings.k < 1 or settings.batch_size < 1:
-        raise InputError(f"k ({settings.k}) and batch_size ({settings.batch_size}) must be at least 1.")
-    for source in settings.source_weights:
+    if min(settings.k, settings.batch_size, settings.epochs) < 1:
+        raise InputError(
+            f"k ({settings.k}), batch_size ({settings.batch_size}) and epochs ({settings.epochs}) must be at least 1."
+        )
+    for source, weight in settings.source_weights.items():
+        if weight < 0:
+            raise InputError(f"The weight of source '{source}' is negative ({weight}).")
         if source not in sources:
             raise InputError(f"source_weights names '{source}'; the sources are {', '.join(sources)}.")

@@ -69,17 +69,21 @@ def place(
     return result
 
 
-def fingerprint(training: Rows, settings: TrainingSettings, seed: int, device: str = "cpu") -> str:
-    """A digest of all that a run's result depends on: settings, seed, device, and the training rows by their sums."""
+def fingerprint(
+    training: Rows, validation: Rows, settings: TrainingSettings, seed: int, device: str = "cpu"
+) -> str:
+    """A digest of all that a run's result depends on: settings, seed, device, PyTorch, and the rows by their sums."""
     described = {
         "settings": asdict(settings),
         "seed": seed,
         "device": torch.device(device).type,
+        "torch": torch.__version__,
         "columns": {source: [columns.start, columns.stop] for source, columns in training.slices.items()},
     }
     digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode())
-    digest.update(training.values.sum(axis=0, dtype=np.float64).tobytes())
-    digest.update(training.values.sum(axis=1, dtype=np.float64).tobytes())
+    for rows in (training, validation):
+        for axis in (0, 1):
+            digest.update(rows.values.sum(axis=axis, dtype=np.float64).tobytes())
     return digest.hexdigest()
 
 

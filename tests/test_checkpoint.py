@@ -146,10 +146,14 @@ def test_changed_settings_never_take_up_the_old_run(run, tmp_path, changed):
     assert "other settings" in told[0]
 
 
-def test_other_rows_or_another_seed_are_another_run(splits, rows_of):
-    training, validation = splits
-    runs = {fingerprint(rows, SETTINGS, seed) for rows in (training, validation) for seed in (0, 1)}
-    assert len(runs) == 4
+def test_other_rows_of_either_split_or_another_seed_are_another_run(splits):
+    runs = {
+        fingerprint(training, validation, SETTINGS, seed)
+        for training in splits
+        for validation in splits
+        for seed in (0, 1)
+    }
+    assert len(runs) == 8
 
 
 def test_a_checkpoint_returns_the_state_bit_for_bit(splits, tmp_path):
@@ -169,8 +173,26 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(run, splits, tm
     settings = replace(SETTINGS, learning_rate=1e20, epochs=50)
     with pytest.raises(InputError, match="no longer finite"):
         run(settings, path=path, every_s=0.0)
-    state = load_checkpoint(path, fingerprint(splits[0], settings, 3))
+    state = load_checkpoint(path, fingerprint(*splits, settings, 3))
     assert state.tensors["sums"].isfinite().all() and state.tensors["decoder"].isfinite().all()
+
+
+def test_what_is_taken_up_lies_in_memory_as_in_a_run_that_was_not_stopped(run, splits, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Interrupted):
+        run(path=path, should_stop=stop_after(9))
+    state = load_checkpoint(path, fingerprint(*splits, SETTINGS, 3))
+    # And not in the file, which is replaced by the next checkpoint.
+    assert {tensor.data_ptr() % 64 for tensor in state.tensors.values()} == {0}
+
+
+def test_a_full_disk_does_not_end_a_run(run, uninterrupted, tmp_path):
+    told = []
+    nowhere = tmp_path / "absent" / "checkpoint.safetensors"
+    assert run(path=nowhere, every_s=0.0, report=told.append)[0] == uninterrupted[0]
+    assert "could not be written" in told[0] and "training goes on" in told[0]
+    with pytest.raises(Interrupted, match="without having saved"):
+        run(path=nowhere, should_stop=stop_after(3))
 
 
 KILLED = """

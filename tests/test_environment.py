@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
+PEERS = REPOSITORY / "tests" / "benchmarks" / "peers.txt"
 
 
 def normalized(name: str) -> str:
@@ -22,9 +23,12 @@ def pins(lines: list[str]) -> list[tuple[str, str]]:
     return [(normalized(name), version) for name, version in (line.split("==") for line in lines)]
 
 
+def pinned_in(path: Path) -> list[tuple[str, str]]:
+    return pins([line for line in path.read_text().splitlines() if line and not line.startswith("#")])
+
+
 def lock() -> list[tuple[str, str]]:
-    lines = (REPOSITORY / "envs" / "requirements.lock").read_text().splitlines()
-    return pins([line for line in lines if line and not line.startswith("#")])
+    return pinned_in(REPOSITORY / "envs" / "requirements.lock")
 
 
 def conda_environment() -> list[tuple[str, str]]:
@@ -39,7 +43,9 @@ def project() -> dict:
 def imported_distributions(files: list[Path]) -> dict[str, Path]:
     """Distribution -> a file that imports it; Python's own modules and this project's are left out."""
     distributions = packages_distributions()
-    own = {"brainlm"} | {path.stem for path in files}
+    # Libraries that only a benchmark compares with have an environment of their own.
+    peers = {name.replace("-", "_") for name, _ in pinned_in(PEERS) if name not in dict(lock())}
+    own = {"brainlm"} | {path.stem for path in files} | peers
     found = {}
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -106,3 +112,8 @@ def test_python_of_the_conda_environment_is_one_that_the_project_takes():
     )
     least = re.fullmatch(r">=(\d+)\.(\d+)", project()["requires-python"])
     assert tuple(map(int, version.groups())) >= tuple(map(int, least.groups()))
+
+
+def test_what_a_benchmark_compares_with_runs_on_the_locks_versions():
+    locked = dict(lock())
+    assert [pin for pin in pinned_in(PEERS) if pin[0] in locked and pin not in lock()] == []

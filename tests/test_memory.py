@@ -1,9 +1,9 @@
+import psutil
 import pytest
-import torch
 
 from brainlm.errors import InputError
 from brainlm.memory import (
-    _cgroup_limit,
+    _free_in_group,
     available_memory,
     describe_memory,
     require_memory,
@@ -18,10 +18,20 @@ def total(needed: dict[str, int]) -> int:
     return sum(needed.values())
 
 
-def test_the_papers_run_needs_what_arithmetic_says():
+def test_the_papers_run_needs_rows_a_batch_five_times_the_weights_and_half_a_gigabyte():
     needed = training_memory(19_599 + 2_753, 99_652, PAPER)
-    expected = 4 * 99_652 * (22_352 + 2048 + 5 * 1024) + 500_000_000
-    assert list(needed) == ["the processor"] and total(needed["the processor"]) == expected
+    assert list(needed) == ["the processor"]
+    bound = 4 * 99_652 * (22_352 + 2048 + 5 * 1024) + 500_000_000
+    assert bound - 100_000_000 < total(needed["the processor"]) <= bound
+
+
+def test_a_large_dictionary_needs_memory_for_its_codes():
+    of = [
+        training_memory(20_000, 100, TrainingSettings(n_latents=n))["the processor"]["codes"]
+        for n in (1024, 16_384)
+    ]
+    # Codes grow with the latents, their products with the square.
+    assert of[1] > 16 * of[0] and of[1] > 8e9
 
 
 def test_an_encoder_of_its_own_doubles_the_weights():
@@ -38,8 +48,10 @@ def test_another_precision_needs_a_copy_of_the_rows():
 def test_a_gpu_holds_the_rows_and_weights_and_the_processor_the_rows():
     needed = training_memory(1000, 800, TrainingSettings(precision="bfloat16"), "cuda")
     assert needed["the GPU"]["rows in training"] == 2 * 1000 * 800
-    assert needed["the GPU"]["weights and their optimiser"] == 5 * 4 * 1024 * 800
-    assert needed["the processor"]["rows"] == 4 * 1000 * 800 and len(needed["the processor"]) == 2
+    # The rounded copy is half as large.
+    assert needed["the GPU"]["weights and their optimiser"] == 5.5 * 4 * 1024 * 800
+    assert needed["the processor"]["rows"] == 4 * 1000 * 800
+    assert needed["the processor"]["a checkpoint"] == 3 * 4 * 1024 * 800
 
 
 def test_a_run_that_does_not_fit_is_refused_with_its_parts():
@@ -58,25 +70,29 @@ def test_what_is_needed_is_described_for_each_device():
     assert "on the processor" in described and "on the GPU" in described and "2.0 GB is free" in described
 
 
-def test_free_memory_is_that_of_this_machine():
-    free = available_memory()["the processor"]
-    assert 10**7 < free < 10**14
-    taken = torch.ones(200_000_000, dtype=torch.uint8)
-    assert available_memory()["the processor"] < free - 10**8
-    del taken
+def test_free_memory_is_at_most_that_of_this_machine():
+    assert 0 < available_memory()["the processor"] <= psutil.virtual_memory().total
 
 
-def test_the_least_limit_of_the_groups_around_a_process_counts(tmp_path):
+def group(folder, limit: str, used: int, files: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "memory.max").write_text(f"{limit}\n")
+    (folder / "memory.current").write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon {used - files}\nfile {files}\n")
+
+
+def test_the_group_with_least_room_around_a_process_counts(tmp_path):
     root, membership = tmp_path / "cgroup", tmp_path / "membership"
-    job = root / "slurm" / "job1" / "step0"
-    job.mkdir(parents=True)
-    (job / "memory.max").write_text("max\n")
-    (job.parent / "memory.max").write_text("4000\n")
-    (root / "slurm" / "memory.max").write_text("9000\n")
+    group(root / "slurm" / "job1" / "step0", "max", 900, 0)
+    group(root / "slurm" / "job1", "4000", 1500, 300)
+    group(root / "slurm", "9000", 5500, 100)
     membership.write_text("1:cpu:/elsewhere\n0::/slurm/job1/step0\n")
-    assert _cgroup_limit(root, membership) == 4000
+    # What files take up makes room when it is needed.
+    assert _free_in_group(root, membership) == 4000 - 1500 + 300
+    group(root / "slurm", "6000", 5500, 100)
+    assert _free_in_group(root, membership) == 6000 - 5500 + 100
     membership.write_text("0::/\n")
-    assert _cgroup_limit(root, membership) is None
+    assert _free_in_group(root, membership) is None
     membership.write_text("5:memory:/version1\n")
-    assert _cgroup_limit(root, membership) is None
-    assert _cgroup_limit(root, tmp_path / "absent") is None
+    assert _free_in_group(root, membership) is None
+    assert _free_in_group(root, tmp_path / "absent") is None

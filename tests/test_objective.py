@@ -454,6 +454,23 @@ def test_a_step_on_a_gpu_waits_for_nothing_and_sums_in_float32(options):
         step.loss.total.item()
 
 
+def test_bfloat16_points_downhill_close_to_convergence():
+    # Where the fit is good, the parts of a gradient nearly cancel, and rounding weighs most.
+    random = np.random.default_rng(0)
+    p = problem(400, (200, 80), n_latents=64, k=4)
+    weights = p.weights / np.linalg.norm(p.weights, axis=0)
+    z = random.standard_normal((400, 64)) * (random.random((400, 64)) < 4 / 64)
+    rows = np.abs(z) @ weights.T + 0.02 * random.standard_normal(p.rows.shape)
+    weights += 0.002 * random.standard_normal(weights.shape)
+    p = replace(p, weights=weights, rows=rows, bias=np.zeros(64))
+    exact = gram(p)
+    assert exact.loss.total < 0.15 * np.sum(rows**2) / 400
+    tensor, *others = p.arguments(torch.float32)
+    rounded = gram_step(p.parameters(torch.float32), tensor.bfloat16(), *others).gradient.weights.double()
+    cosine = (rounded * exact.gradient.weights).sum() / (rounded.norm() * exact.gradient.weights.norm())
+    assert cosine > 0.99
+
+
 def test_single_precision_is_near():
     p = problem(200, (300, 80), n_latents=128, k=16, dead=range(10), alpha=1 / 32)
     single, double = gram_step(p.parameters(torch.float32), *p.arguments(torch.float32)), gram(p)

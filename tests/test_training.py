@@ -298,10 +298,45 @@ def test_k_larger_than_the_dictionary_is_an_error(splits, normalization):
         train(*splits, normalization, replace(SMALL, k=11), seed=0)
 
 
-@pytest.mark.parametrize("changed", [{"k": 0}, {"batch_size": 0}])
-def test_k_and_batch_size_of_zero_are_errors(splits, normalization, changed):
+@pytest.mark.parametrize("changed", [{"k": 0}, {"batch_size": 0}, {"epochs": 0}])
+def test_sizes_of_zero_are_errors(splits, normalization, changed):
     with pytest.raises(InputError, match="at least 1"):
         train(*splits, normalization, replace(SMALL, **changed), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"select_by": "values"}, "select_by must be one of value, contribution, not 'values'"),
+        ({"top_k_over": "Batch"}, "top_k_over must be one of row, batch, not 'Batch'"),
+        ({"precision": "float16"}, "precision must be one of float32"),
+        ({"source_weights": {"lm": -1.0}}, "weight of source 'lm' is negative"),
+    ],
+)
+def test_unknown_choices_are_errors(splits, normalization, changed, message):
+    with pytest.raises(InputError, match=message):
+        train(*splits, normalization, replace(SMALL, **changed), seed=0)
+
+
+def test_weights_that_blow_up_in_the_last_step_are_an_error(splits, normalization):
+    # The loss of the only step is that of the initial weights.
+    settings = replace(SMALL, epochs=1, batch_size=1500, learning_rate=float("inf"))
+    with pytest.raises(InputError, match="no longer finite in epoch 1"):
+        train(*splits, normalization, settings, seed=0)
+
+
+def test_a_source_that_does_not_vary_has_no_explained_variance(splits, normalization, rows_of):
+    training, validation = splits
+    constant = rows_of(brain=validation.source("brain"), lm=np.ones((300, 24)))
+    _, log = train(training, constant, normalization, SMALL, seed=0)
+    assert log["validation_explained_lm"].isna().all() and log["validation_explained_brain"].notna().all()
+
+
+def test_a_batch_without_positive_preactivations_leaves_the_threshold_finite(rows_of, as_is):
+    silent = rows_of(lm=np.zeros((40, 6)))
+    settings = replace(SMALL, top_k_over="batch", relu=True, learning_rate=1e-6)
+    model, log = train(silent, rows_of(lm=np.eye(6)), {"lm": as_is(6)}, settings, seed=0)
+    assert np.isfinite(log["threshold"]).all() and np.isfinite(model.threshold)
 
 
 # Many steps in epoch 1, or one, so that the loss goes wrong in the second.

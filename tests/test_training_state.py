@@ -84,5 +84,5 @@ def test_generators_go_on_where_they_were(rows_of):
 
 def test_a_run_on_another_device_is_another_run(rows_of):
     rows = rows_of(brain=np.ones((9, 50)), lm=np.ones((9, 7)))
-    assert fingerprint(rows, SETTINGS, 0, "cpu") != fingerprint(rows, SETTINGS, 0, "cuda")
-    assert fingerprint(rows, SETTINGS, 0, "cuda") == fingerprint(rows, SETTINGS, 0, "cuda:1")
+    assert fingerprint(rows, rows, SETTINGS, 0, "cpu") != fingerprint(rows, rows, SETTINGS, 0, "cuda")
+    assert fingerprint(rows, rows, SETTINGS, 0, "cuda") == fingerprint(rows, rows, SETTINGS, 0, "cuda:1")

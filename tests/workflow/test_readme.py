@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 
+from brainlm.scores import CLASSES
 from tiny_dataset import REPEATED_STORY, REPOSITORY, Workspace
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -22,7 +23,8 @@ def test_the_example_encodes_a_story_in_under_ten_lines(tiny: Workspace, monkeyp
     exec(code, names)
     assert names["z"].shape == (len(names["brain"]), names["model"].n_latents)
     assert ((names["z"] != 0).sum(axis=1) <= names["model"].k).all() and np.abs(names["z"]).max() > 0
-    assert "shared" in capsys.readouterr().out
+    classes = re.findall(r"'([a-z-]+)'", capsys.readouterr().out)
+    assert len(classes) == names["model"].n_latents and set(classes) <= set(CLASSES)
 
 
 def test_the_two_commands_are_targets_of_the_makefile():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from brainlm.devices import choose_device
 from brainlm.memory import available_memory, describe_memory, require_memory, training_memory
 from brainlm.normalization import load_normalization
 from brainlm.sources import assemble, story_lengths
@@ -20,9 +21,7 @@ with logged(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
     settings = TrainingSettings(**params.crosscoder)
-    device = snakemake.resources.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = str(choose_device(snakemake.resources.device))
     sources, normalization = recordings(snakemake), load_normalization(Path(snakemake.input.normalization))
     splits = {split: params.stories[split] for split in ("train", "validation")}
     log.info("on %s with %d threads: %s", device, snakemake.threads, settings)
@@ -39,8 +38,9 @@ with logged(snakemake):
     log.info("training rows %d x %d columns", *rows["train"].values.shape)
 
     stop = threading.Event()
-    # A cluster's time limit: save, so that the next try goes on from here.
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    # A cluster's time limit, or Ctrl-C: save, so that the next try goes on from here.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stop.set())
     checkpointing = Checkpointing(
         Path(snakemake.output.crosscoder).with_name("checkpoint.safetensors"),
         every_s=60 * snakemake.resources.checkpoint_minutes,
@@ -92,4 +92,5 @@ with logged(snakemake):
     )
     training.to_csv(snakemake.output.training, sep="\t", index=False)
     model.save(snakemake.output.crosscoder)
-    checkpointing.path.unlink(missing_ok=True)
+    for file in checkpointing.path.parent.glob(f"{checkpointing.path.name}*"):
+        file.unlink()

@@ -11,7 +11,7 @@ from brainlm.training_settings import TrainingSettings
 
 GIGABYTE = 1e9
 # Python, PyTorch and what else does not grow with the data.
-PROGRAM = int(0.3 * GIGABYTE)
+PROGRAM = int(0.35 * GIGABYTE)
 # Matrices as large as a batch's code, and as large as the products of all latents with each other, at the same time.
 CODES, PRODUCTS = 12, 8
 

@@ -39,6 +39,8 @@ lint: $(SETUP)
 $(PEERS): tests/benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet --requirement tests/benchmarks/peers.txt
+	# Not needed here, and its build for GPUs does not load beside PyTorch's build without them.
+	.venv-peers/bin/pip uninstall --quiet --yes torchvision
 	.venv-peers/bin/pip install --quiet --no-deps --editable .
 	touch $(PEERS)
 

@@ -10,7 +10,6 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import contestants
 import psutil
@@ -23,8 +22,8 @@ SHAPES = {
     "The demo": Shape(3829, 64, 4, 256),
 }
 PEERS = {
-    "dictionary-learning": ("dictionary_learning", contestants.dictionary_learning),
-    "SAELens": ("sae_lens", contestants.sae_lens),
+    "dictionary-learning": contestants.dictionary_learning,
+    "SAELens": contestants.sae_lens,
 }
 
 
@@ -39,11 +38,11 @@ def steps_of(shape: Shape, rows: torch.Tensor) -> dict[str, Callable[[], None]]:
             shape, rows, n_dead
         ),
     }
-    for name, (package, build) in PEERS.items():
-        if find_spec(package) is None:
-            print(f"{name} is not installed and left out; `make bench` sets it up.")
-        else:
+    for name, build in PEERS.items():
+        try:
             steps[name] = build(shape, rows)
+        except (ImportError, RuntimeError) as error:
+            print(f"{name} cannot be loaded and is left out ({error}); `make bench` sets it up.")
     weights = contestants.initial_decoder(shape).T
     steps["one product X W"] = lambda: torch.mm(rows, weights)
     return steps

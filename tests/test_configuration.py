@@ -1,6 +1,5 @@
 """A config is checked before any job runs: what is wrong is said in one sentence, and defaults are filled in."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -14,26 +13,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import configuration
 from brainlm.passages import ROLES
 from brainlm.training_settings import TrainingSettings
+from configuration import deviations, make_plan
+from dataset_checks import ConfigError, read_transforms, require_space
 
 REPOSITORY = Path(__file__).parents[1]
 
 
-def load_configuration_module():
-    # workflow/ is no package: Snakemake finds the module beside the Snakefile.
-    path = REPOSITORY / "workflow" / "configuration.py"
-    spec = importlib.util.spec_from_file_location("configuration", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["configuration"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-configuration = load_configuration_module()
-ConfigError, make_plan, deviations, read_transforms = (
-    getattr(configuration, name) for name in ("ConfigError", "make_plan", "deviations", "read_transforms")
-)
 SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
 STORIES = {"alpha": "train", "beta": "train", "gamma": "validation", "delta": "test", "omega": "test"}
 
@@ -490,11 +478,26 @@ def test_a_local_dataset_needs_respdict(local):
     assert f"{respdict} has not been downloaded" in refusal(local)
 
 
-def test_responses_of_a_local_dataset_that_are_missing_are_named(local):
-    hdf5 = Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2", "delta.hf5")
-    hdf5.unlink()
+def test_stories_that_a_subject_lacks_are_left_out_of_its_splits(local, tmp_path):
+    folder = Path(local["dataset"]["root"], "derivative", "preprocessed_data")
+    pairs = [("alpha", "train"), ("beta", "train"), ("gamma", "validation"), ("delta", "test")]
+    local = changed(local, dataset__stories=write_stories(tmp_path, pairs))
+    (folder / "S2" / "beta.hf5").unlink()
+    plan = make_plan(local)
+    assert plan.subject_stories["S1"] == plan.stories
+    assert plan.subject_stories["S2"] == {**plan.stories, "train": ["alpha"]}
+    # A story that nobody has is read by nobody.
+    (folder / "S1" / "beta.hf5").unlink()
+    assert make_plan(local).stories["train"] == ["alpha"]
+
+
+def test_a_subject_without_a_story_of_a_split_is_refused(local):
+    folder = Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2")
+    of_test = make_plan(local).stories["test"]
+    for story in of_test:
+        (folder / f"{story}.hf5").unlink()
     sentence = refusal(local)
-    assert [part for part in (str(hdf5), "subject 'S2'", "story 'delta'") if part not in sentence] == []
+    assert f"Subject 'S2' has responses to none of the {len(of_test)} stories of the split 'test'" in sentence
     make_plan(changed(local, subjects=["S1"]))
 
 
@@ -507,19 +510,19 @@ def test_responses_that_were_not_downloaded_are_named(local):
 
 @pytest.mark.parametrize(
     ("subject", "hint"),
-    [("UTS3", "did you mean 'UTS03'"), ("uts03", "they are UTS01 to UTS09."), ("UTS10", "did you mean")],
+    [("UTS3", "did you mean 'UTS03'"), ("uts03", "they are UTS01, UTS02"), ("UTS10", "did you mean")],
 )
 def test_a_subject_that_ds003020_lacks_is_refused(openneuro, subject, hint):
     make_plan(openneuro)
     sentence = refusal(changed(openneuro, subjects=["UTS01", subject]))
-    assert f"'{subject}' is no subject of ds003020; {hint}" in sentence
+    assert f"'{subject}' is no subject of" in sentence and f"manifest.tsv; {hint}" in sentence
 
 
 @pytest.mark.parametrize(
     ("story", "hint"),
     [
         ("adollhouse", "did you mean 'adollshouse'"),
-        ("zzz", "config/ds003020/stories.tsv lists its 84 stories."),
+        ("zzz", "it lists 84 stories."),
     ],
 )
 def test_a_story_that_ds003020_lacks_is_refused(openneuro, tmp_path, monkeypatch, story, hint):
@@ -528,8 +531,31 @@ def test_a_story_that_ds003020_lacks_is_refused(openneuro, tmp_path, monkeypatch
     make_plan(changed(openneuro, dataset__stories=write_stories(tmp_path, pairs)))
     stories = write_stories(tmp_path, [*pairs, (story, "train")])
     sentence = refusal(changed(openneuro, dataset__stories=stories))
-    assert f"the unknown story '{story}' of ds003020" in sentence
-    assert hint in sentence
+    assert f"the story '{story}', which is not in" in sentence and hint in sentence
+
+
+def test_subjects_of_ds003020_have_the_stories_that_the_manifest_lists(openneuro):
+    plan = make_plan(changed(openneuro, subjects=["UTS01", "UTS04", "UTS09"]))
+    counts = {subject: sum(map(len, splits.values())) for subject, splits in plan.subject_stories.items()}
+    # 84, 26 and 54 files, of which one story is in no split.
+    assert counts["UTS01"] == 83 and counts["UTS04"] in (25, 26) and counts["UTS09"] in (53, 54)
+
+
+@pytest.mark.parametrize("content", [None, "path\tsize\nx\t1\n"])
+def test_a_manifest_that_is_none_is_refused(openneuro, tmp_path, content):
+    manifest = tmp_path / "manifest.tsv"
+    if content:
+        manifest.write_text(content)
+    sentence = refusal(changed(openneuro, dataset__manifest=str(manifest)))
+    assert str(manifest) in sentence and ("columns path, bytes" if content else "no file") in sentence
+
+
+def test_space_is_needed_for_what_is_not_there_yet(tmp_path):
+    manifest = {"a": 10**9, "b": 10**18, "c": 5}
+    (tmp_path / "b").write_text("is there")
+    require_space(["a", "b", "c"], manifest, tmp_path)
+    with pytest.raises(ConfigError, match=r"1 files of 1000000000.0 GB.*disk has .* GB free"):
+        require_space(["b"], manifest, tmp_path / "elsewhere")
 
 
 def test_transforms_are_read_where_they_are_given(tmp_path):

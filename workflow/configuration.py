@@ -1,33 +1,25 @@
 """Check the config before any job runs, and work out what it asks for."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
+from dataset_checks import SPLITS, ConfigError, check_dataset, hint, read_stories, stories_of_subjects
+
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
-DS003020_STORIES = Path(__file__).parents[1] / "config" / "ds003020" / "stories.tsv"
-DS003020_SUBJECTS = tuple(f"UTS{number:02}" for number in range(1, 10))
-SPLITS = ("train", "validation", "test")
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
     "matched": {},
     "shuffled": {"pairing": {"brain_time": "permuted"}},
     "shifted": {"pairing": {"brain_time": "shifted"}},
 }
-
-
-class ConfigError(ValueError):
-    """What is wrong with the config, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,9 @@ class Plan:
     config: dict[str, Any]
     """With all defaults filled in."""
     stories: dict[str, list[str]]
-    """Split -> its stories, in the order of the stories table."""
+    """Split -> its stories, in the order of the stories table; those that any subject has."""
+    subject_stories: dict[str, dict[str, list[str]]]
+    """Subject -> split -> those of its stories to which the subject has responses."""
     experiments: dict[str, dict[str, Any]]
     """Experiment -> its features, normalization, pairing and crosscoder sections, overrides applied."""
     feature_variants: dict[str, dict[str, Any]]
@@ -86,8 +80,13 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         raise ConfigError(_sentence(error))
     # Words of a transcript are in lower case.
     config["themes"] = {theme: [word.lower() for word in words] for theme, words in config["themes"].items()}
-    stories = _read_stories(Path(config["dataset"]["stories"]))
-    _check_dataset(config, stories)
+    stories = read_stories(Path(config["dataset"]["stories"]))
+    check_dataset(config, stories)
+    subject_stories = stories_of_subjects(config, stories)
+    stories = {
+        split: [story for story in names if any(story in of[split] for of in subject_stories.values())]
+        for split, names in stories.items()
+    }
     _check_language_model(config["language_model"])
     _check_standing_experiments(config)
     experiments = _resolve_experiments(config)
@@ -95,7 +94,7 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         _check_experiment(config, name, settings)
     _check_pinned(config["figures"]["pinned_latents"], experiments["matched"]["crosscoder"]["n_latents"])
     variants, variant_of = _feature_variants(config, experiments)
-    return Plan(config, stories, experiments, variants, variant_of, _models(config))
+    return Plan(config, stories, subject_stories, experiments, variants, variant_of, _models(config))
 
 
 def _with_types(value: Any, part: Mapping[str, Any]) -> Any:
@@ -136,8 +135,8 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "additionalProperties" and "properties" in error.schema:
         known = list(error.schema["properties"])
         unknown = sorted(set(error.instance) - set(known))
-        hint = _hint(unknown[0], known, f"known keys are {', '.join(known)}.")
-        return f"Config: {where} has the unknown key '{unknown[0]}'; {hint}"
+        meant = hint(unknown[0], known, f"known keys are {', '.join(known)}.")
+        return f"Config: {where} has the unknown key '{unknown[0]}'; {meant}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"Config: {where} lacks the key '{missing}'."
@@ -150,78 +149,6 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "pattern" and "must" in error.schema:
         return f"Config: {where} must {error.schema['must']}, not {error.instance!r}."
     return f"Config: {where} is not valid: {error.message}."
-
-
-def _hint(name: str, known: Sequence[str], otherwise: str) -> str:
-    close = get_close_matches(name, known)
-    return f"did you mean {' or '.join(repr(match) for match in close)}?" if close else otherwise
-
-
-def _read_stories(path: Path) -> dict[str, list[str]]:
-    if not path.exists():
-        raise ConfigError(f"Config: dataset.stories names {path}, which does not exist.")
-    if not path.is_file():
-        raise ConfigError(f"Config: dataset.stories names {path}, which is a folder; it must be a table.")
-    table = pd.DataFrame()
-    # What pandas cannot read is a ValueError: an empty file, text that is no UTF-8, lines of different length.
-    with suppress(ValueError):
-        table = pd.read_csv(
-            path, sep="\t", dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
-        )
-    table.columns = table.columns.astype(str).str.strip()
-    if not {"story", "split"} <= set(table.columns):
-        raise ConfigError(f"{path} must be a tab-separated table with columns story and split.")
-    table = table[["story", "split"]].fillna("").apply(lambda column: column.str.strip())
-    table = table[(table != "").any(axis=1)]
-    unknown = sorted(set(table["split"]) - {*SPLITS, "unused"})
-    if unknown:
-        raise ConfigError(
-            f"{path} has the split '{unknown[0]}'; splits are train, validation, test and unused."
-        )
-    used = table[table["split"] != "unused"]
-    for story, rows in used.groupby("story"):
-        if len(rows) > 1:
-            splits = " and ".join(rows["split"])
-            raise ConfigError(
-                f"{path} lists the story '{story}' more than once ({splits}); a story belongs to one split."
-            )
-    stories = {split: used.loc[used["split"] == split, "story"].tolist() for split in SPLITS}
-    empty = [split for split in SPLITS if not stories[split]]
-    if empty:
-        raise ConfigError(f"{path} has no story in the split '{empty[0]}'.")
-    return stories
-
-
-def _check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -> None:
-    dataset = config["dataset"]
-    simulated = dataset["source"] == "simulated"
-    if simulated != ("simulation" in dataset):
-        word = "needs" if simulated else "does not take"
-        raise ConfigError(f"Config: dataset.source {dataset['source']} {word} a section dataset.simulation.")
-    if simulated and dataset["root"] is not None:
-        raise ConfigError(
-            "Config: dataset.root must be null with dataset.source simulated, which would write over the dataset "
-            f"in {dataset['root']}."
-        )
-    if not simulated and not config["themes"]:
-        raise ConfigError(
-            "Config: themes needs at least one list of words; only a simulated dataset has annotated spans."
-        )
-    listed = {story for split in stories.values() for story in split}
-    if simulated:
-        texts = Path(dataset["simulation"]["texts"])
-        absent = sorted(story for story in listed if not (texts / f"{story}.txt").exists())
-        if absent:
-            raise ConfigError(
-                f"{dataset['stories']} names the unknown story '{absent[0]}': no {absent[0]}.txt in {texts}."
-            )
-        repeated = dataset["simulation"]["repeated_story"]
-        if repeated is not None and repeated not in stories["test"]:
-            raise ConfigError(f"Config: dataset.simulation.repeated_story '{repeated}' is not a test story.")
-    if dataset["source"] == "openneuro":
-        _check_ds003020(config, listed)
-    if dataset["source"] == "local":
-        _check_local_tree(config, listed)
 
 
 def _check_language_model(language_model: Mapping[str, Any]) -> None:
@@ -246,81 +173,6 @@ def _path_exists(path: str) -> bool:
         return Path(path).expanduser().exists()
     except RuntimeError:  # the home of an unknown user
         return False
-
-
-def _check_ds003020(config: Mapping[str, Any], listed: set[str]) -> None:
-    for subject in config["subjects"]:
-        if subject not in DS003020_SUBJECTS:
-            otherwise = f"they are {DS003020_SUBJECTS[0]} to {DS003020_SUBJECTS[-1]}."
-            raise ConfigError(
-                f"Config: '{subject}' is no subject of ds003020; {_hint(subject, DS003020_SUBJECTS, otherwise)}"
-            )
-    known = pd.read_csv(DS003020_STORIES, sep="\t", dtype=str, keep_default_na=False)["story"].tolist()
-    for story in sorted(listed - set(known)):
-        otherwise = f"{DS003020_STORIES} lists its {len(known)} stories."
-        raise ConfigError(
-            f"{config['dataset']['stories']} names the unknown story '{story}' of ds003020; "
-            f"{_hint(story, known, otherwise)}"
-        )
-
-
-def _check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
-    if config["dataset"]["root"] is None:
-        raise ConfigError(
-            "Config: dataset.source local needs dataset.root, the folder that holds derivative/."
-        )
-    derivative = Path(config["dataset"]["root"]) / "derivative"
-    if not derivative.is_dir():
-        raise ConfigError(f"Config: dataset.root has no folder {derivative}.")
-    for subject in config["subjects"]:
-        if not (derivative / "preprocessed_data" / subject).is_dir():
-            known = sorted(path.name for path in (derivative / "preprocessed_data").glob("*"))
-            raise ConfigError(
-                f"Config: unknown subject '{subject}'; {derivative} has {', '.join(known) or 'none'}."
-            )
-    textgrids = {story: derivative / "TextGrids" / f"{story}.TextGrid" for story in sorted(listed)}
-    hdf5_files = {
-        (subject, story): derivative / "preprocessed_data" / subject / f"{story}.hf5"
-        for subject in config["subjects"]
-        for story in textgrids
-    }
-    respdict = derivative / "respdict.json"
-    for file in (respdict, *textgrids.values(), *hdf5_files.values()):
-        if file.is_symlink() and not file.exists():
-            raise ConfigError(f"{file} has not been downloaded: run `datalad get` or `git annex get` on it.")
-    if not respdict.exists():
-        raise ConfigError(
-            f"Config: dataset.root has no file {respdict}, the number of volumes of each story."
-        )
-    for story, textgrid in textgrids.items():
-        if not textgrid.exists():
-            raise ConfigError(
-                f"{config['dataset']['stories']} names the unknown story '{story}': no TextGrid in {derivative}."
-            )
-    for (subject, story), hdf5 in hdf5_files.items():
-        if not hdf5.exists():
-            raise ConfigError(
-                f"{hdf5} does not exist; drop the subject '{subject}' or mark the story '{story}' as unused."
-            )
-
-
-def read_transforms(path: Path) -> dict[str, str]:
-    """Subject -> its pycortex transform, from ds003020's subject_xfms.json; empty if there is no such file.
-
-    Raises
-    ------
-    ConfigError: the file holds something else.
-    """
-    if not path.exists():
-        return {}
-    transforms = None
-    with suppress(ValueError):
-        transforms = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(transforms, dict) or not all(isinstance(name, str) for name in transforms.values()):
-        raise ConfigError(
-            f"{path} must be a JSON object, subject: transform; `datalad get` it if it is only a pointer."
-        )
-    return transforms
 
 
 def _resolve_experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -424,18 +276,17 @@ def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:
             if value != there.get(key)
         ]
 
-    def counts(of: Plan) -> str:
-        return "/".join(str(len(of.stories[split])) for split in SPLITS)
+    def counts(stories: Mapping[str, list[str]]) -> str:
+        return "/".join(str(len(stories[split])) for split in SPLITS)
 
     found = []
     if subject not in paper.config["subjects"]:
         found.append(f"subject {subject} (paper: {', '.join(paper.config['subjects'])})")
-    if any(set(plan.stories[split]) != set(paper.stories[split]) for split in SPLITS):
-        same_counts = counts(plan) == counts(paper)
-        other = (
-            "of other splits than the paper's" if same_counts else f"{counts(plan)} (paper: {counts(paper)})"
-        )
-        found.append(f"stories {other}")
+    here = plan.subject_stories[subject]
+    if any(set(here[split]) != set(paper.stories[split]) for split in SPLITS):
+        same_counts = counts(here) == counts(paper.stories)
+        other = f"{counts(here)} (paper: {counts(paper.stories)})"
+        found.append("stories " + ("of other splits than the paper's" if same_counts else other))
     found += describe(_input_settings(plan.config), _input_settings(paper.config))
     matched, shuffled = (
         describe(_leaves(plan.experiments[name]), _leaves(paper.experiments[name]))

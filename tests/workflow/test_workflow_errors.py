@@ -154,46 +154,6 @@ def test_test_stories_that_are_too_short_for_a_null(tiny, tmp_path):
     )
 
 
-OPENNEURO_STORIES = {"adollshouse": "train", "avatar": "validation", "wheretheressmoke": "test"}
-
-
-@pytest.fixture
-def openneuro(tiny, tmp_path) -> Workspace:
-    """Three stories of ds003020, of which no file is there."""
-    lines = [f"{story}\t{split}\n" for story, split in OPENNEURO_STORIES.items()]
-    (tmp_path / "stories.tsv").write_text("story\tsplit\n" + "".join(lines))
-    return Workspace(tmp_path, tiny.config).changed(
-        dataset__name="openneuro",
-        dataset__source="openneuro",
-        dataset__stories=f"{tmp_path}/stories.tsv",
-        dataset__simulation=None,
-        subjects=["UTS03"],
-        themes={"place": ["house"]},
-    )
-
-
-def test_a_file_of_openneuro_that_is_missing_is_named_with_its_place(openneuro):
-    file = "TextGrids/avatar.TextGrid"
-    assert_stops(
-        openneuro,
-        "results/openneuro/words/avatar.tsv",
-        f"put derivative/{file} of OpenNeuro ds003020",
-        "into results/openneuro/ds003020",
-        log=f"fetch/{file}.log",
-    )
-
-
-def test_files_of_openneuro_that_are_there_are_used_and_never_deleted(tiny, openneuro):
-    textgrid = openneuro.derivative / "TextGrids" / "avatar.TextGrid"
-    textgrid.parent.mkdir(parents=True)
-    shutil.copyfile(tiny.derivative / "TextGrids" / f"{STORY}.TextGrid", textgrid)
-    before = textgrid.read_bytes()
-    for arguments in ([], ["--forceall"]):
-        run = openneuro.snakemake("results/openneuro/words/avatar.tsv", *arguments)
-        assert run.returncode == 0, run.stdout[-3000:]
-    assert textgrid.read_bytes() == before
-
-
 def test_a_bad_config_stops_before_any_job(local):
     assert_stops(
         local.changed(crosscoder__k=13), RESPONSES, "in experiment 'matched' k (13) exceeds n_latents (12)"

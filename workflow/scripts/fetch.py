@@ -1,15 +1,21 @@
-"""Say where a file of the dataset belongs, unless it is there."""
+"""Download a file of the dataset, unless it is there."""
 
 from pathlib import Path
 
 from brainlm.errors import InputError
-from job import log, logged
+from brainlm.openneuro import download, read_manifest
+from job import log, logged, progress_bar
 
 with logged(snakemake):
-    # Snakemake runs this for files that are there only if it is told to run everything (--forceall).
-    if not Path(snakemake.output.file).exists():
+    name = f"derivative/{snakemake.wildcards.file}"
+    files = read_manifest(Path(snakemake.resources.manifest))
+    if name not in files:
         raise InputError(
-            f"{snakemake.output.file} is not there: put derivative/{snakemake.wildcards.file} of OpenNeuro "
-            f"ds003020 (version 3.1.0) into {snakemake.params.root}, or set dataset.root to a copy of the dataset."
+            f"{snakemake.resources.manifest} does not list {name}; is it a file of this dataset?"
         )
-    log.info("%s is there", snakemake.output.file)
+    target = Path(snakemake.output.file)
+    partial = target.with_name(target.name + ".partial")
+    here = partial.stat().st_size if partial.exists() else 0
+    with progress_bar(files[name].bytes, "B", unit_scale=True, desc=target.name, initial=here) as progress:
+        download(files[name], target, base=snakemake.resources.mirror, progress=progress.update)
+    log.info("%s is there, %d bytes", target, files[name].bytes)

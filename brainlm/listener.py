@@ -234,6 +234,30 @@ def listen(
     return Listener(planted, maps, runs)
 
 
+def explainable_variance(
+    planted: Planted, maps: np.ndarray, n_rows: Mapping[str, int], story: str
+) -> np.ndarray:
+    """Share of each voxel's variance in one hearing of a story that is the same at every hearing: what was planted.
+
+    var(text-driven signal) / (var(text-driven) + var(brain-only) + var(noise)): the first over the story, the second
+    over all stories, for events are drawn anew at each hearing; noise has variance 1.
+
+    Parameters
+    ----------
+    maps: (feature, voxel), as in `Listener`. n_rows: story -> its TRs, in order.
+
+    Returns
+    -------
+    (voxel,) float64.
+    """
+    starts = dict(zip(n_rows, np.cumsum([0, *n_rows.values()]), strict=False))
+    rows = slice(starts[story], starts[story] + n_rows[story])
+    of_brain = np.array(planted.kinds) == "brain-only"
+    heard = (planted.time_courses[rows][:, ~of_brain] @ maps[~of_brain]).var(axis=0)
+    spontaneous = (planted.time_courses[:, of_brain] @ maps[of_brain]).var(axis=0)
+    return heard / (heard + spontaneous + 1)
+
+
 def write_hdf5(path: Path, runs: Sequence[np.ndarray]) -> None:
     """Write a story's response as ds003020 has it: float64, each voxel z-scored over the story.
 

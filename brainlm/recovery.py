@@ -67,6 +67,22 @@ def match_planted(
     return pd.DataFrame(rows).merge(latents[columns], on="latent", how="left")
 
 
+def ceiling_check(ceilings: pd.DataFrame) -> Bar:
+    """Does the explainable variance of the repeated story come out as planted?
+
+    Parameters
+    ----------
+    ceilings: one row a subject: explainable_variance and planted_explainable_variance, means over voxels; no such
+        columns if no story is repeated.
+    """
+    name = "explainable variance of the repeated story: largest error"
+    if "explainable_variance" not in ceilings:
+        return Bar(name, np.nan, 5, "<=", "%")
+    found, planted = ceilings["explainable_variance"], ceilings["planted_explainable_variance"]
+    note = "; ".join(f"{a:.3f}, planted {b:.3f}" for a, b in zip(found, planted, strict=True))
+    return Bar(name, 100 * (found / planted - 1).abs().max(), 5, "<=", "%", f"mean over voxels: {note}")
+
+
 def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
     """What the method must show on simulated data, and where it must find nothing.
 

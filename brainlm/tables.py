@@ -1,6 +1,6 @@
 """The tables of a run: what stands in them. `table_files` writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -236,3 +236,50 @@ def interpretation(row: tuple) -> str:
         return "cannot be tested: the themes are heard never or always"
     found = row.theme if row.auc > row.null_95 else f"not above its null (best theme: {row.theme})"
     return f"{found}; latent set by hand" if row.pinned else found
+
+
+def prediction_table(crosscoder: Mapping[tuple[str, str], np.ndarray], ridge: np.ndarray) -> pd.DataFrame:
+    """What is predicted from what: the crosscoder's correlations, and ridge's for the brain from the LM.
+
+    Parameters
+    ----------
+    crosscoder: (given source or "both", predicted source) -> (column,) correlations.
+    ridge: (voxel,) correlations.
+
+    Returns
+    -------
+    Columns given, predicted, kind, crosscoder, ridge, columns; one row for each pair, predictions first.
+    """
+    rows = []
+    for (given, predicted), correlation in crosscoder.items():
+        is_prediction = given not in ("both", predicted)
+        baseline = np.nanmean(ridge) if (given, predicted) == ("lm", "brain") else np.nan
+        rows.append(
+            {
+                "given": given,
+                "predicted": predicted,
+                "kind": "prediction" if is_prediction else "fit",
+                "crosscoder": np.nanmean(correlation),
+                "ridge": baseline,
+                "columns": int(np.isfinite(correlation).sum()),
+            }
+        )
+    return pd.DataFrame(rows).sort_values("kind", ascending=False, kind="stable", ignore_index=True)
+
+
+def ceiling_note(ceiling: pd.Series) -> str:
+    """A sentence on what can be reached.
+
+    Parameters
+    ----------
+    ceiling: story (missing if none is repeated), n_repeats, explainable_variance, ceiling_single, ceiling_mean and
+        n_without_signal, means over voxels.
+    """
+    if pd.isna(ceiling["story"]):
+        return "No test story was heard several times, so that no noise ceiling is known."
+    return (
+        f"Ceiling, from {int(ceiling['n_repeats'])} hearings of '{ceiling['story']}': explainable variance of a "
+        f"hearing {ceiling['explainable_variance']:.3f}; a perfect prediction would correlate with one hearing at "
+        f"{ceiling['ceiling_single']:.2f} and with their mean at {ceiling['ceiling_mean']:.2f} (voxels with "
+        f"measurable signal; {int(ceiling['n_without_signal']):,} have none)."
+    )

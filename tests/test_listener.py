@@ -7,6 +7,7 @@ from brainlm.listener import (
     artefact_bursts,
     autocorrelate,
     blob_map,
+    explainable_variance,
     listen,
     plant_maps,
     scale_to_ratio,
@@ -168,6 +169,18 @@ def test_hearings_of_the_repeated_story_share_what_the_text_drives_and_nothing_e
     # The answer for the mean of the hearings is the mean of their answers.
     mean_signal = listener.planted.time_courses[150:250] @ listener.maps
     assert (runs.mean(axis=0) - mean_signal).var() == pytest.approx(1 / 4, rel=0.2)
+
+
+def test_hearings_have_the_explainable_variance_that_was_planted(text_driven):
+    # Many hearings, so that what is drawn anew for each averages out.
+    listener = hear_all(text_driven, 1, snr=2.0, repeated_story="second", n_repeats=30)
+    runs = np.stack(listener.runs["second"])
+    planted = explainable_variance(listener.planted, listener.maps, N_ROWS, "second")
+    heard = (runs - runs.mean(axis=1, keepdims=True)).mean(axis=0).var(axis=0)
+    found = heard / runs.var(axis=1).mean(axis=0)
+    assert planted.shape == (MASK.sum(),) and planted.min() >= 0 and planted.max() < 1
+    assert found.mean() == pytest.approx(planted.mean(), rel=0.15)
+    assert np.corrcoef(found, planted)[0, 1] > 0.95
 
 
 def test_hdf5_files_are_like_the_datasets(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainlm.recovery import demo_checks, match_planted
+from brainlm.recovery import ceiling_check, demo_checks, match_planted
 from brainlm.simulation import Planted
 
 N_LATENTS = 5
@@ -305,3 +305,14 @@ def test_the_stripes_must_be_found_and_brain_dominant(column, value):
     bar = checks(summaries(), table)["stripes"]
     assert bar.value == 0
     assert bar.met == "no"
+
+
+def test_the_explainable_variance_must_be_what_was_planted():
+    ceilings = pd.DataFrame(
+        {"explainable_variance": [0.20, 0.31], "planted_explainable_variance": [0.21, 0.30]}
+    )
+    check = ceiling_check(ceilings)
+    assert check.value == pytest.approx(100 * 0.01 / 0.21) and check.met == "yes"
+    assert "0.200, planted 0.210; 0.310, planted 0.300" in check.note
+    assert ceiling_check(ceilings.assign(explainable_variance=[0.2, 0.33])).met == "no"
+    assert ceiling_check(pd.DataFrame({"subject": ["SIM01"], "story": [None]})).met == "not measured"

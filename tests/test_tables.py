@@ -9,7 +9,9 @@ from brainlm.tables import (
     Bar,
     Comparison,
     bars_table,
+    ceiling_note,
     paper_comparison,
+    prediction_table,
     sensitivity_table,
     shares_table,
     table1,
@@ -235,3 +237,38 @@ def test_sensitivity_sets_matched_beside_shuffled_for_each_scaling_that_has_both
     assert table.loc["zscore / zscore", "shared, matched (%)"] == 0
     assert table.loc["zscore / zscore", "shared, shuffled (%)"] == pytest.approx(20)
     assert table.loc["none / zscore", "LM-dominant, matched (%)"] == pytest.approx(30)
+
+
+def test_predictions_are_told_from_fits():
+    of = {
+        ("brain", "lm"): [0.2, 0.4, np.nan],
+        ("lm", "brain"): [0.1],
+        ("lm", "lm"): [0.8],
+        ("both", "brain"): [0.5],
+    }
+    table = prediction_table(
+        {pair: np.array(values) for pair, values in of.items()}, np.array([0.3, np.nan, 0.1])
+    )
+    assert table["given"].tolist() == ["brain", "lm", "lm", "both"]
+    assert table["kind"].tolist() == ["prediction", "prediction", "fit", "fit"]
+    np.testing.assert_allclose(table["crosscoder"], [0.3, 0.1, 0.8, 0.5])
+    # Ridge predicts the brain from the LM, and nothing else.
+    np.testing.assert_allclose(table["ridge"], [np.nan, 0.2, np.nan, np.nan])
+    assert table["columns"].tolist() == [2, 1, 1, 1]
+
+
+def test_the_ceiling_is_told_if_it_is_known():
+    known = pd.Series(
+        {
+            "story": "oldcamera",
+            "n_repeats": 5,
+            "explainable_variance": 0.1514,
+            "ceiling_single": 0.424,
+            "ceiling_mean": 0.627,
+            "n_without_signal": 1169,
+        }
+    )
+    note = ceiling_note(known)
+    for part in ("5 hearings of 'oldcamera'", "0.151", "0.42", "0.63", "1,169 have none"):
+        assert part in note
+    assert "No test story was heard several times" in ceiling_note(pd.Series({"story": None}))

@@ -15,7 +15,7 @@ AFTER_TRAINING = {
     **dict.fromkeys(["passages", "interpretations"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["table1", "table2", "interpretation_table"], 1),
-    **dict.fromkeys(["shares", "sensitivity", "paper", "planted_table", "checks"], 1),
+    **dict.fromkeys(["shares", "predictions", "sensitivity", "paper", "planted_table", "checks"], 1),
 }
 NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS),
@@ -44,13 +44,14 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ({"crosscoder__tied": False}, AFTER_TRAINING),
         (
             {"features__delays_s": [2, 4]},
-            AFTER_TRAINING | {"features": 2 * len(STORIES), "normalization": MODELS},
+            AFTER_TRAINING | {"features": 2 * len(STORIES), "normalization": MODELS, "ridge": 1},
         ),
         # The simulated brain is driven by the language model, whatever its features are scaled to.
         (
             {"normalization__brain__standardize": "center"},
-            AFTER_TRAINING | {"normalization": MODELS},
+            AFTER_TRAINING | {"normalization": MODELS, "ridge": 1},
         ),
+        ({"encoding__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
         ({"figures__correlation_colormap": "viridis"}, {"figure4": 1}),
         ({"passages__n_passages": 1}, {"passages": 1, "table2": 1}),
@@ -80,6 +81,8 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         "cortex": 1,
         "responses": len(STORIES),
         "normalization": MODELS,
+        "ridge": 1,
+        "ceiling": 1,
     }
     others = {job.rule for job in pending if job.wildcards.get("subject") != "SIM02"}
     assert others == {"checks", "simulate_transforms"}

@@ -32,7 +32,16 @@ pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp i
 
 DELAYS_S = [2, 4, 6, 8]
 FIGURES = ["figure2", "figure3", "figure4", "agreement", "training"]
-SUBJECT_TABLES = ["table1", "table2", "interpretations", "shares", "sensitivity", "paper", "planted"]
+SUBJECT_TABLES = [
+    "table1",
+    "table2",
+    "interpretations",
+    "shares",
+    "predictions",
+    "sensitivity",
+    "paper",
+    "planted",
+]
 TABLES = [f"{SUBJECT}/{name}" for name in SUBJECT_TABLES] + ["checks"]
 ROLES = ["uninterpretable", "shared", "brain-dominant", "lm-dominant"]
 
@@ -676,6 +685,37 @@ def test_the_table_of_shares_has_every_experiment(tiny):
         assert shares.loc[experiment, "brain correlation, test"] == expected
 
 
+def test_predictions_from_one_source_are_those_of_the_saved_model(tiny):
+    rows = table(tiny.results / "tables" / SUBJECT / "predictions.tsv").set_index(["given", "predicted"])
+    model, raw = crosscoder(tiny), split_rows(tiny, "test")
+    for (given, predicted), row in rows.iterrows():
+        inputs = raw if given == "both" else {given: raw[given]}
+        decoded = model.decode(model.encode(inputs))[predicted]
+        kept = model.normalization[predicted].kept
+        expected = np.nanmean(column_correlations(raw[predicted][:, kept], decoded[:, kept]))
+        assert row["crosscoder"] == pytest.approx(expected, abs=1e-4)
+        assert row["kind"] == ("prediction" if given not in ("both", predicted) else "fit")
+    assert len(rows) == 6
+    ridge = dataset(tiny.model().parent / "ridge.zarr")["correlation"].values
+    assert rows.loc[("lm", "brain"), "ridge"] == pytest.approx(np.nanmean(ridge), abs=1e-5)
+    assert rows["ridge"].notna().sum() == 1
+
+
+def test_the_ceiling_is_that_of_the_repeated_story(tiny):
+    ceiling = dataset(tiny.results / SUBJECT / "ceiling.zarr")
+    repeats = dataset(tiny.results / "responses" / SUBJECT / f"{REPEATED_STORY}.zarr")["repeats"].values
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    # Each hearing is z-scored: what they share is their mean correlation.
+    for voxel in range(0, repeats.shape[2], 50):
+        expected = np.mean([np.corrcoef(repeats[a, :, voxel], repeats[b, :, voxel])[0, 1] for a, b in pairs])
+        assert ceiling["explainable_variance"].values[voxel] == pytest.approx(expected, abs=1e-5)
+    row = table(tiny.results / SUBJECT / "ceiling.tsv").iloc[0]
+    assert (row["story"], row["n_repeats"]) == (REPEATED_STORY, 3)
+    assert 0 < row["planted_explainable_variance"] < 1
+    page = (tiny.results / "tables" / SUBJECT / "predictions.md").read_text()
+    assert f"3 hearings of '{REPEATED_STORY}'" in page
+
+
 def test_the_paper_stands_beside_this_run_with_what_was_set_otherwise(tiny):
     stem = tiny.results / "tables" / SUBJECT / "paper"
     rows = table(stem.with_suffix(".tsv"))
@@ -718,7 +758,7 @@ def test_the_table_of_planted_features_is_that_of_the_matched_model(tiny):
 
 def test_checks_are_all_there_and_end_what_the_terminal_shows(tiny):
     checks = table(tiny.results / "tables" / "checks.tsv").set_index("check")
-    assert len(checks) == 10
+    assert len(checks) == 11
     assert set(checks["met"]) <= {"yes", "no", "not measured"}
     # This run has neither of the two experiments.
     for name in ("noise", "initial norm"):

@@ -1,10 +1,12 @@
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
-from configuration import ConfigError, deviations, make_plan, read_transforms
+from configuration import deviations, make_plan
+from dataset_checks import ConfigError, manifest_of, read_manifest, read_transforms, require_space
 
 # Threads that read stores would each keep the memory they once used: 0.2 GB of a training job.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
@@ -59,13 +61,35 @@ def story_files(pattern, stories=STORIES):
     return [pattern.replace("{story}", story) for story in stories]
 
 
+def stories_of(wildcards):
+    """Split -> the subject's stories; some subjects have heard only some of them."""
+    return PLAN.subject_stories[wildcards.subject]
+
+
+def all_stories_of(wildcards):
+    return [story for split in stories_of(wildcards).values() for story in split]
+
+
 def responses_of(wildcards):
-    return story_files(f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr")
+    pattern = f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr"
+    return story_files(pattern, all_stories_of(wildcards))
 
 
 def features_of(wildcards):
     variant = PLAN.variant_of[wildcards.experiment]
-    return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr")
+    return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr", all_stories_of(wildcards))
+
+
+def test_responses_of(wildcards):
+    return story_files(
+        f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr", stories_of(wildcards)["test"]
+    )
+
+
+def test_features_of(wildcards):
+    """The features of the test stories that the matched models see."""
+    pattern = f"{RESULTS}/features/{LM}/{PLAN.variant_of['matched']}/{{story}}.zarr"
+    return story_files(pattern, stories_of(wildcards)["test"])
 
 
 def model_files(name, experiments=None, seed=None):
@@ -120,7 +144,7 @@ def figures():
 
 def tables():
     """Every table, as TSV."""
-    names = ["table1", "table2", "interpretations", "shares", "sensitivity", "paper"] + (
+    names = ["table1", "table2", "interpretations", "shares", "predictions", "sensitivity", "paper"] + (
         ["planted"] if SIMULATED else []
     )
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
@@ -128,7 +152,7 @@ def tables():
 
 
 def words_of_test_stories(wildcards):
-    return story_files(f"{RESULTS}/words/{{story}}.tsv", PLAN.stories["test"])
+    return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 
 
 def figure_files(name):

@@ -11,7 +11,7 @@ rule normalization:
     conda:
         ENVIRONMENT
     params:
-        stories=PLAN.stories,
+        stories=stories_of,
         normalization=lookup(dpath="{experiment}/normalization", within=PLAN.experiments),
     script:
         "../scripts/normalization.py"
@@ -37,7 +37,7 @@ rule train:
         device=PLAN.config["training"]["device"],
         checkpoint_minutes=PLAN.config["training"]["checkpoint_minutes"],
     params:
-        stories=PLAN.stories,
+        stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
         crosscoder=lookup(dpath="{experiment}/crosscoder", within=PLAN.experiments),
         provenance=provenance_of,
@@ -60,7 +60,7 @@ rule latents:
         ENVIRONMENT
     threads: training_threads
     params:
-        stories=PLAN.stories,
+        stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
     script:
         "../scripts/latents.py"
@@ -83,7 +83,7 @@ rule scores:
         ENVIRONMENT
     threads: training_threads
     params:
-        stories=PLAN.stories,
+        stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
         scores=PLAN.config["scores"],
         tr_s=DATASET["tr_s"],

@@ -118,7 +118,7 @@ rule planted:
     conda:
         ENVIRONMENT
     params:
-        stories=PLAN.stories,
+        stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
         tr_s=DATASET["tr_s"],

@@ -124,6 +124,7 @@ if SIMULATED:
                 for model in PLAN.models
                 if model.experiment in ("matched", "shuffled")
             ],
+            ceilings=expand(f"{RESULTS}/{{subject}}/ceiling.tsv", subject=SUBJECTS),
         output:
             table_files("checks", folder=f"{RESULTS}/tables", subject="all"),
         log:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainlm.recovery import demo_checks
+from brainlm.recovery import ceiling_check, demo_checks
 from brainlm.table_files import write_table
 from brainlm.tables import bars_table
 from job import logged
@@ -11,6 +11,7 @@ from results import summaries
 with logged(snakemake):
     snr = snakemake.params.snr
     checks = demo_checks(summaries(snakemake.input.summaries), summaries(snakemake.input.planted))
+    checks.append(ceiling_check(summaries(snakemake.input.ceilings)))
     write_table(
         bars_table(checks),
         Path(snakemake.output[0]).with_suffix(""),

@@ -75,31 +75,31 @@ def decoder_flatmaps(
 
 
 @journal_style()
-def correlation_flatmap(
+def voxel_flatmap(
     cortex: Cortex,
-    correlation: np.ndarray,
+    values: np.ndarray,
     *,
+    quantity: str,
+    based_on: str,
     colormap: str | Colormap,
     simulated: bool,
-    mean: float,
-    n_trs: int,
     n_undefined: int,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Figure 4: correlation of each voxel's measured with its reconstructed response on the test stories.
+    """One value a voxel on the flattened cortex, with its distribution: figure 4 and its ceiling.
 
     The map's limits go from 0, or the 1st percentile if that is negative, to the 99th percentile.
 
     Parameters
     ----------
-    correlation: (voxel,), NaN where undefined.
+    values: (voxel,), NaN where undefined.
+    quantity: what they are, e.g. "test correlation"; with underscores, the name of their column.
+    based_on: of what data, e.g. "638 test TRs".
     colormap: a sequential one.
-    mean: over the voxels whose correlation is defined.
-    n_trs: rows of the test stories.
-    n_undefined: voxels without a correlation.
+    n_undefined: voxels without a value, for the title.
 
     Returns
     -------
-    The figure, and the numbers: voxel, correlation.
+    The figure, and the numbers: voxel, and the quantity.
 
     Raises
     ------
@@ -109,18 +109,21 @@ def correlation_flatmap(
     map_height_cm = map_width_cm * cortex.image_shape[0] / cortex.image_shape[1]
     figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 1.3, simulated=simulated)
     map_axes, histogram_axes = figure.subplots(1, 2, width_ratios=[0.78, 0.22])
-    low = min(0.0, _percentile(correlation, 100 - LIMIT_PERCENTILE))
-    high = _percentile(correlation, LIMIT_PERCENTILE)
+    low = min(0.0, _percentile(values, 100 - LIMIT_PERCENTILE))
+    high = _percentile(values, LIMIT_PERCENTILE)
     high = high if high > low else low + 1
-    drawn = draw_flatmap(map_axes, cortex, correlation, colormap=colormap, vmin=low, vmax=high)
-    _add_colorbar(map_axes, drawn, "test correlation")
-    _draw_distribution(histogram_axes, correlation, mean)
-    undefined = f", {n_undefined:,} undefined" if n_undefined else ""
-    n_voxels = correlation.size - n_undefined
-    map_axes.set_title(
-        f"Test correlation: mean {mean:.3f} over {n_voxels:,} voxels{undefined}; {n_trs:,} test TRs"
-    )
-    return figure, pd.DataFrame({"voxel": np.arange(cortex.n_voxels), "correlation": correlation})
+    drawn = draw_flatmap(map_axes, cortex, values, colormap=colormap, vmin=low, vmax=high)
+    _add_colorbar(map_axes, drawn, quantity)
+    finite = values[np.isfinite(values)]
+    undefined = f"{n_undefined:,} undefined" if n_undefined else ""
+    described = undefined
+    if finite.size:
+        _draw_distribution(histogram_axes, finite, quantity)
+        described = f"mean {finite.mean():.3f} over {finite.size:,} voxels" + (undefined and f", {undefined}")
+    else:
+        histogram_axes.remove()
+    map_axes.set_title(f"{quantity.capitalize()}: {described}; {based_on}")
+    return figure, pd.DataFrame({"voxel": np.arange(cortex.n_voxels), quantity.replace(" ", "_"): values})
 
 
 def _percentile(values: np.ndarray, percentile: float) -> float:
@@ -139,9 +142,9 @@ def _add_colorbar(axes: Axes, drawn: AxesImage, label: str) -> None:
     bar.set_label(label, fontsize=SMALL_PT, labelpad=1.5)
 
 
-def _draw_distribution(axes: Axes, correlation: np.ndarray, mean: float) -> None:
-    axes.hist(correlation[np.isfinite(correlation)], bins=40, color="0.6")
-    axes.axvline(mean, color="black", linewidth=0.6, linestyle=(0, (3, 2)))
-    axes.set_xlabel("test correlation")
+def _draw_distribution(axes: Axes, values: np.ndarray, quantity: str) -> None:
+    axes.hist(values, bins=40, color="0.6")
+    axes.axvline(values.mean(), color="black", linewidth=0.6, linestyle=(0, (3, 2)))
+    axes.set_xlabel(quantity)
     axes.set_ylabel("voxels")
     axes.set_box_aspect(0.9)

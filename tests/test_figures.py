@@ -15,7 +15,7 @@ from brainlm.cortex import Cortex
 from brainlm.errors import InputError
 from brainlm.figure_style import CLASS_COLORS, journal_style, new_figure, save_figure
 from brainlm.figures import agreement_scatter, relative_difference_histograms, snr_study, training_curves
-from brainlm.flatmap_figures import FlatmapPanel, correlation_flatmap, decoder_flatmaps
+from brainlm.flatmap_figures import FlatmapPanel, decoder_flatmaps, voxel_flatmap
 from brainlm.scores import CLASSES, classify
 
 
@@ -199,19 +199,34 @@ def test_a_map_for_another_cortex_is_refused(cortex):
     ("correlation", "low"), [([0.1, 0.2, 0.5, np.nan], 0), ([-0.1, 0.2, 0.5, np.nan], -0.094)]
 )
 def test_correlation_map_starts_at_zero_unless_voxels_are_below(cortex, correlation, low):
-    figure, numbers = correlation_flatmap(
+    figure, numbers = voxel_flatmap(
         cortex,
         np.array(correlation),
         colormap="inferno",
         simulated=False,
-        mean=0.2667,
-        n_trs=1291,
+        quantity="test correlation",
+        based_on="1,291 test TRs",
         n_undefined=1,
     )
     assert figure.axes[0].images[-1].get_clim()[0] == pytest.approx(low)
     title = figure.axes[0].get_title(loc="left")
-    assert title == "Test correlation: mean 0.267 over 3 voxels, 1 undefined; 1,291 test TRs"
-    assert numbers.columns.tolist() == ["voxel", "correlation"] and len(numbers) == 4
+    mean = np.nanmean(correlation)
+    assert title == f"Test correlation: mean {mean:.3f} over 3 voxels, 1 undefined; 1,291 test TRs"
+    assert numbers.columns.tolist() == ["voxel", "test_correlation"] and len(numbers) == 4
+
+
+def test_a_map_without_values_says_why(cortex):
+    figure, _ = voxel_flatmap(
+        cortex,
+        np.full(4, np.nan),
+        quantity="explainable variance",
+        based_on="no test story was heard several times",
+        colormap="inferno",
+        simulated=False,
+        n_undefined=4,
+    )
+    title = figure.axes[0].get_title(loc="left")
+    assert title == "Explainable variance: 4 undefined; no test story was heard several times"
 
 
 def test_files_of_simulated_data_say_so(tmp_path):

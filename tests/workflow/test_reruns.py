@@ -53,7 +53,7 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ),
         ({"encoding__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
-        ({"figures__correlation_colormap": "viridis"}, {"figure4": 1}),
+        ({"figures__correlation_colormap": "viridis"}, {"figure4": 1, "ceiling_figure": 1}),
         ({"passages__n_passages": 1}, {"passages": 1, "table2": 1}),
         (
             {"figures__pinned_latents": {"shared": 0}},
@@ -82,7 +82,7 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         "responses": len(STORIES),
         "normalization": MODELS,
         "ridge": 1,
-        "ceiling": 1,
+        **dict.fromkeys(["ceiling", "ceiling_figure"], 1),
     }
     others = {job.rule for job in pending if job.wildcards.get("subject") != "SIM02"}
     assert others == {"checks", "simulate_transforms"}

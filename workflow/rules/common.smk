@@ -134,7 +134,7 @@ def training_threads(wildcards):
 def figures():
     """Every figure, as PDF."""
     names = ["figure2", "training", "agreement"]
-    flatmaps = ["figure3", "figure4"]
+    flatmaps = ["figure3", "figure4", "ceiling"]
     return [
         f"{RESULTS}/figures/{subject}/{name}.pdf"
         for subject in SUBJECTS

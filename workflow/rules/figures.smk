@@ -78,3 +78,21 @@ rule figure4:
         colormap=PLAN.config["figures"]["correlation_colormap"],
     script:
         "../scripts/figure4.py"
+
+
+rule ceiling_figure:
+    input:
+        cortex=rules.cortex.output.cortex,
+        ceiling=rules.ceiling.output.ceiling,
+        table=rules.ceiling.output.table,
+    output:
+        figure_files("ceiling"),
+    log:
+        f"{RESULTS}/logs/ceiling_figure/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        colormap=PLAN.config["figures"]["correlation_colormap"],
+    script:
+        "../scripts/ceiling_figure.py"

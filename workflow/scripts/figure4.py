@@ -6,20 +6,20 @@ import pandas as pd
 
 from brainlm.cortex import load
 from brainlm.figure_style import save_figure
-from brainlm.flatmap_figures import correlation_flatmap
+from brainlm.flatmap_figures import voxel_flatmap
 from brainlm.store import open_store
 from job import logged
 
 with logged(snakemake):
     summary = pd.read_csv(snakemake.input.summary, sep="\t").iloc[0]
     simulated = snakemake.params.simulated
-    figure, numbers = correlation_flatmap(
+    figure, numbers = voxel_flatmap(
         load(Path(snakemake.input.cortex)),
         open_store(snakemake.input.correlations)["brain_test"][:],
+        quantity="test correlation",
+        based_on=f"{int(summary['test_trs']):,} test TRs",
         colormap=snakemake.params.colormap,
         simulated=simulated,
-        mean=summary["test_correlation_brain"],
-        n_trs=int(summary["test_trs"]),
         n_undefined=int(summary["undefined_brain"]),
     )
     save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

@@ -1,0 +1,31 @@
+"""How much of each voxel's response to the repeated story is the same at every hearing, on the cortex."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brainlm.cortex import load
+from brainlm.figure_style import save_figure
+from brainlm.flatmap_figures import voxel_flatmap
+from brainlm.store import open_store
+from job import logged
+
+with logged(snakemake):
+    cortex = load(Path(snakemake.input.cortex))
+    row, simulated = pd.read_csv(snakemake.input.table, sep="\t").iloc[0], snakemake.params.simulated
+    store = open_store(snakemake.input.ceiling)
+    known = "explainable_variance" in store
+    values = store["explainable_variance"][:] if known else np.full(cortex.n_voxels, np.nan)
+    figure, numbers = voxel_flatmap(
+        cortex,
+        values,
+        quantity="explainable variance",
+        based_on=f"{int(row['n_repeats'])} hearings of {int(row['n_trs'])} TRs"
+        if known
+        else "no test story was heard several times",
+        colormap=snakemake.params.colormap,
+        simulated=simulated,
+        n_undefined=int(np.isnan(values).sum()),
+    )
+    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

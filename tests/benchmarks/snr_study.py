@@ -32,7 +32,8 @@ from brainlm.simulation import (
 )
 from brainlm.sources import Recording, assemble, fit_sources
 from brainlm.store import add_array, new_store
-from brainlm.training import TrainingSettings, train
+from brainlm.training import train
+from brainlm.training_settings import TrainingSettings
 from configuration import Plan, make_plan
 
 SHORT_NAMES = {

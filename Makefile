@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
+CONFIG ?= config/config.yaml
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint bench snr-study clean
+.PHONY: setup demo test lint bench readings snr-study clean
 
 setup: $(SETUP)
 
@@ -48,6 +49,10 @@ bench: $(SETUP) $(PEERS)
 	.venv-peers/bin/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/training_memory.py
 	$(BIN)/python tests/benchmarks/paper_scale.py
+
+# What the paper leaves open: the distance of every reading from its numbers.
+readings: $(SETUP)
+	$(BIN)/snakemake readings --configfile $(CONFIG) --cores $(CORES) --quiet host rules reason
 
 snr-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/snr_study.py

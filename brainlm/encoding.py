@@ -1,7 +1,7 @@
-"""Encoding models: what ridge regression from LM features, or a crosscoder given one source, predicts elsewhere."""
+"""The encoding model that a crosscoder is compared with: ridge regression from LM features to voxels."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,10 @@ from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
 from himalaya.ridge import solve_group_ridge_random_search
 from himalaya.scoring import r2_score
 
-from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
-from brainlm.scores import _correlation_from_moments, _story_moments, pearson
-from brainlm.sources import Rows
+from brainlm.scores import pearson
 
 ALPHAS = np.logspace(1, 8, 15)
-ALL_SOURCES = "both"
 _BLOCK_ROWS = 256
 
 
@@ -55,34 +52,6 @@ def story_folds(story: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.nd
     return [
         (np.flatnonzero(fold_of_row != fold), np.flatnonzero(fold_of_row == fold)) for fold in range(n_folds)
     ]
-
-
-def fir_delays(features: np.ndarray, story: np.ndarray, delays: Sequence[int]) -> np.ndarray:
-    """Finite impulse response features: at row t those of row t - delay of the same story, 0 before its start.
-
-    Parameters
-    ----------
-    features: (time, hidden).
-    story: (time,) label of each row's story; a story's rows are in order.
-    delays: in TRs, at least 0.
-
-    Returns
-    -------
-    (time, delay * hidden) of the features' dtype, all hidden dimensions of the first delay first.
-
-    Raises
-    ------
-    ValueError: a negative delay.
-    """
-    if min(delays) < 0:
-        raise ValueError(f"delays must be at least 0 TRs, but are {list(delays)}")
-    n_rows, width = features.shape
-    delayed = np.zeros((n_rows, len(delays), width), features.dtype)
-    for label in np.unique(story):
-        rows = np.flatnonzero(story == label)
-        for position, delay in enumerate(delays):
-            delayed[rows[delay:], position] = features[rows[: max(len(rows) - delay, 0)]]
-    return delayed.reshape(n_rows, -1)
 
 
 @dataclass(frozen=True)
@@ -290,27 +259,3 @@ def _decompose(x: torch.Tensor, x_test: torch.Tensor) -> tuple[torch.Tensor, tor
         u, singular, _ = torch.linalg.svd(x, full_matrices=False)
         squared = singular**2
     return u, squared, x_test @ (x.T @ u)
-
-
-def cross_prediction(model: Crosscoder, rows: Rows) -> dict[tuple[str, str], np.ndarray]:
-    """What a crosscoder that is given one source alone, or all, reconstructs of each source.
-
-    The sources that are left out contribute nothing to the code, as in ``Crosscoder.encode({"lm": y})``.
-
-    Parameters
-    ----------
-    rows: normalized rows, usually of test stories.
-
-    Returns
-    -------
-    (given source or "both", reconstructed source) -> (width,) float64 Pearson correlation of each column with its
-    reconstruction over all rows, NaN where either is constant. That of "both" is `scores.reconstruction_fit`'s.
-    """
-    given = {source: [source] for source in model.weights} | {ALL_SOURCES: list(model.weights)}
-    correlations = {}
-    for name, sources in given.items():
-        z = model.encode_rows({source: rows.source(source) for source in sources})
-        for target in model.weights:
-            moments = sum(_story_moments(model, rows, target, z))
-            correlations[name, target] = _correlation_from_moments(moments)
-    return correlations

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from brainlm.crosscoder import Crosscoder
+from brainlm.reconstruction import SourceFit
 from brainlm.scores import (
-    SourceFit,
     agreement_test,
     class_shares,
     classify,

@@ -1,10 +1,9 @@
 """Questions asked of a trained crosscoder: whose is a latent, does it hold on unseen data, how good is the fit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
@@ -71,75 +70,6 @@ def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     a, b = (values[:, varies] - values[:, varies].mean(axis=0) for values in (x, y))
     result[varies] = (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return result
-
-
-@dataclass(frozen=True)
-class SourceFit:
-    """How well one source is reconstructed over some rows."""
-
-    correlation: np.ndarray
-    """(width,) Pearson correlation of each column over all rows, NaN where undefined."""
-    story_correlation: np.ndarray
-    """(story, width) the same within each story."""
-    explained: float
-    """Fraction of variance explained, 1 - SSE / Σ‖x - mean‖²."""
-
-
-def _story_moments(model: Crosscoder, rows: Rows, source: str, z: torch.Tensor) -> Iterator[np.ndarray]:
-    # Sums over a story's rows of x, x̂, x², x̂², x x̂: the reconstruction of more than a story never exists.
-    for story in range(len(rows.stories)):
-        here = np.flatnonzero(rows.story == story)
-        x = rows.source(source)[here].astype(np.float64)
-        fitted = model.decode_rows(source, z[here]).numpy().astype(np.float64)
-        yield np.stack(
-            [
-                np.full(x.shape[1], float(len(x))),
-                x.sum(axis=0),
-                fitted.sum(axis=0),
-                np.square(x).sum(axis=0),
-                np.square(fitted).sum(axis=0),
-                (x * fitted).sum(axis=0),
-            ]
-        )
-
-
-def _correlation_from_moments(moments: np.ndarray) -> np.ndarray:
-    n, sum_x, sum_y, sum_xx, sum_yy, sum_xy = moments
-    covariance = sum_xy - sum_x * sum_y / n
-    variance_x, variance_y = sum_xx - sum_x**2 / n, sum_yy - sum_y**2 / n
-    # A constant column leaves rounding errors for a variance.
-    defined = (variance_x > 1e-12 * sum_xx) & (variance_y > 1e-12 * sum_yy)
-    return np.divide(
-        covariance,
-        np.sqrt(np.where(defined, variance_x * variance_y, 1.0)),
-        out=np.full(len(covariance), np.nan),
-        where=defined,
-    )
-
-
-def reconstruction_fit(model: Crosscoder, rows: Rows) -> dict[str, SourceFit]:
-    """Compare each source with its reconstruction from all sources (paper, section 4.2), story by story.
-
-    Correlation does not change under the normalization's offset and scale, so it is that of the raw data.
-
-    Returns
-    -------
-    Source -> fit.
-    """
-    z = model.encode_rows({source: rows.source(source) for source in model.weights})
-    fits = {}
-    for source in model.weights:
-        by_story = np.stack(list(_story_moments(model, rows, source, z)))
-        total = by_story.sum(axis=0)
-        n, sum_x, _, sum_xx, sum_yy, sum_xy = total
-        squared_error = (sum_xx - 2 * sum_xy + sum_yy).sum()
-        variance = (sum_xx - sum_x**2 / n).sum()
-        fits[source] = SourceFit(
-            correlation=_correlation_from_moments(total),
-            story_correlation=np.stack([_correlation_from_moments(moments) for moments in by_story]),
-            explained=float(1 - squared_error / variance),
-        )
-    return fits
 
 
 def circular_cross_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -131,6 +131,27 @@ def story_lengths(recordings: Mapping[str, Recording], stories: Sequence[str]) -
     return lengths
 
 
+def side_by_side(recordings: Mapping[str, Recording], stories: Sequence[str]) -> np.ndarray:
+    """Raw rows of some stories, the columns of all recordings beside each other.
+
+    Returns
+    -------
+    (time, column) float32.
+
+    Raises
+    ------
+    InputError: recordings with different numbers of rows for a story.
+    """
+    story_lengths(recordings, stories)
+    return np.concatenate(
+        [
+            np.concatenate([recording.read(story) for recording in recordings.values()], axis=1)
+            for story in stories
+        ],
+        dtype=np.float32,
+    )
+
+
 def assemble(
     recordings: Mapping[str, Recording],
     normalization: Mapping[str, Normalization],

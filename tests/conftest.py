@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from brainlm.crosscoder import Crosscoder
 from brainlm.normalization import Normalization
 from brainlm.sources import Rows
 
@@ -42,3 +43,20 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def fitted_case(as_is, rows_of):
+    """A random dictionary and rows it explains in part, in three stories; voxel 3 is constant."""
+    random = np.random.default_rng(0)
+    weights = {"brain": random.standard_normal((8, 12)), "lm": random.standard_normal((5, 12))}
+    z = np.maximum(random.standard_normal((60, 12)) - 0.8, 0)
+    brain = z @ weights["brain"].T + 2 + 0.3 * random.standard_normal((60, 8))
+    brain[:, 3] = 1.7
+    model = Crosscoder(
+        {source: torch.from_numpy(w.astype(np.float32)) / 4 for source, w in weights.items()},
+        torch.zeros(12),
+        4,
+        {"brain": as_is(8), "lm": as_is(5)},
+    )
+    return model, rows_of([25, 20, 15], brain=brain, lm=z @ weights["lm"].T)

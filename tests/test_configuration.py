@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 from copy import deepcopy
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from experiments import reading_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +19,15 @@ import configuration
 from brainlm.passages import ROLES
 from brainlm.training_settings import TrainingSettings
 from configuration import deviations, make_plan
-from dataset_checks import ConfigError, read_transforms, require_space
+from dataset_checks import (
+    ConfigError,
+    describe_missing,
+    missing_stories,
+    read_stories,
+    read_transforms,
+    require_space,
+    transcript_path,
+)
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -59,7 +69,7 @@ def local(simulated, tmp_path) -> dict:
         (derivative / "preprocessed_data" / subject).mkdir(parents=True)
         for story in STORIES:
             (derivative / "preprocessed_data" / subject / f"{story}.hf5").write_text("")
-    (derivative / "respdict.json").write_text("{}")
+    (derivative / "respdict.json").write_text(json.dumps(dict.fromkeys(STORIES, 100)))
     (derivative / "TextGrids").mkdir()
     for story in STORIES:
         (derivative / "TextGrids" / f"{story}.TextGrid").write_text("")
@@ -458,24 +468,120 @@ def test_an_unknown_subject_of_a_local_dataset_is_refused(local):
 
 def test_an_unknown_story_of_a_local_dataset_is_refused(local):
     Path(local["dataset"]["root"], "derivative", "TextGrids", "beta.TextGrid").unlink()
-    assert "unknown story 'beta'" in refusal(local)
-
-
-def test_a_story_that_was_not_downloaded_is_named(local):
-    textgrid = Path(local["dataset"]["root"], "derivative", "TextGrids", "beta.TextGrid")
-    textgrid.unlink()
-    textgrid.symlink_to("../../.git/annex/objects/none")
     sentence = refusal(local)
-    assert f"{textgrid} has not been downloaded" in sentence
-    assert "datalad get" in sentence
+    assert "unknown story 'beta'" in sentence
+    assert "TextGrids/beta.TextGrid" in sentence and "transcripts/beta.tsv" in sentence
+
+
+def test_a_story_has_one_transcript_a_textgrid_or_a_table(local):
+    derivative = Path(local["dataset"]["root"], "derivative")
+    textgrid, table = derivative / "TextGrids" / "beta.TextGrid", derivative / "transcripts" / "beta.tsv"
+    table.parent.mkdir()
+    table.write_text("")
+    sentence = refusal(local)
+    assert f"The story 'beta' has two transcripts, {table} and {textgrid}: remove one" in sentence
+    textgrid.unlink()
+    make_plan(local)
+    paths = [transcript_path("local", str(derivative), SimpleNamespace(story=s)) for s in ("alpha", "beta")]
+    assert paths == [str(derivative / "TextGrids" / "alpha.TextGrid"), str(table)]
+    # What else may lie in a copy of ds003020 is not read.
+    of_openneuro = transcript_path("openneuro", str(derivative), SimpleNamespace(story="beta"))
+    assert of_openneuro == str(textgrid)
+
+
+FILES_OF_A_DATASET = [
+    "preprocessed_data/S2/delta.hf5",
+    "TextGrids/beta.TextGrid",
+    "transcripts/beta.tsv",
+    "respdict.json",
+    "subject_xfms.json",
+    "pycortex-db/S2/transforms/S2_by_hand/mask_thick.nii.gz",
+]
+
+
+@pytest.fixture(params=FILES_OF_A_DATASET)
+def file_of_local(request, local) -> Path:
+    """A file of the local dataset, which its config check finds in order."""
+    derivative = Path(local["dataset"]["root"], "derivative")
+    (derivative / "subject_xfms.json").write_text('{"S2": "S2_by_hand"}')
+    file = derivative / request.param
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        file.write_text("")
+    if file.suffix == ".tsv":
+        (derivative / "TextGrids" / f"{file.stem}.TextGrid").unlink()
+    make_plan(local)
+    return file
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_was_not_downloaded_is_named(local, file_of_local, link):
+    content = "../../.git/annex/objects/xx/yy/MD5E-s123--0cc175b9c0f1b6a831c399e269772661"
+    file_of_local.unlink()
+    file_of_local.symlink_to(content) if link else file_of_local.write_text(f"{content}\n")
+    sentence = refusal(local)
+    assert f"{file_of_local} has not been downloaded" in sentence and "datalad get" in sentence
+
+
+def test_a_file_without_permission_to_read_is_named(local, file_of_local, monkeypatch):
+    opened = Path.open
+
+    def open_or_deny(path, *arguments, **options):  # root, who may run this, would be let in
+        if path == file_of_local:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_or_deny)
+    sentence = refusal(local)
+    assert f"{file_of_local} cannot be read: its permissions" in sentence and "chmod" in sentence
 
 
 def test_a_local_dataset_needs_respdict(local):
     respdict = Path(local["dataset"]["root"], "derivative", "respdict.json")
     respdict.unlink()
     assert f"no file {respdict}" in refusal(local)
-    respdict.symlink_to("../.git/annex/objects/none")
-    assert f"{respdict} has not been downloaded" in refusal(local)
+
+
+@pytest.mark.parametrize("content", [b"", b"{'alpha': 100}", b"[100]", b'{"alpha": 1', b"\xff\xfe{"])
+def test_a_respdict_that_is_no_json_object_is_refused(local, content):
+    respdict = Path(local["dataset"]["root"], "derivative", "respdict.json")
+    respdict.write_bytes(content)
+    sentence = refusal(local)
+    assert (
+        f"{respdict} must be a JSON object, story: number of volumes" in sentence and "write it" in sentence
+    )
+
+
+@pytest.mark.parametrize(
+    ("volumes", "parts"),
+    [
+        (None, ["does not list the story 'beta'", "add the number of volumes", "unused in"]),
+        ("100", ["gives the story 'beta' '100', but a whole number of volumes is needed"]),
+        (100.5, ["gives the story 'beta' 100.5, but a whole number"]),
+        (True, ["gives the story 'beta' True, but a whole number"]),
+        (8, ["gives the story 'beta' 8 volumes, of which dataset.trim cuts off 7", "check both"]),
+    ],
+)
+def test_a_respdict_without_volumes_for_a_story_is_refused(local, volumes, parts):
+    local = changed(local, dataset__trim={"first": 4, "last": 3})
+    respdict = Path(local["dataset"]["root"], "derivative", "respdict.json")
+    of_story = {**dict.fromkeys(STORIES, 9), "beta": volumes}
+    if volumes is None:
+        del of_story["beta"]
+    respdict.write_text(json.dumps(of_story))
+    sentence = refusal(local)
+    assert str(respdict) in sentence and [part for part in parts if part not in sentence] == []
+    respdict.write_text(json.dumps({**of_story, "beta": 9}))
+    make_plan(local)
+
+
+def test_the_respdict_of_a_copy_of_ds003020_is_checked_if_it_is_there(openneuro, tmp_path):
+    copy = changed(openneuro, dataset__root=str(tmp_path / "copy"))
+    make_plan(copy)
+    respdict = tmp_path / "copy" / "derivative" / "respdict.json"
+    respdict.parent.mkdir(parents=True)
+    respdict.write_text(".git/annex/objects/MD5E-s1--0.json\n")
+    assert f"{respdict} must be a JSON object" in refusal(copy)
 
 
 def test_stories_that_a_subject_lacks_are_left_out_of_its_splits(local, tmp_path):
@@ -501,11 +607,53 @@ def test_a_subject_without_a_story_of_a_split_is_refused(local):
     make_plan(changed(local, subjects=["S1"]))
 
 
-def test_responses_that_were_not_downloaded_are_named(local):
-    hdf5 = Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2", "delta.hf5")
-    hdf5.unlink()
-    hdf5.symlink_to("../../../.git/annex/objects/none")
-    assert "delta.hf5 has not been downloaded" in refusal(local)
+def test_a_subject_without_any_story_is_refused(local):
+    for hdf5 in Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2").iterdir():
+        hdf5.unlink()
+    assert "Subject 'S2' has responses to none of the 2 stories of the split 'train'" in refusal(local)
+
+
+def test_missing_stories_are_told_by_subject_and_split(local):
+    folder = Path(local["dataset"]["root"], "derivative", "preprocessed_data", "S2")
+    (folder / "omega.hf5").unlink()
+    (folder / "beta.hf5").unlink()
+    plan = make_plan(local)
+    stories = read_stories(Path(local["dataset"]["stories"]))
+    assert missing_stories(stories, plan.subject_stories) == {
+        "S1": {"train": [], "validation": [], "test": []},
+        "S2": {"train": ["beta"], "validation": [], "test": ["omega"]},
+    }
+    assert describe_missing(stories, plan.subject_stories) == [
+        "S2 has no responses to 2 of 5 stories (1 train, 1 test), which are left out of its splits: beta, omega."
+    ]
+
+
+def test_a_story_that_nobody_has_is_missing_for_everybody(local):
+    for subject in ("S1", "S2"):
+        Path(local["dataset"]["root"], "derivative", "preprocessed_data", subject, "beta.hf5").unlink()
+    stories = read_stories(Path(local["dataset"]["stories"]))
+    missing = missing_stories(stories, make_plan(local).subject_stories)
+    assert [missing[subject]["train"] for subject in ("S1", "S2")] == [["beta"], ["beta"]]
+
+
+def test_many_missing_stories_are_counted_and_the_first_ones_named(openneuro):
+    plan = make_plan(changed(openneuro, subjects=["UTS01", "UTS04"]))
+    stories = read_stories(Path(openneuro["dataset"]["stories"]))
+    (sentence,) = describe_missing(stories, plan.subject_stories)
+    missing = missing_stories(stories, plan.subject_stories)["UTS04"]
+    counts = {split: len(stories[split]) - len(plan.subject_stories["UTS04"][split]) for split in stories}
+    assert {split: len(names) for split, names in missing.items()} == counts
+    named = ", ".join(sorted(sum(missing.values(), []))[:10])
+    n_missing = sum(counts.values())
+    assert sentence == (
+        f"UTS04 has no responses to {n_missing} of 83 stories ({counts['train']} train, {counts['validation']} "
+        f"validation, {counts['test']} test), which are left out of its splits: {named} and {n_missing - 10} others."
+    )
+
+
+def test_no_missing_stories_need_no_sentence(simulated):
+    plan = make_plan(simulated)
+    assert describe_missing(plan.stories, plan.subject_stories) == []
 
 
 @pytest.mark.parametrize(
@@ -644,10 +792,10 @@ def test_experiments_with_the_same_features_share_a_variant(simulated):
         "words": {"features": {"unit": "word_mean"}},
     }
     plan = make_plan(changed(simulated, experiments=experiments))
-    assert plan.variant_of == {
+    assert {name: plan.variant_of[name] for name in plan.experiments} == {
         **dict.fromkeys(["matched", "shuffled", "shifted"], "block8"),
         **dict.fromkeys(["early", "early-again"], "block4"),
-        "words": "block8-words",
+        "words": "block8-unit_word_mean",
     }
 
 
@@ -682,6 +830,72 @@ def test_different_features_never_share_a_folder(base, experiments):
     for name, experiment in plan.experiments.items():
         assert plan.feature_variants[plan.variant_of[name]] == experiment["features"]
     assert all(a != b for a, b in combinations(plan.feature_variants.values(), 2))
+
+
+def test_features_keep_their_folder_whatever_experiments_are_called(simulated):
+    words = {"features": {"unit": "word_mean", "delays_s": [4, 6]}}
+    folders = {
+        make_plan(changed(simulated, experiments=experiments)).variant_of[name]
+        for name, experiments in {
+            "a": {"a": words},
+            "b": {"first": {"features": {"block": 4}}, "b": words, "again": words},
+        }.items()
+    }
+    assert folders == {"block8-unit_word_mean-delays_s_4_6"}
+
+
+@pytest.mark.parametrize(("delays", "expected"), [("mean", [[2, 4.5]]), ("fir", [[2], [4.5]])])
+def test_the_baseline_sees_the_mean_of_delays_or_each_of_them(simulated, delays, expected):
+    plan = make_plan(changed(simulated, features__delays_s=[2, 4.5], encoding={"delays": delays}))
+    features = [plan.feature_variants[variant] for variant in plan.baseline_variants]
+    assert [of["delays_s"] for of in features] == expected
+    assert all({**of, "delays_s": [2, 4.5]} == plan.experiments["matched"]["features"] for of in features)
+
+
+def test_readings_are_all_combinations_of_what_the_paper_leaves_open(simulated):
+    plan = make_plan(simulated)
+    assert len(plan.readings) == 3 * 2 * 4 * 2
+    found = set()
+    for reading in plan.readings:
+        matched = plan.settings[reading.matched]
+        features, standardize = matched["features"], matched["normalization"]
+        assert matched["pairing"]["brain_time"] == "matched" and standardize["brain"] == standardize["lm"]
+        found.add(
+            (
+                standardize["lm"]["standardize"],
+                features["lanczos"]["normalize"],
+                (features["unit"], features["token_time"]),
+                matched["crosscoder"]["relu"],
+            )
+        )
+        for seed, shuffled in enumerate(reading.shuffled):
+            pairing = {"brain_time": "permuted", "seed": seed}
+            assert plan.settings[shuffled] == {**matched, "pairing": pairing}
+    rules = {("token", "spread"), ("token", "midpoint"), ("last_token", "spread"), ("word_mean", "spread")}
+    assert found == set(product(["none", "center", "zscore"], [False, True], rules, [False, True]))
+
+
+def test_a_reading_that_the_config_trains_anyway_is_not_trained_twice(simulated):
+    plan = make_plan(simulated)
+    own = next(reading for reading in plan.readings if reading.matched == "matched")
+    assert own.choices == {"scaling": "none", "Lanczos": "sum", "tokens": "spread", "TopK": "signed"}
+    assert own.shuffled[0] == "shuffled" and own.shuffled[1] != "shuffled"
+    assert not {name for name in plan.reading_experiments} & set(plan.experiments)
+    assert all(model.experiment in plan.experiments for model in plan.models)
+
+
+def test_every_permutation_of_a_reading_is_trained_once(simulated):
+    plan = make_plan(changed(simulated, readings={"seeds": [5, 7], "permutations": [1, 2, 3]}))
+    matched, shuffled = reading_models(plan.config, plan.readings[0], "S1")
+    assert [(model.subject, model.seed) for model in matched] == [("S1", 5), ("S1", 7)]
+    assert [model.seed for model in shuffled] == [5, 7, 5]
+    assert [plan.settings[model.experiment]["pairing"]["seed"] for model in shuffled] == [1, 2, 3]
+
+
+def test_an_experiment_cannot_take_the_name_of_a_reading(simulated):
+    assert "'reading-mine' must not begin with" in refusal(
+        changed(simulated, experiments={"reading-mine": {}})
+    )
 
 
 def test_models_are_all_subjects_seeds_and_experiments(simulated):

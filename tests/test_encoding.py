@@ -1,16 +1,10 @@
-from collections.abc import Callable
-from itertools import pairwise
-
 import himalaya.backend
 import numpy as np
 import pytest
-import torch
 import zarr
 
-from brainlm.crosscoder import Crosscoder
-from brainlm.encoding import RidgeFit, cross_prediction, fir_delays, ridge_correlations, story_folds
+from brainlm.encoding import RidgeFit, ridge_correlations, story_folds
 from brainlm.errors import InputError
-from brainlm.scores import reconstruction_fit
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("error")]
 
@@ -52,39 +46,6 @@ def test_folds_do_not_need_stories_in_one_piece():
 def test_fewer_stories_than_folds_are_an_error(n_folds):
     with pytest.raises(InputError, match=f"7 training stories cannot be split into {n_folds} "):
         story_folds(STORY, n_folds)
-
-
-# Delays
-
-
-def test_fir_delays_by_hand():
-    features = np.array([[1, 10], [2, 20], [3, 30], [4, 40], [5, 50]], np.float32)
-    delayed = fir_delays(features, np.array(["a", "a", "a", "b", "b"]), [0, 2, 1])
-    expected = [
-        [1, 10, 0, 0, 0, 0],
-        [2, 20, 0, 0, 1, 10],
-        [3, 30, 1, 10, 2, 20],
-        [4, 40, 0, 0, 0, 0],
-        [5, 50, 0, 0, 4, 40],
-    ]
-    np.testing.assert_array_equal(delayed, expected)
-    assert delayed.dtype == np.float32
-
-
-def test_fir_delays_stay_within_a_story_however_long_they_are():
-    features = np.random.default_rng(0).standard_normal((len(STORY), 3))
-    delays = [1, 17, 18, 19, 100]
-    delayed = fir_delays(features, STORY, delays).reshape(len(STORY), len(delays), 3)
-    for start, stop in pairwise(np.cumsum([0, *LENGTHS])):
-        for position, delay in enumerate(delays):
-            for row in range(start, stop):
-                expected = features[row - delay] if row - delay >= start else np.zeros(3)
-                np.testing.assert_array_equal(delayed[row, position], expected)
-
-
-def test_a_negative_delay_is_an_error():
-    with pytest.raises(ValueError, match="at least 0"):
-        fir_delays(np.zeros((4, 2)), np.zeros(4), [1, -1])
 
 
 # Ridge
@@ -273,48 +234,3 @@ def test_ridge_says_what_is_wrong(case):
     ):
         with pytest.raises(ValueError, match="do not fit"):
             ridge_correlations(*wrong)
-
-
-# Crosscoder
-
-
-@pytest.mark.parametrize("relu", [False, True])
-def test_cross_prediction_is_the_explicit_computation(as_is: Callable, rows_of: Callable, relu: bool):
-    random = np.random.default_rng(0)
-    weights = {"brain": random.standard_normal((8, 12)) / 4, "lm": random.standard_normal((5, 12)) / 4}
-    weights["brain"][2] = 0
-    bias = random.standard_normal(12) / 10
-    z = np.maximum(random.standard_normal((60, 12)) - 0.8, 0)
-    data = {s: z @ w.T * 4 + 0.3 * random.standard_normal((60, len(w))) + 1 for s, w in weights.items()}
-    data["brain"][:, 3] = 1.7
-    rows = rows_of([25, 20, 15], **data)
-    model = Crosscoder(
-        {source: torch.from_numpy(w.astype(np.float32)) for source, w in weights.items()},
-        torch.from_numpy(bias.astype(np.float32)),
-        4,
-        {"brain": as_is(8), "lm": as_is(5)},
-        relu=relu,
-    )
-    result = cross_prediction(model, rows)
-
-    assert set(result) == {(a, b) for a in ("brain", "lm", "both") for b in ("brain", "lm")}
-    for given, sources in {"brain": ["brain"], "lm": ["lm"], "both": ["brain", "lm"]}.items():
-        code = np.zeros((60, 12))
-        for row in range(60):
-            preactivation = bias + sum(weights[s].T @ data[s][row] for s in sources)
-            top = np.argsort(preactivation)[-4:]
-            code[row, top] = np.maximum(preactivation[top], 0) if relu else preactivation[top]
-        for target, w in weights.items():
-            decoded = code @ w.T
-            for column in range(len(w)):
-                undefined = np.ptp(decoded[:, column]) == 0 or np.ptp(data[target][:, column]) == 0
-                expected = (
-                    np.corrcoef(decoded[:, column], data[target][:, column])[0, 1]
-                    if not undefined
-                    else np.nan
-                )
-                np.testing.assert_allclose(result[given, target][column], expected, atol=1e-5)
-    assert np.flatnonzero(np.isnan(result["lm", "brain"])).tolist() == [2, 3]
-
-    for source, fit in reconstruction_fit(model, rows).items():
-        np.testing.assert_array_equal(result["both", source], fit.correlation)

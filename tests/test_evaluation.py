@@ -6,7 +6,7 @@ import torch
 from brainlm.crosscoder import Crosscoder
 from brainlm.evaluation import latent_table, model_summary
 from brainlm.normalization import Normalization
-from brainlm.scores import reconstruction_fit
+from brainlm.reconstruction import reconstruction_fit
 
 N_ROWS = 400
 

@@ -19,7 +19,6 @@ from brainlm.scores import (
     density,
     false_discovery_control,
     pearson,
-    reconstruction_fit,
     relative_difference,
     shift_test,
 )
@@ -128,67 +127,6 @@ def test_pearson_is_nan_for_constant_and_for_incomplete_columns():
     x[:, 5] = np.nan
     expected[[1, 2, 3, 4, 5]] = np.nan
     np.testing.assert_allclose(pearson(x, y), expected, rtol=1e-12)
-
-
-# Fit
-
-
-@pytest.fixture(scope="module")
-def fitted_case(as_is, rows_of):
-    """A random dictionary and rows it explains in part, in three stories; voxel 3 is constant."""
-    random = np.random.default_rng(0)
-    weights = {"brain": random.standard_normal((8, 12)), "lm": random.standard_normal((5, 12))}
-    z = np.maximum(random.standard_normal((60, 12)) - 0.8, 0)
-    brain = z @ weights["brain"].T + 2 + 0.3 * random.standard_normal((60, 8))
-    brain[:, 3] = 1.7
-    model = Crosscoder(
-        {source: torch.from_numpy(w.astype(np.float32)) / 4 for source, w in weights.items()},
-        torch.zeros(12),
-        4,
-        {"brain": as_is(8), "lm": as_is(5)},
-    )
-    return model, rows_of([25, 20, 15], brain=brain, lm=z @ weights["lm"].T)
-
-
-def direct_correlation(x: np.ndarray, y: np.ndarray) -> list[float]:
-    return [
-        np.nan if np.ptp(x[:, c]) == 0 or np.ptp(y[:, c]) == 0 else np.corrcoef(x[:, c], y[:, c])[0, 1]
-        for c in range(x.shape[1])
-    ]
-
-
-def test_fit_is_that_of_the_whole_reconstruction(fitted_case):
-    model, rows = fitted_case
-    z = model.encode_rows({source: rows.source(source) for source in ("brain", "lm")}).numpy().astype(float)
-    fits = reconstruction_fit(model, rows)
-    assert set(fits) == {"brain", "lm"}
-    for source, fit in fits.items():
-        x, reconstruction = rows.source(source).astype(float), z @ model.weights[source].numpy().T
-        np.testing.assert_allclose(fit.correlation, direct_correlation(x, reconstruction), atol=1e-5)
-        for story in range(3):
-            here = rows.story == story
-            expected = direct_correlation(x[here], reconstruction[here])
-            np.testing.assert_allclose(fit.story_correlation[story], expected, atol=1e-5)
-        variance = np.sum((x - x.mean(axis=0)) ** 2)
-        expected = 1 - np.sum((x - reconstruction) ** 2) / variance
-        assert fit.explained == pytest.approx(expected, abs=1e-5)
-    assert np.isnan(fits["brain"].correlation[3]) and np.isnan(fits["brain"].story_correlation[:, 3]).all()
-    assert np.isfinite(np.delete(fits["brain"].correlation, 3)).all()
-
-
-def test_a_perfect_reconstruction_fits_perfectly(as_is, rows_of):
-    identity = np.eye(6, dtype=np.float32)
-    model = Crosscoder(
-        {"brain": torch.from_numpy(identity[:4]), "lm": torch.from_numpy(identity[4:])},
-        torch.zeros(6),
-        6,
-        {"brain": as_is(4), "lm": as_is(2)},
-    )
-    values = np.random.default_rng(0).standard_normal((30, 6))
-    fits = reconstruction_fit(model, rows_of(brain=values[:, :4], lm=values[:, 4:]))
-    for fit in fits.values():
-        np.testing.assert_allclose(fit.correlation, 1, rtol=1e-6)
-        assert fit.explained == pytest.approx(1, abs=1e-6)
 
 
 # Circular shifts

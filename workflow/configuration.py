@@ -8,27 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from experiments import (
+    STANDING_EXPERIMENTS,
+    Model,
+    Reading,
+    baseline_features,
+    leaves,
+    merge,
+    models_of,
+    resolve_experiments,
+    resolve_readings,
+    variant_name,
+)
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from dataset_checks import SPLITS, ConfigError, check_dataset, hint, read_stories, stories_of_subjects
 
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
-EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
-STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
-    "matched": {},
-    "shuffled": {"pairing": {"brain_time": "permuted"}},
-    "shifted": {"pairing": {"brain_time": "shifted"}},
-}
-
-
-@dataclass(frozen=True)
-class Model:
-    """One crosscoder to train."""
-
-    subject: str
-    experiment: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -43,27 +40,28 @@ class Plan:
     """Subject -> split -> those of its stories to which the subject has responses."""
     experiments: dict[str, dict[str, Any]]
     """Experiment -> its features, normalization, pairing and crosscoder sections, overrides applied."""
+    models: list[Model]
+    """Every crosscoder that the figures and tables need."""
+    readings: list[Reading]
+    """Every way to read what the paper leaves open."""
+    reading_experiments: dict[str, dict[str, Any]]
+    """Like `experiments`: those that only the readings need."""
     feature_variants: dict[str, dict[str, Any]]
     """Name of a set of feature settings, e.g. "block15" -> the settings."""
     variant_of: dict[str, str]
-    """Experiment -> the feature variant it uses."""
-    models: list[Model]
-    """Every crosscoder that is trained."""
+    """Experiment, those of the readings included -> the feature variant it uses."""
+    baseline_variants: list[str]
+    """The feature variants that ridge regression sees, side by side."""
 
     @property
     def all_stories(self) -> list[str]:
         """Stories of all splits."""
         return [story for split in SPLITS for story in self.stories[split]]
 
-
-def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The base with overrides applied, section by section; neither is changed."""
-    merged = deepcopy(dict(base))
-    for key, value in overrides.items():
-        inner = merged.get(key)
-        both_sections = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        merged[key] = merge(inner, value) if both_sections else deepcopy(value)
-    return merged
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Like `experiments`, for all that may be trained."""
+        return self.experiments | self.reading_experiments
 
 
 def make_plan(config: Mapping[str, Any]) -> Plan:
@@ -89,12 +87,27 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     }
     _check_language_model(config["language_model"])
     _check_standing_experiments(config)
-    experiments = _resolve_experiments(config)
+    experiments = resolve_experiments(config)
     for name, settings in experiments.items():
         _check_experiment(config, name, settings)
     _check_pinned(config["figures"]["pinned_latents"], experiments["matched"]["crosscoder"]["n_latents"])
-    variants, variant_of = _feature_variants(config, experiments)
-    return Plan(config, stories, subject_stories, experiments, variants, variant_of, _models(config))
+    readings, added = resolve_readings(config, experiments)
+    seen = {name: settings["features"] for name, settings in (experiments | added).items()}
+    variant_of = {name: variant_name(config, features) for name, features in seen.items()}
+    baseline = baseline_features(config, experiments["matched"])
+    variants = {variant_name(config, features): features for features in [*seen.values(), *baseline]}
+    return Plan(
+        config=config,
+        stories=stories,
+        subject_stories=subject_stories,
+        experiments=experiments,
+        models=models_of(config),
+        readings=readings,
+        reading_experiments=added,
+        feature_variants=variants,
+        variant_of=variant_of,
+        baseline_variants=[variant_name(config, features) for features in baseline],
+    )
 
 
 def _with_types(value: Any, part: Mapping[str, Any]) -> Any:
@@ -175,15 +188,6 @@ def _path_exists(path: str) -> bool:
         return False
 
 
-def _resolve_experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    base = {section: config[section] for section in EXPERIMENT_SECTIONS}
-    overrides = merge(STANDING_EXPERIMENTS, config["experiments"])
-    return {
-        name: merge(base, {key: value for key, value in override.items() if key in EXPERIMENT_SECTIONS})
-        for name, override in overrides.items()
-    }
-
-
 def _check_standing_experiments(config: Mapping[str, Any]) -> None:
     """They are what their names say, and are trained for every subject and seed: the tables need them."""
     brain_time = config["pairing"]["brain_time"]
@@ -236,32 +240,6 @@ def _check_pinned(pinned: Mapping[str, int], n_latents: int) -> None:
             )
 
 
-def _feature_variants(
-    config: Mapping[str, Any], experiments: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    # A variant that differs from the base in more than its block carries the name of the first experiment
-    # that asks for it, so that results of different settings never share a folder.
-    variants: dict[str, dict[str, Any]] = {}
-    variant_of = {}
-    for experiment, settings in experiments.items():
-        features = settings["features"]
-        same = [name for name, known in variants.items() if known == features]
-        plain = merge(config["features"], {"block": features["block"]}) == features
-        name = same[0] if same else f"block{features['block']}" + ("" if plain else f"-{experiment}")
-        variants[name] = features
-        variant_of[experiment] = name
-    return variants, variant_of
-
-
-def _models(config: Mapping[str, Any]) -> list[Model]:
-    return [
-        Model(subject, experiment, seed)
-        for experiment in merge(STANDING_EXPERIMENTS, config["experiments"])
-        for subject in config["experiments"].get(experiment, {}).get("subjects", config["subjects"])
-        for seed in config["experiments"].get(experiment, {}).get("seeds", config["seeds"])
-    ]
-
-
 def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:
     """In what a subject's results are not made as the paper's, e.g. "crosscoder.k 8 (paper: 64)".
 
@@ -289,7 +267,7 @@ def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:
         found.append("stories " + ("of other splits than the paper's" if same_counts else other))
     found += describe(_input_settings(plan.config), _input_settings(paper.config))
     matched, shuffled = (
-        describe(_leaves(plan.experiments[name]), _leaves(paper.experiments[name]))
+        describe(leaves(plan.experiments[name]), leaves(paper.experiments[name]))
         for name in ("matched", "shuffled")
     )
     return found + matched + [f"{entry} in shuffled" for entry in shuffled if entry not in matched]
@@ -301,11 +279,4 @@ def _input_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         "dataset": ("source", "tr_s", "sound_onset_s", "trim"),
         "language_model": ("path_or_hub_id", "revision", "context"),
     }
-    return _leaves({section: {key: config[section][key] for key in keys[section]} for section in keys})
-
-
-def _leaves(value: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {".".join(path): value}
-    inner = (_leaves(part, (*path, key)) for key, part in value.items())
-    return {key: leaf for part in inner for key, leaf in part.items()}
+    return leaves({section: {key: config[section][key] for key in keys[section]} for section in keys})

@@ -24,8 +24,8 @@ from brainlm.figure_style import save_figure
 from brainlm.figures import snr_study
 from brainlm.latents import StoryCode
 from brainlm.listener import listen
+from brainlm.reconstruction import reconstruction_fit
 from brainlm.recovery import demo_checks, match_planted
-from brainlm.scores import reconstruction_fit
 from brainlm.simulation import (
     load_planted,
     standardize,

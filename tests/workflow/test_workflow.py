@@ -696,7 +696,7 @@ def test_predictions_from_one_source_are_those_of_the_saved_model(tiny):
         assert row["crosscoder"] == pytest.approx(expected, abs=1e-4)
         assert row["kind"] == ("prediction" if given not in ("both", predicted) else "fit")
     assert len(rows) == 6
-    ridge = dataset(tiny.model().parent / "ridge.zarr")["correlation"].values
+    ridge = dataset(tiny.results / SUBJECT / "ridge.zarr")["correlation"].values
     assert rows.loc[("lm", "brain"), "ridge"] == pytest.approx(np.nanmean(ridge), abs=1e-5)
     assert rows["ridge"].notna().sum() == 1
 

@@ -1,5 +1,6 @@
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ from snakemake.common.configfile import load_configfile
 
 from configuration import deviations, make_plan
 from dataset_checks import ConfigError, manifest_of, read_manifest, read_transforms, require_space
+from experiments import reading_models
 
 # Threads that read stores would each keep the memory they once used: 0.2 GB of a training job.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
@@ -37,6 +39,7 @@ LM = PLAN.config["language_model"]["name"]
 LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
 LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
 STORIES = PLAN.all_stories
+SETTINGS = PLAN.settings
 SUBJECTS = PLAN.config["subjects"]
 SEEDS = PLAN.config["seeds"]
 REPORTED_SEED = SEEDS[0]
@@ -80,6 +83,16 @@ def features_of(wildcards):
     return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr", all_stories_of(wildcards))
 
 
+def baseline_features_of(wildcards):
+    """The features that ridge regression sees."""
+    pattern = f"{RESULTS}/features/{LM}/{{variant}}/{{story}}.zarr"
+    return [
+        path
+        for variant in PLAN.baseline_variants
+        for path in story_files(pattern.replace("{variant}", variant), all_stories_of(wildcards))
+    ]
+
+
 def test_responses_of(wildcards):
     return story_files(
         f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr", stories_of(wildcards)["test"]
@@ -92,12 +105,17 @@ def test_features_of(wildcards):
     return story_files(pattern, stories_of(wildcards)["test"])
 
 
+def model_file(model, name):
+    """A file of one model."""
+    return f"{RESULTS}/{model.subject}/{model.experiment}/seed{model.seed}/{name}"
+
+
 def model_files(name, experiments=None, seed=None):
     """A function of a rule's wildcards: the file `name` of the subject's models, or of some of them."""
 
     def paths(wildcards):
         return [
-            f"{RESULTS}/{model.subject}/{model.experiment}/seed{model.seed}/{name}"
+            model_file(model, name)
             for model in PLAN.models
             if model.subject == wildcards.subject
             and (experiments is None or model.experiment in experiments)
@@ -113,7 +131,7 @@ def provenance_of(wildcards):
     return {
         "dataset": {"name": DATASET["name"], "source": DATASET["source"]},
         "language_model": {key: language_model[key] for key in ("path_or_hub_id", "revision", "context")},
-        "features": PLAN.experiments[wildcards.experiment]["features"],
+        "features": SETTINGS[wildcards.experiment]["features"],
     }
 
 
@@ -220,6 +238,21 @@ def lm_batches():
     """Stories that one job reads with the language model, the same ones in whichever splits they are."""
     size, stories = PLAN.config["language_model"]["stories_per_job"], sorted(STORIES)
     return [stories[start : start + size] for start in range(0, len(stories), size)]
+
+
+def reading_summaries(wildcards):
+    """The summaries of all models that the readings compare."""
+    return [
+        model_file(model, "summary.tsv")
+        for reading in PLAN.readings
+        for models in reading_models(PLAN.config, reading, wildcards.subject)
+        for model in models
+    ]
+
+
+def readings_of(wildcards):
+    """Each reading's choices and experiments."""
+    return [asdict(reading) for reading in PLAN.readings]
 
 
 def deviations_of(wildcards):

@@ -12,7 +12,7 @@ rule normalization:
         ENVIRONMENT
     params:
         stories=stories_of,
-        normalization=lookup(dpath="{experiment}/normalization", within=PLAN.experiments),
+        normalization=lookup(dpath="{experiment}/normalization", within=SETTINGS),
     script:
         "../scripts/normalization.py"
 
@@ -38,8 +38,8 @@ rule train:
         checkpoint_minutes=PLAN.config["training"]["checkpoint_minutes"],
     params:
         stories=stories_of,
-        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
-        crosscoder=lookup(dpath="{experiment}/crosscoder", within=PLAN.experiments),
+        pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
+        crosscoder=lookup(dpath="{experiment}/crosscoder", within=SETTINGS),
         provenance=provenance_of,
     script:
         "../scripts/train.py"
@@ -61,7 +61,7 @@ rule latents:
     threads: training_threads
     params:
         stories=stories_of,
-        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
+        pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
     script:
         "../scripts/latents.py"
 
@@ -84,7 +84,7 @@ rule scores:
     threads: training_threads
     params:
         stories=stories_of,
-        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
+        pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
         scores=PLAN.config["scores"],
         tr_s=DATASET["tr_s"],
     script:

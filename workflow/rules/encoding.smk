@@ -19,19 +19,20 @@ rule ceiling:
 rule ridge:
     input:
         responses=responses_of,
-        features=features_of,
-        normalization=rules.normalization.output.normalization,
+        features=baseline_features_of,
+        normalization=f"{RESULTS}/{{subject}}/matched/normalization.zarr",
     output:
-        ridge=directory(f"{RESULTS}/{{subject}}/{{experiment}}/ridge.zarr"),
+        ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
     log:
-        f"{RESULTS}/logs/ridge/{{subject}}/{{experiment}}.log",
+        f"{RESULTS}/logs/ridge/{{subject}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ridge/{{subject}}/{{experiment}}.tsv"
+        f"{RESULTS}/benchmarks/ridge/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     threads: training_threads
     params:
         stories=stories_of,
+        variants=PLAN.baseline_variants,
         encoding=PLAN.config["encoding"],
     script:
         "../scripts/ridge.py"
@@ -42,7 +43,7 @@ rule predictions:
         responses=test_responses_of,
         features=test_features_of,
         crosscoder=f"{REPORTED}/crosscoder.safetensors",
-        ridge=f"{RESULTS}/{{subject}}/matched/ridge.zarr",
+        ridge=rules.ridge.output.ridge,
         ceiling=rules.ceiling.output.table,
     output:
         table_files("predictions"),
@@ -54,5 +55,6 @@ rule predictions:
     params:
         simulated=SIMULATED,
         stories=stories_of,
+        delays=PLAN.config["encoding"]["delays"],
     script:
         "../scripts/predictions.py"

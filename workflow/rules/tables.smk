@@ -97,6 +97,28 @@ rule paper:
         "../scripts/paper.py"
 
 
+rule readings_table:
+    input:
+        summaries=reading_summaries,
+    output:
+        table_files("readings"),
+    log:
+        f"{RESULTS}/logs/readings/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        simulated=SIMULATED,
+        readings=readings_of,
+    script:
+        "../scripts/readings.py"
+
+
+# Not part of a run, for it trains a few hundred models: `snakemake readings`.
+rule readings:
+    input:
+        expand(f"{TABLE}/readings.tsv", subject=SUBJECTS),
+
+
 if SIMULATED:
 
     rule planted_table:

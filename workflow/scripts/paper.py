@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from brainlm.paper_distance import PAPER_NUMBERS
 from brainlm.table_files import write_table
 from brainlm.tables import Comparison, paper_comparison
 from job import logged
@@ -9,12 +10,17 @@ from results import summaries
 
 with logged(snakemake):
     mean = summaries(snakemake.input.summaries).groupby("experiment").mean(numeric_only=True)
-    matched, shuffled = mean.loc["matched"], mean.loc["shuffled"]
+    shuffled = mean.loc["shuffled"]
     rows = [
-        Comparison("mean test correlation, brain", 0.44, matched["test_correlation_brain"]),
-        Comparison("mean test correlation, LM", 0.52, matched["test_correlation_lm"]),
-        Comparison("shared latents, matched", 24, 100 * matched["share_shared"], "%", "of live latents"),
-        Comparison("shared latents, shuffled", 4, 100 * shuffled["share_shared"], "%", "of live latents"),
+        *(
+            Comparison(
+                number.name,
+                number.paper,
+                number.of(mean.loc[["shuffled" if number.shuffled else "matched"]]).item(),
+                note="of live latents" * number.is_share,
+            )
+            for number in PAPER_NUMBERS
+        ),
         Comparison(
             "latents with |r| > 0.5, shuffled",
             "bimodal",

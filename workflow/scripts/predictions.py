@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 
 from brainlm.crosscoder import Crosscoder
-from brainlm.encoding import cross_prediction
+from brainlm.reconstruction import cross_prediction
 from brainlm.sources import assemble
 from brainlm.store import open_store
 from brainlm.table_files import write_table
@@ -29,8 +29,13 @@ with logged(snakemake):
         notes=[
             f"Mean Pearson correlation over columns (voxels or hidden dimensions), {len(test.values):,} test TRs "
             "concatenated.",
-            "Encoding: brain from LM. Ridge and the crosscoder may be compared there: neither sees the responses, "
-            "both see the same features. No other row has a baseline.",
+            "Encoding: brain from LM. Ridge and the crosscoder may be compared there: neither sees the responses. "
+            + (
+                "Both see the same features, the mean of the delays. "
+                if params.delays == "mean"
+                else "Ridge has the features at each delay apart, the crosscoder their mean. "
+            )
+            + "No other row has a baseline.",
             "Given both, or what is predicted, the crosscoder sees what it reconstructs: that is a fit, not a "
             "prediction, and not to be compared with ridge. The paper's 0.44 and 0.52 are of the row 'both'.",
             ceiling_note(ceiling),

@@ -7,18 +7,30 @@ import torch
 
 from brainlm.encoding import ridge_correlations
 from brainlm.normalization import load_normalization
-from brainlm.sources import assemble
+from brainlm.sources import Recording, Rows, assemble, side_by_side, story_lengths
 from brainlm.store import add_array, new_store
-from job import log, logged, progress_bar, recordings
+from job import by_story, log, logged, progress_bar
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
-    sources, normalization = recordings(snakemake), load_normalization(Path(snakemake.input.normalization))
-    train, test = (
-        assemble(sources, normalization, params.stories[split], brain_time="matched", seed=0)
-        for split in ("train", "test")
-    )
+    brain = {"brain": Recording("bold", by_story(snakemake.input.responses))}
+    normalization = {"brain": load_normalization(Path(snakemake.input.normalization))["brain"]}
+    features = {
+        variant: Recording(
+            "features", by_story(p for p in snakemake.input.features if Path(p).parent.name == variant)
+        )
+        for variant in params.variants
+    }
+
+    def rows(split: str) -> tuple[np.ndarray, Rows]:
+        stories = params.stories[split]
+        story_lengths(brain | features, stories)
+        return side_by_side(features, stories), assemble(
+            brain, normalization, stories, brain_time="matched", seed=0
+        )
+
+    (x, responses), (x_test, responses_test) = rows("train"), rows("test")
     output = Path(snakemake.output.ridge)
     with progress_bar(1, "step") as bar:
 
@@ -27,18 +39,18 @@ with logged(snakemake):
             bar.update(step - bar.n)
 
         fit = ridge_correlations(
-            train.source("lm"),
-            train.source("brain"),
-            train.story,
-            test.source("lm"),
-            test.source("brain"),
+            x,
+            responses.values,
+            responses.story,
+            x_test,
+            responses_test.values,
             n_folds=params.encoding["n_folds"],
             batch_voxels=params.encoding["batch_voxels"],
             # At full size a second copy of the responses fits the disk, not the memory.
             scratch=output.parent,
             progress=show,
         )
-    log.info("mean test correlation %.4f", np.nanmean(fit.correlation))
+    log.info("%d features, mean test correlation %.4f", x.shape[1], np.nanmean(fit.correlation))
     kept = normalization["brain"].kept
     with new_store(output, dict(params.encoding)) as store:
         for name in ("correlation", "penalty", "cv_score"):

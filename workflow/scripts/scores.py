@@ -7,7 +7,7 @@ import pandas as pd
 
 from brainlm.crosscoder import Crosscoder
 from brainlm.evaluation import latent_table, model_summary
-from brainlm.scores import reconstruction_fit
+from brainlm.reconstruction import reconstruction_fit
 from brainlm.sources import assemble
 from brainlm.store import add_array, add_strings, new_store
 from job import describe, log, logged, recordings

@@ -2,8 +2,7 @@
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,18 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, GgufConfig
 from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
-from transformers.utils import logging as transformers_logging
 
 from brainlm.devices import choose_device
 from brainlm.errors import InputError
+from brainlm.language_model_files import block_list, is_gguf, load_first_blocks, quiet_transformers
 
 PACKAGE_PREFIX = "package:"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-WEIGHT_FILES = ("*.safetensors", "*.bin")
 
 
 @dataclass(frozen=True)
@@ -85,16 +81,15 @@ def convert(source: str | Path, destination: str | Path, n_blocks: int) -> Path:
     `destination` already holds files.
     """
     found = resolve(source)
-    if not _is_gguf(found):
+    if not is_gguf(found):
         raise InputError(f"Only a .gguf file can be converted, and {source} is not one.")
     destination = Path(destination)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise InputError(f"{destination} already exists: delete it, or convert to another folder.")
-    model = _load_first_blocks(found, n_blocks, torch.float32, revision=None)
-    tokenizer = _load_tokenizer(found, revision=None)
+    model, tokenizer = load_first_blocks(found, n_blocks, torch.float32)
     destination.parent.mkdir(parents=True, exist_ok=True)
     with (
-        _quiet_transformers(),
+        quiet_transformers(),
         tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as scratch,
     ):
         # A folder inside the scratch folder, because tempfile makes the latter unreadable for other users.
@@ -126,9 +121,7 @@ def load(
         raise InputError(f"Blocks must be different numbers, counted from 1, not {list(blocks)}.")
     torch_device = choose_device(device)
     torch_dtype = _choose_dtype(dtype, torch_device)
-    found = resolve(source)
-    model = _load_first_blocks(found, max(blocks), torch_dtype, revision)
-    tokenizer = _load_tokenizer(found, revision)
+    model, tokenizer = load_first_blocks(resolve(source), max(blocks), torch_dtype, revision)
     return LanguageModel(model.to(torch_device), tokenizer, tuple(blocks), torch_device, str(source))
 
 
@@ -189,98 +182,12 @@ def _resolve_in_package(source: str) -> Path:
     return path
 
 
-def _is_gguf(found: Path | str) -> bool:
-    return isinstance(found, Path) and found.is_file() and found.suffix == ".gguf"
-
-
-def _from_pretrained(auto_class: type, found: Path | str, revision: str | None, **options: Any) -> Any:
-    """Call transformers' from_pretrained and say in words a user can act on why it failed."""
-    if _is_gguf(found):
-        name, where = str(found.parent), {"gguf_file": found.name}
-    else:
-        name, where = str(found), {"revision": revision or "main"}
-    try:
-        with _quiet_transformers():
-            return auto_class.from_pretrained(name, **where, **options)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-    if isinstance(found, Path):
-        raise InputError(f"The language model {found} cannot be loaded: {reason}")
-    raise InputError(
-        f"The language model {found!r} is no folder here and could not be had from the Hugging Face hub: "
-        f"accept its licence on https://huggingface.co/{found} if it has one and log in (`hf auth login`, or "
-        f"set HF_TOKEN), or give a local folder. The hub's library says: {reason}"
-    )
-
-
-def _load_first_blocks(found: Path | str, n_blocks: int, dtype: torch.dtype, revision: str | None) -> Model:
-    """Load a model without its output layer and without the blocks above number `n_blocks`."""
-    _check_files(found)
-    config = _from_pretrained(AutoConfig, found, revision)
-    available = getattr(config, "num_hidden_layers", None)
-    if available is None or config.is_encoder_decoder:
-        raise InputError(f"{found} ({config.model_type}) is not a causal language model.")
-    if not 1 <= n_blocks <= available:
-        raise InputError(f"Block {n_blocks} is wanted, but {found} has blocks 1 to {available}.")
-    config.num_hidden_layers = n_blocks
-    # Models that mix kinds of attention list the kind of each block, and the lengths have to agree.
-    if getattr(config, "layer_types", None) is not None:
-        config.layer_types = config.layer_types[:n_blocks]
-    options = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True}
-    if _is_gguf(found):
-        options["quantization_config"] = GgufConfig(dequantize=True)
-    model, report = _from_pretrained(AutoModel, found, revision, **options)
-    # Transformers fills what it does not find with random numbers, which would give plausible nonsense.
-    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
-    if absent:
-        raise InputError(
-            f"The weights of {found} are incomplete: {len(absent)} arrays are missing or of another shape, "
-            f"the first is {absent[0]}."
-        )
-    return model.eval()
-
-
-def _load_tokenizer(found: Path | str, revision: str | None) -> Tokenizer:
-    tokenizer = _from_pretrained(AutoTokenizer, found, revision)
-    if not tokenizer.is_fast:
-        raise InputError(
-            f"The tokenizer of {found} does not tell where in the text its tokens are; "
-            "use a model with a fast tokenizer (a tokenizer.json)."
-        )
-    return tokenizer
-
-
-def _check_files(found: Path | str) -> None:
-    if not isinstance(found, Path) or _is_gguf(found):
-        return
-    if not found.is_dir():
-        raise InputError(f"{found} is neither a model folder nor a .gguf file.")
-    if not (found / "config.json").exists():
-        raise InputError(f"The model folder {found} has no config.json.")
-    if not any(path for pattern in WEIGHT_FILES for path in found.glob(pattern)):
-        raise InputError(f"The model folder {found} has no weights ({' or '.join(WEIGHT_FILES)}).")
-
-
 def _choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if dtype not in DTYPES:
         raise InputError(f"The number type must be auto, {', '.join(DTYPES)}, not {dtype!r}.")
     return DTYPES[dtype]
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Silence the expected notes about weights of blocks that are left out, and the progress bars."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def _tokenize(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[list[int], np.ndarray]:
@@ -318,20 +225,6 @@ def _check_context(language_model: LanguageModel, n_positions: int) -> None:
         )
 
 
-def _find_blocks(model: Model) -> torch.nn.ModuleList:
-    """The list of transformer blocks, whatever the model's family calls it."""
-    n_blocks = model.config.num_hidden_layers
-    lists = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.ModuleList) and len(module) == n_blocks
-    }
-    if not lists:
-        raise InputError(f"Cannot find the transformer blocks in a {model.config.model_type} model.")
-    # Lists inside a block, of experts for example, lie deeper.
-    return lists[min(lists, key=lambda name: name.count("."))]
-
-
 @torch.inference_mode()
 def _block_outputs(language_model: LanguageModel, token_ids: list[int]) -> np.ndarray:
     """One pass over `token_ids`; (block, position, hidden) float32, before the final norm."""
@@ -342,7 +235,7 @@ def _block_outputs(language_model: LanguageModel, token_ids: list[int]) -> np.nd
         # A copy, because later blocks may add to the same memory.
         kept[block] = hidden[0].to("cpu", torch.float32, copy=True)
 
-    modules = _find_blocks(language_model.model)
+    modules = language_model.model.get_submodule(block_list(language_model.model))
     # Hooks, because the last of the model's own hidden_states has already been through the final norm.
     handles = [modules[n - 1].register_forward_hook(partial(keep, n)) for n in language_model.blocks]
     try:

@@ -1,5 +1,7 @@
-"""What a training run needs in memory, said before any of it is taken."""
+"""What a training run needs in memory, said before any of it is taken, and what a process took in the end."""
 
+import resource
+import sys
 from pathlib import Path
 
 import psutil
@@ -56,6 +58,17 @@ def available_memory(device: str = "cpu") -> dict[str, int]:
     if torch.device(device).type == "cuda":
         available["the GPU"] = torch.cuda.mem_get_info(device)[0]
     return available
+
+
+def peak_memory(device: str | torch.device = "cpu") -> dict[str, int]:
+    """Bytes that this process has held at most so far, by device: files mapped into memory count as far as they
+    were read, and of a GPU what PyTorch gave out, without its reserve and the driver's own."""
+    # Linux counts in units of 1024 bytes, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"the processor": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.device(device).type == "cuda":
+        peak["the GPU"] = torch.cuda.max_memory_allocated(device)
+    return peak
 
 
 def _free_in_group(root: Path, membership: Path) -> int | None:

@@ -1,11 +1,14 @@
+import numpy as np
 import psutil
 import pytest
+import torch
 
 from brainlm.errors import InputError
 from brainlm.memory import (
     _free_in_group,
     available_memory,
     describe_memory,
+    peak_memory,
     require_memory,
     training_memory,
 )
@@ -72,6 +75,24 @@ def test_what_is_needed_is_described_for_each_device():
 
 def test_free_memory_is_at_most_that_of_this_machine():
     assert 0 < available_memory()["the processor"] <= psutil.virtual_memory().total
+
+
+def test_the_peak_keeps_what_was_held_and_given_back():
+    block = np.ones(50_000_000)
+    held = psutil.Process().memory_info().rss
+    assert held > block.nbytes
+    del block
+    peak = peak_memory()
+    assert list(peak) == ["the processor"]
+    # The two counts are taken differently, to some pages.
+    assert 0.99 * held < peak["the processor"] <= psutil.virtual_memory().total
+
+
+def test_the_peak_on_a_gpu_is_what_pytorch_gave_out(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", {"cuda:1": 8_500_000_000}.get)
+    peak = peak_memory("cuda:1")
+    assert set(peak) == {"the processor", "the GPU"}
+    assert peak["the GPU"] == 8_500_000_000
 
 
 def group(folder, limit: str, used: int, files: int) -> None:

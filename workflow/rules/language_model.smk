@@ -8,6 +8,9 @@ rule convert_language_model:
     conda:
         ENVIRONMENT
     threads: 2
+    resources:
+        mem_mb=memory(lm_gb),
+        runtime=minutes(60),
     params:
         source=LM_SOURCE,
         n_blocks=max(PLAN.config["language_model"]["blocks"]),
@@ -33,13 +36,18 @@ for number, batch in enumerate(lm_batches()):
         conda:
             ENVIRONMENT
         threads: training_threads
+        # Where it runs, which does not make an activation out of date.
+        resources:
+            mem_mb=memory(lm_gb),
+            runtime=minutes(240),
+            gpu=gpus(PLAN.config["language_model"]["device"]),
+            device=PLAN.config["language_model"]["device"],
         params:
             source=LM_SOURCE,
             revision=PLAN.config["language_model"]["revision"],
             blocks=PLAN.config["language_model"]["blocks"],
             context=PLAN.config["language_model"]["context"],
             dtype=PLAN.config["language_model"]["dtype"],
-            device=PLAN.config["language_model"]["device"],
         script:
             "../scripts/activations.py"
 
@@ -57,6 +65,9 @@ rule features:
         f"{RESULTS}/benchmarks/features/{{lm}}/{{variant}}/{{story}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(3),
+        runtime=minutes(20),
     params:
         features=lookup(dpath="{variant}", within=PLAN.feature_variants),
         tr_s=DATASET["tr_s"],

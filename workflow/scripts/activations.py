@@ -5,20 +5,24 @@ import time
 import torch
 
 from brainlm.language_model import load, read_story
+from brainlm.memory import GIGABYTE, peak_memory
 from brainlm.store import add_array, add_strings, new_store
 from brainlm.words import load_words
 from job import by_story, log, logged, progress_bar
 
 with logged(snakemake):
     params = snakemake.params
+    # What the cache lacks of a hub model is downloaded, which takes its time.
+    log.info("loading blocks 1 to %d of %s", max(params.blocks), params.source)
     torch.set_num_threads(snakemake.threads)
     model = load(
         snakemake.input.model[0] if snakemake.input.model else params.source,
         params.blocks,
         revision=params.revision,
         dtype=params.dtype,
-        device=params.device,
+        device=snakemake.resources.device,
     )
+    log.info("reading on %s in %s", model.device, model.model.dtype)
     words_of = by_story(snakemake.input.words)
     stores = by_story(snakemake.output.activations)
     progress = progress_bar(len(stores), "story")
@@ -37,3 +41,5 @@ with logged(snakemake):
                 add_array(store, f"word_{edge}", of_word, ("token",), attributes={"units": "s"})
             add_strings(store, "token_text", read.tokens, "token")
         progress.update()
+    for device, size in peak_memory(model.device).items():
+        log.info("peak memory on %s: %.2f GB", device, size / GIGABYTE)

@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint bench readings snr-study clean
+.PHONY: setup demo test lint bench readings why snr-study clean
 
 setup: $(SETUP)
 
@@ -53,6 +53,10 @@ bench: $(SETUP) $(PEERS)
 # What the paper leaves open: the distance of every reading from its numbers.
 readings: $(SETUP)
 	$(BIN)/snakemake readings --configfile $(CONFIG) --cores $(CORES) --quiet host rules reason
+
+# Which jobs are pending, and what has changed that they are.
+why: $(SETUP)
+	@$(BIN)/python workflow/why.py --configfile $(CONFIG)
 
 snr-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/snr_study.py

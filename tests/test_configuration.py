@@ -1,6 +1,7 @@
 """A config is checked before any job runs: what is wrong is said in one sentence, and defaults are filled in."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from experiments import reading_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +28,7 @@ from dataset_checks import (
     require_space,
     transcript_path,
 )
+from experiments import reading_models
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -496,6 +497,7 @@ FILES_OF_A_DATASET = [
     "respdict.json",
     "subject_xfms.json",
     "pycortex-db/S2/transforms/S2_by_hand/mask_thick.nii.gz",
+    "voxels/S2.tsv",
 ]
 
 
@@ -508,7 +510,7 @@ def file_of_local(request, local) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.exists():
         file.write_text("")
-    if file.suffix == ".tsv":
+    if file.parent.name == "transcripts":
         (derivative / "TextGrids" / f"{file.stem}.TextGrid").unlink()
     make_plan(local)
     return file
@@ -534,6 +536,22 @@ def test_a_file_without_permission_to_read_is_named(local, file_of_local, monkey
     monkeypatch.setattr(Path, "open", open_or_deny)
     sentence = refusal(local)
     assert f"{file_of_local} cannot be read: its permissions" in sentence and "chmod" in sentence
+
+
+@pytest.mark.parametrize("folder", ["", "TextGrids", "preprocessed_data/S2", "pycortex-db/S2"])
+def test_a_folder_without_permission_is_named(local, folder, monkeypatch):
+    closed = Path(local["dataset"]["root"], "derivative", folder)
+    (closed / "transforms").mkdir(parents=True, exist_ok=True)
+    looked_up = os.stat
+
+    def look_up_or_deny(path, *arguments, **options):  # root, who may run this, would be let in
+        if closed in Path(path).parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked_up(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", look_up_or_deny)
+    sentence = refusal(local)
+    assert str(closed) in sentence and "those of its folder" in sentence
 
 
 def test_a_local_dataset_needs_respdict(local):
@@ -575,13 +593,37 @@ def test_a_respdict_without_volumes_for_a_story_is_refused(local, volumes, parts
     make_plan(local)
 
 
-def test_the_respdict_of_a_copy_of_ds003020_is_checked_if_it_is_there(openneuro, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "preprocessed_data/UTS09/adollshouse.hf5",
+        "TextGrids/adollshouse.TextGrid",
+        "respdict.json",
+        "subject_xfms.json",
+        "pycortex-db/UTS01/transforms/UTS01_auto/mask_thick.nii.gz",
+        "pycortex-db/UTS01/surfaces/flat_lh.gii",
+    ],
+)
+@pytest.mark.parametrize("link", [False, True])
+def test_a_copy_of_ds003020_may_lack_files_but_not_their_content(openneuro, tmp_path, name, link):
     copy = changed(openneuro, dataset__root=str(tmp_path / "copy"))
     make_plan(copy)
+    content = "../.git/annex/objects/xx/yy/MD5E-s123--0cc175b9c0f1b6a831c399e269772661"
+    file = tmp_path / "copy" / "derivative" / name
+    file.parent.mkdir(parents=True)
+    file.symlink_to(content) if link else file.write_text(content)
+    assert f"{file} has not been downloaded" in refusal(copy)
+    # Nothing is said of what the run does not use.
+    file.rename(file.with_name(f"other-{file.name}"))
+    make_plan(copy)
+
+
+def test_the_respdict_of_a_copy_of_ds003020_is_checked_if_it_is_there(openneuro, tmp_path):
+    copy = changed(openneuro, dataset__root=str(tmp_path / "copy"))
     respdict = tmp_path / "copy" / "derivative" / "respdict.json"
     respdict.parent.mkdir(parents=True)
-    respdict.write_text(".git/annex/objects/MD5E-s1--0.json\n")
-    assert f"{respdict} must be a JSON object" in refusal(copy)
+    respdict.write_text('{"adollshouse": 251}')
+    assert f"{respdict} does not list the story" in refusal(copy)
 
 
 def test_stories_that_a_subject_lacks_are_left_out_of_its_splits(local, tmp_path):
@@ -704,6 +746,13 @@ def test_space_is_needed_for_what_is_not_there_yet(tmp_path):
     require_space(["a", "b", "c"], manifest, tmp_path)
     with pytest.raises(ConfigError, match=r"1 files of 1000000000.0 GB.*disk has .* GB free"):
         require_space(["b"], manifest, tmp_path / "elsewhere")
+
+
+def test_a_file_that_cannot_be_downloaded_has_to_be_there(tmp_path):
+    (tmp_path / "a").write_text("is there")
+    require_space(["a"], {}, tmp_path)
+    with pytest.raises(ConfigError, match="b is needed, but neither in .* nor listed by dataset.manifest"):
+        require_space(["a", "b"], {}, tmp_path)
 
 
 def test_transforms_are_read_where_they_are_given(tmp_path):
@@ -919,6 +968,49 @@ def test_an_experiment_can_be_restricted_to_subjects_and_seeds(simulated):
     assert len(plan.models) == 3 * 2 * 2 + 1
 
 
+# Groups
+
+
+def test_a_group_is_trained_like_a_subject(simulated):
+    plan = make_plan(changed(simulated, groups={"both": ["S1", "S2"]}, seeds=[0, 1]))
+    models = {(m.experiment, m.seed) for m in plan.models if m.subject == "both"}
+    assert models == set(product(["matched", "shuffled", "shifted"], [0, 1]))
+    only = changed(simulated, groups={"both": ["S1", "S2"]}, experiments={"own": {"subjects": ["both"]}})
+    assert [m.subject for m in make_plan(only).models if m.experiment == "own"] == ["both"]
+
+
+def test_a_group_has_the_stories_that_all_members_have(local, tmp_path):
+    responses = tmp_path / "data" / "derivative" / "preprocessed_data"
+    (responses / "S1" / "alpha.hf5").unlink()
+    (responses / "S2" / "omega.hf5").unlink()
+    plan = make_plan(changed(local, groups={"both": ["S2", "S1"]}))
+    assert plan.subject_stories["both"] == {"train": ["beta"], "validation": ["gamma"], "test": ["delta"]}
+    (responses / "S1" / "beta.hf5").unlink()
+    (responses / "S1" / "alpha.hf5").write_text("")
+    (responses / "S2" / "alpha.hf5").unlink()
+    assert "groups.both have no story of the split 'train'" in refusal(
+        changed(local, groups={"both": ["S1", "S2"]})
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ({"S1": ["S1", "S2"]}, "the group 'S1' has the name of a subject"),
+        ({"both": ["S1", "S3"]}, "groups.both names 'S3', which is no subject; "),
+        ({"both": ["S1"]}, "groups.both is not valid"),
+        ({"a b": ["S1", "S2"]}, "must consist of letters, digits"),
+    ],
+)
+def test_a_group_that_cannot_be_is_refused(simulated, groups, expected):
+    assert expected in refusal(changed(simulated, groups=groups))
+
+
+def test_a_member_cannot_be_called_like_the_language_model(simulated):
+    config = changed(simulated, subjects=["S1", "lm"], groups={"both": ["S1", "lm"]})
+    assert "has a subject called 'lm'" in refusal(config)
+
+
 # Deviations from the paper
 
 
@@ -950,7 +1042,10 @@ def test_the_paper_does_not_deviate_from_itself(paper):
             {"language_model__path_or_hub_id": "gpt2"},
             "language_model.path_or_hub_id gpt2 (paper: meta-llama/Llama-3.1-8B-Instruct)",
         ),
-        ({"language_model__revision": "v2"}, "language_model.revision v2 (paper: None)"),
+        (
+            {"language_model__revision": "v2"},
+            "language_model.revision v2 (paper: 0e9e39f249a16976918f6564b8830bc894c89659)",
+        ),
     ],
 )
 def test_a_changed_setting_is_the_only_deviation(paper, changes, expected):

@@ -121,8 +121,10 @@ def test_a_missing_file(hdf5):
     assert_nothing_written(hdf5)
 
 
-def test_a_file_that_is_not_downloaded(hdf5):
-    hdf5.symlink_to("../../.git/annex/objects/zz/MD5E-s1--0.hf5")
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_is_not_downloaded(hdf5, link):
+    content = "../../.git/annex/objects/zz/MD5E-s1--0.hf5"
+    hdf5.symlink_to(content) if link else hdf5.write_text(f"{content}\n")
     with pytest.raises(InputError, match=r"story\.hf5 has not been downloaded"):
         convert_story(hdf5)
 

@@ -8,6 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from dataset_checks import (
+    SPLITS,
+    ConfigError,
+    check_dataset,
+    hint,
+    read_stories,
+    stories_of_groups,
+    stories_of_subjects,
+)
 from experiments import (
     STANDING_EXPERIMENTS,
     Model,
@@ -20,11 +32,8 @@ from experiments import (
     resolve_readings,
     variant_name,
 )
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
 
-from dataset_checks import SPLITS, ConfigError, check_dataset, hint, read_stories, stories_of_subjects
-
+LM_SOURCE = "lm"
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 
 
@@ -37,7 +46,7 @@ class Plan:
     stories: dict[str, list[str]]
     """Split -> its stories, in the order of the stories table; those that any subject has."""
     subject_stories: dict[str, dict[str, list[str]]]
-    """Subject -> split -> those of its stories to which the subject has responses."""
+    """Subject or group -> split -> those of its stories to which the subject, or each member, has responses."""
     experiments: dict[str, dict[str, Any]]
     """Experiment -> its features, normalization, pairing and crosscoder sections, overrides applied."""
     models: list[Model]
@@ -81,6 +90,8 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     stories = read_stories(Path(config["dataset"]["stories"]))
     check_dataset(config, stories)
     subject_stories = stories_of_subjects(config, stories)
+    _check_groups(config)
+    subject_stories |= stories_of_groups(config["groups"], subject_stories)
     stories = {
         split: [story for story in names if any(story in of[split] for of in subject_stories.values())]
         for split, names in stories.items()
@@ -188,6 +199,24 @@ def _path_exists(path: str) -> bool:
         return False
 
 
+def _check_groups(config: Mapping[str, Any]) -> None:
+    for group, members in config["groups"].items():
+        if group in config["subjects"]:
+            raise ConfigError(f"Config: the group '{group}' has the name of a subject; give it another.")
+        for member in members:
+            if member not in config["subjects"]:
+                known = config["subjects"]
+                otherwise = f"subjects are {', '.join(known)}."
+                raise ConfigError(
+                    f"Config: groups.{group} names '{member}', which is no subject; {hint(member, known, otherwise)}"
+                )
+        if LM_SOURCE in members:
+            raise ConfigError(
+                f"Config: groups.{group} has a subject called '{LM_SOURCE}', which in a joint crosscoder is the "
+                "language model."
+            )
+
+
 def _check_standing_experiments(config: Mapping[str, Any]) -> None:
     """They are what their names say, and are trained for every subject and seed: the tables need them."""
     brain_time = config["pairing"]["brain_time"]
@@ -223,7 +252,8 @@ def _check_experiment(config: Mapping[str, Any], name: str, settings: Mapping[st
             f"{', '.join(map(str, blocks))}."
         )
     only = config["experiments"].get(name, {})
-    for key, known in (("subjects", config["subjects"]), ("seeds", config["seeds"])):
+    subjects = [*config["subjects"], *config["groups"]]
+    for key, known in (("subjects", subjects), ("seeds", config["seeds"])):
         unknown = [value for value in only.get(key, []) if value not in known]
         if unknown:
             raise ConfigError(

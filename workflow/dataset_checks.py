@@ -1,7 +1,10 @@
 """Which stories a config asks for, which of them each subject has, and whether the dataset can give them."""
 
 import json
+import os
+import re
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -10,8 +13,20 @@ from typing import Any
 
 import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from brainlm.annex import check_downloaded
+from brainlm.errors import InputError
+
 DS003020_MANIFEST = Path(__file__).parents[1] / "config" / "ds003020" / "manifest.tsv"
+RESPDICT = "derivative/respdict.json"
+TRANSFORMS = "derivative/subject_xfms.json"
+RESPONSES = "derivative/preprocessed_data/{subject}/{story}.hf5"
 SPLITS = ("train", "validation", "test")
+_CORTEX_FILE = re.compile(
+    r"matrices\.xfm|(reference|mask_thick)\.nii\.gz|overlays\.svg|(flat|pia|wm)_[lr]h\..+"
+)
+_STORIES_NAMED = 10
 
 
 class ConfigError(ValueError):
@@ -87,10 +102,19 @@ def check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -
         repeated = dataset["simulation"]["repeated_story"]
         if repeated is not None and repeated not in stories["test"]:
             raise ConfigError(f"Config: dataset.simulation.repeated_story '{repeated}' is not a test story.")
-    if dataset["source"] == "openneuro":
-        _check_manifest(config, listed)
-    if dataset["source"] == "local":
-        _check_local_tree(config, listed)
+    try:
+        if dataset["source"] == "openneuro":
+            _check_manifest(config, listed)
+            # What the workflow itself downloads has the right checksum.
+            if dataset["root"] is not None:
+                _check_copy(config, listed)
+        if dataset["source"] == "local":
+            _check_local_tree(config, listed)
+    except PermissionError as error:
+        raise ConfigError(
+            f"{error.filename} cannot be read: its permissions, or those of its folder, do not allow it. Change "
+            "them (`chmod u+r`, of folders `u+rx`) or ask their owner."
+        ) from None
 
 
 def manifest_of(dataset: Mapping[str, Any]) -> Path:
@@ -133,11 +157,11 @@ def stories_of_subjects(
     if dataset["source"] == "openneuro":
         files = set(read_manifest(manifest_of(dataset)))
     else:
-        root = Path(dataset["root"])
-        files = {str(path.relative_to(root)) for path in root.glob("derivative/preprocessed_data/*/*.hf5")}
+        listed = {story for names in stories.values() for story in names}
+        files = {name for name in _responses(config, listed) if os.path.lexists(Path(dataset["root"], name))}
     of_subjects = {
         subject: {
-            split: [s for s in names if f"derivative/preprocessed_data/{subject}/{s}.hf5" in files]
+            split: [story for story in names if RESPONSES.format(subject=subject, story=story) in files]
             for split, names in stories.items()
         }
         for subject in config["subjects"]
@@ -150,6 +174,35 @@ def stories_of_subjects(
                     f"'{split}': drop the subject, or give {dataset['stories']} another split."
                 )
     return of_subjects
+
+
+def stories_of_groups(
+    groups: Mapping[str, Sequence[str]], subject_stories: Mapping[str, Mapping[str, list[str]]]
+) -> dict[str, dict[str, list[str]]]:
+    """Group -> split -> the stories that all members have, each in its split.
+
+    Raises
+    ------
+    ConfigError: a group without any story of a split.
+    """
+    common = {
+        group: {
+            split: [
+                story
+                for story in subject_stories[members[0]][split]
+                if all(story in subject_stories[member][split] for member in members)
+            ]
+            for split in SPLITS
+        }
+        for group, members in groups.items()
+    }
+    for group, splits in common.items():
+        for split, names in splits.items():
+            if not names:
+                raise ConfigError(
+                    f"Config: the members of groups.{group} have no story of the split '{split}' in common."
+                )
+    return common
 
 
 def _check_manifest(config: Mapping[str, Any], listed: set[str]) -> None:
@@ -182,8 +235,14 @@ def require_space(files: Iterable[str], manifest: Mapping[str, int], root: Path)
 
     Raises
     ------
-    ConfigError: it does not.
+    ConfigError: it does not, or a file is neither there nor in the manifest.
     """
+    unlisted = [file for file in sorted(files) if file not in manifest and not (root / file).exists()]
+    if unlisted:
+        raise ConfigError(
+            f"{unlisted[0]} is needed, but neither in {root} nor listed by dataset.manifest: leave its subject out, "
+            "or give dataset.root a copy of the dataset that has it."
+        )
     missing = {file: manifest[file] for file in set(files) if not (root / file).exists()}
     partly = sum(
         (root / f"{file}.partial").stat().st_size for file in missing if (root / f"{file}.partial").exists()
@@ -198,12 +257,60 @@ def require_space(files: Iterable[str], manifest: Mapping[str, int], root: Path)
         )
 
 
+def missing_stories(
+    stories: Mapping[str, list[str]], subject_stories: Mapping[str, Mapping[str, list[str]]]
+) -> dict[str, dict[str, list[str]]]:
+    """Subject -> split -> the split's stories to which the subject has no responses; empty lists where none lacks.
+
+    Parameters
+    ----------
+    stories: split -> all its stories, from `read_stories`; those of a plan lack what no subject has.
+    subject_stories: from `stories_of_subjects`.
+    """
+    return {
+        subject: {
+            split: [story for story in names if story not in has[split]] for split, names in stories.items()
+        }
+        for subject, has in subject_stories.items()
+    }
+
+
+def describe_missing(
+    stories: Mapping[str, list[str]], subject_stories: Mapping[str, Mapping[str, list[str]]]
+) -> list[str]:
+    """A sentence for each subject that lacks stories; parameters as of `missing_stories`."""
+    n_stories = sum(map(len, stories.values()))
+    sentences = []
+    for subject, of_split in missing_stories(stories, subject_stories).items():
+        names = sorted(story for absent in of_split.values() for story in absent)
+        if not names:
+            continue
+        counts = ", ".join(f"{len(absent)} {split}" for split, absent in of_split.items() if absent)
+        others = f" and {len(names) - _STORIES_NAMED} others" if len(names) > _STORIES_NAMED else ""
+        sentences.append(
+            f"{subject} has no responses to {len(names)} of {n_stories} stories ({counts}), which are left out of "
+            f"its splits: {', '.join(names[:_STORIES_NAMED])}{others}."
+        )
+    return sentences
+
+
+def transcript_path(source: str, derivative: str, wildcards: Any) -> str:
+    """Where the transcript of a rule's story is: a TextGrid, or of a local dataset the table in its place."""
+    table, textgrid = _transcripts(Path(derivative), wildcards.story)
+    return str(table if source == "local" and os.path.lexists(table) else textgrid)
+
+
+def _transcripts(derivative: Path, story: str) -> tuple[Path, Path]:
+    return derivative / "transcripts" / f"{story}.tsv", derivative / "TextGrids" / f"{story}.TextGrid"
+
+
 def _check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
-    if config["dataset"]["root"] is None:
+    dataset = config["dataset"]
+    if dataset["root"] is None:
         raise ConfigError(
             "Config: dataset.source local needs dataset.root, the folder that holds derivative/."
         )
-    derivative = Path(config["dataset"]["root"]) / "derivative"
+    derivative = Path(dataset["root"]) / "derivative"
     if not derivative.is_dir():
         raise ConfigError(f"Config: dataset.root has no folder {derivative}.")
     for subject in config["subjects"]:
@@ -212,24 +319,104 @@ def _check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
             raise ConfigError(
                 f"Config: unknown subject '{subject}'; {derivative} has {', '.join(known) or 'none'}."
             )
-    textgrids = {story: derivative / "TextGrids" / f"{story}.TextGrid" for story in sorted(listed)}
-    hdf5_files = [
-        derivative / "preprocessed_data" / subject / f"{story}.hf5"
-        for subject in config["subjects"]
-        for story in textgrids
-    ]
-    respdict = derivative / "respdict.json"
-    for file in (respdict, *textgrids.values(), *hdf5_files):
-        if file.is_symlink() and not file.exists():
-            raise ConfigError(f"{file} has not been downloaded: run `datalad get` or `git annex get` on it.")
-    if not respdict.exists():
+    root = Path(dataset["root"])
+    if not os.path.lexists(root / RESPDICT):
         raise ConfigError(
-            f"Config: dataset.root has no file {respdict}, the number of volumes of each story."
+            f"Config: dataset.root has no file {root / RESPDICT}, the number of volumes of each story."
         )
-    for story, textgrid in textgrids.items():
-        if not textgrid.exists():
+    _check_respdict(root / RESPDICT, dataset, listed)
+    for story in sorted(listed):
+        transcripts = _transcripts(derivative, story)
+        _check_readable(transcripts)
+        found = [file for file in transcripts if file.exists()]
+        if not found:
             raise ConfigError(
-                f"{config['dataset']['stories']} names the unknown story '{story}': no TextGrid in {derivative}."
+                f"{dataset['stories']} names the unknown story '{story}': neither TextGrids/{story}.TextGrid nor "
+                f"transcripts/{story}.tsv is in {derivative}."
+            )
+        if len(found) > 1:
+            raise ConfigError(
+                f"The story '{story}' has two transcripts, {found[0]} and {found[1]}: remove one of them."
+            )
+    _check_readable(root / name for name in [*_responses(config, listed), TRANSFORMS])
+    transforms = read_transforms(root / TRANSFORMS)
+    for subject in config["subjects"]:
+        transform = transforms.get(subject, f"{subject}_auto")
+        mask = derivative / "pycortex-db" / subject / "transforms" / transform / "mask_thick.nii.gz"
+        _check_readable([mask, derivative / "voxels" / f"{subject}.tsv"])
+
+
+def _check_copy(config: Mapping[str, Any], listed: set[str]) -> None:
+    """Check what there is of ds003020 and will be used; what there is not will be downloaded."""
+    dataset = config["dataset"]
+    root, responses = Path(dataset["root"]), set(_responses(config, listed))
+    transcripts = {f"derivative/TextGrids/{story}.TextGrid" for story in listed}
+    cortices = tuple(f"derivative/pycortex-db/{subject}/" for subject in config["subjects"])
+    _check_readable(
+        root / name
+        for name in read_manifest(manifest_of(dataset))
+        if name in {RESPDICT, TRANSFORMS} | transcripts | responses
+        or (name.startswith(cortices) and _CORTEX_FILE.fullmatch(Path(name).name))
+    )
+    if (root / RESPDICT).exists():
+        _check_respdict(root / RESPDICT, dataset, listed)
+
+
+def _responses(config: Mapping[str, Any], listed: set[str]) -> list[str]:
+    """The files of all subjects and stories, below the dataset's root, some of which may not exist."""
+    return [
+        RESPONSES.format(subject=subject, story=story)
+        for subject in config["subjects"]
+        for story in sorted(listed)
+    ]
+
+
+def _check_readable(files: Iterable[Path]) -> None:
+    """Check that those of the files that are there can be read: their content is here and open to this user.
+
+    Raises
+    ------
+    ConfigError: the content has not been downloaded.
+    PermissionError: a file or its folder is not open to this user.
+    """
+    for file in files:
+        try:
+            file.lstat()
+            check_downloaded(file)
+            file.open("rb").close()
+        except FileNotFoundError:
+            continue
+        except InputError as error:
+            raise ConfigError(str(error)) from None
+
+
+def _check_respdict(path: Path, dataset: Mapping[str, Any], listed: set[str]) -> None:
+    """Check that respdict.json gives each story volumes of which something is left after trimming."""
+    _check_readable([path])
+    volumes = None
+    with suppress(ValueError):
+        volumes = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(volumes, dict):
+        raise ConfigError(
+            f"{path} must be a JSON object, story: number of volumes of its recording; `datalad get` it if it is "
+            "only a pointer, or write it."
+        )
+    n_trimmed = dataset["trim"]["first"] + dataset["trim"]["last"]
+    for story in sorted(listed):
+        if story not in volumes:
+            raise ConfigError(
+                f"{path} does not list the story '{story}': add the number of volumes of its recording, or mark "
+                f"the story as unused in {dataset['stories']}."
+            )
+        n_volumes = volumes[story]
+        if type(n_volumes) is not int:
+            raise ConfigError(
+                f"{path} gives the story '{story}' {n_volumes!r}, but a whole number of volumes is needed."
+            )
+        if n_volumes < n_trimmed + 2:
+            raise ConfigError(
+                f"{path} gives the story '{story}' {n_volumes} volumes, of which dataset.trim cuts off "
+                f"{n_trimmed}, but two or more must be left: check both."
             )
 
 

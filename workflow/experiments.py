@@ -67,11 +67,12 @@ def resolve_experiments(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def models_of(config: Mapping[str, Any]) -> list[Model]:
-    """Every crosscoder that the figures and tables need."""
+    """Every crosscoder that the figures and tables need; a group is trained like a subject."""
+    all_subjects = [*config["subjects"], *config["groups"]]
     return [
         Model(subject, experiment, seed)
         for experiment in merge(STANDING_EXPERIMENTS, config["experiments"])
-        for subject in config["experiments"].get(experiment, {}).get("subjects", config["subjects"])
+        for subject in config["experiments"].get(experiment, {}).get("subjects", all_subjects)
         for seed in config["experiments"].get(experiment, {}).get("seeds", config["seeds"])
     ]
 

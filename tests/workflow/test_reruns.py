@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from brainlm.passages import ROLES
-from tiny_dataset import EXPERIMENTS, STORIES, SUBJECT, jobs, run_snakemake
+from tiny_dataset import EXPERIMENTS, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
 # Codes, and what was planted, are only asked of the reported experiment and of its control.
@@ -16,12 +16,24 @@ AFTER_TRAINING = {
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["table1", "table2", "interpretation_table"], 1),
     **dict.fromkeys(["shares", "predictions", "sensitivity", "paper", "planted_table", "checks"], 1),
+    **dict.fromkeys(["rois", "subjects"], 1),
 }
 NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS),
     **dict.fromkeys(["latents", "planted"], 2),
     **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
-    **dict.fromkeys(["shares", "paper", "planted_table", "checks"], 1),
+    **dict.fromkeys(["shares", "paper", "planted_table", "checks", "subjects"], 1),
+    **dict.fromkeys(["compare_models", "stability"], 1),
+}
+# What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
+AFTER_READING = AFTER_TRAINING | {
+    "activations_0": 1,
+    "simulate_features": 1,
+    "simulate_responses": 1,
+    "features": 2 * len(STORIES),
+    "responses": len(STORIES),
+    "normalization": MODELS,
+    **dict.fromkeys(["ridge", "ceiling", "ceiling_figure", "voxels"], 1),
 }
 
 
@@ -41,7 +53,16 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
     ("change", "expected"),
     [
         ({"crosscoder__k": 4}, AFTER_TRAINING),
-        ({"crosscoder__tied": False}, AFTER_TRAINING),
+        ({"crosscoder__learning_rate": 0.001}, AFTER_TRAINING),
+        ({"language_model__revision": "another"}, AFTER_READING),
+        # Another layer for one experiment, whose features are there already.
+        (
+            {"experiments": {"first-block": {"features": {"block": 2}}}},
+            {
+                **dict.fromkeys(["normalization", "train", "scores", "figure2", "agreement"], 1),
+                **dict.fromkeys(["shares", "sensitivity", "subjects", "checks"], 1),
+            },
+        ),
         (
             {"features__delays_s": [2, 4]},
             AFTER_TRAINING | {"features": 2 * len(STORIES), "normalization": MODELS, "ridge": 1},
@@ -82,10 +103,10 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         "responses": len(STORIES),
         "normalization": MODELS,
         "ridge": 1,
-        **dict.fromkeys(["ceiling", "ceiling_figure"], 1),
+        **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "compare_models", "stability"], 1),
     }
-    others = {job.rule for job in pending if job.wildcards.get("subject") != "SIM02"}
-    assert others == {"checks", "simulate_transforms"}
+    others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
+    assert others == {"checks", "simulate_transforms", "subjects", "stability"}
 
 
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
@@ -98,9 +119,76 @@ def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
         "agreement": 1,
         "shares": 1,
         "sensitivity": 1,
+        "subjects": 1,
         "checks": 1,
     }
     assert {job.wildcards["experiment"] for job in pending if "experiment" in job.wildcards} == {"noise"}
+
+
+def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_read_again(tiny, tmp_path):
+    lines = (tiny.folder / "stories" / "stories.tsv").read_text().splitlines()
+    moved = SPLITS["train"][0]
+    table = tmp_path / "stories.tsv"
+    table.write_text("\n".join(f"{moved}\ttest" if line.startswith(moved) else line for line in lines))
+    pending = counts(tiny.changed(dataset__stories=str(table)).pending())
+    assert not {"words", "activations_0", "features", "simulate_features"} & set(pending)
+    assert pending["train"] == pending["normalization"] == MODELS
+    assert pending["passages"] == pending["predictions"] == 1
+
+
+# Edits of the code, in a copy of the repository
+
+
+@pytest.fixture
+def clone(tiny, tmp_path) -> Workspace:
+    """The results of `tiny`, beside a fresh copy of the workflow and the library."""
+    return tiny.copy(tmp_path / "run").with_own_repository(tmp_path / "repository")
+
+
+def edit(workspace: Workspace, file: str, old: str, new: str) -> None:
+    path = workspace.repository / file
+    text = path.read_text()
+    assert text.count(old) == 1, f"{file} has changed: the test needs another edit"
+    path.write_text(text.replace(old, new))
+
+
+def test_results_that_are_copied_beside_a_fresh_clone_are_up_to_date(clone):
+    for text in (clone.folder / "stories").glob("*.txt"):
+        text.touch()
+    assert clone.pending() == []
+
+
+def test_a_docstring_and_a_comment_re_run_nothing(clone):
+    edit(clone, "brainlm/scores.py", "Share of each class among the live latents", "How many of each class")
+    path = clone.repository / "brainlm" / "objective.py"
+    path.write_text(f"# A comment.\n\n{path.read_text()}")
+    assert clone.pending() == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("brainlm/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
+        ("brainlm/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
+        (
+            "brainlm/flatmap_figures.py",
+            "LIMIT_PERCENTILE = 99\n",
+            "LIMIT_PERCENTILE = 98\n",
+            dict.fromkeys(["figure3", "figure4", "ceiling_figure"], 1),
+        ),
+        (
+            "workflow/scripts/passages.py",
+            "from pathlib import Path\n",
+            "from pathlib import Path\n\nprint()\n",
+            {"passages": 1, "table2": 1},
+        ),
+        ("brainlm/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
+    ],
+    ids=["the loss", "a table", "a figure", "a script", "what nobody uses"],
+)
+def test_an_edit_of_code_runs_what_uses_it(clone, file, old, new, expected):
+    edit(clone, file, old, new)
+    assert counts(clone.pending()) == expected
 
 
 def test_a_pinned_latent_is_shown(tiny, tmp_path):

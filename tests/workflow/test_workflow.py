@@ -14,8 +14,10 @@ import transformers
 import xarray
 from PIL import Image
 
+from brainlm.cortex import load as load_cortex
 from brainlm.crosscoder import Crosscoder
 from brainlm.latents import load_codes
+from brainlm.voxels import read_voxel_table, rois_of
 from tiny_dataset import (
     EXPERIMENTS,
     REPEATED_STORY,
@@ -731,7 +733,33 @@ def test_the_paper_stands_beside_this_run_with_what_was_set_otherwise(tiny):
     ):
         assert deviation in page
     assert "crosscoder.alpha" not in page
-    assert "No flatmaps" not in page
+    assert "no flatmaps" not in page
+
+
+def test_every_voxel_stands_in_a_table_with_its_place_and_values(tiny):
+    voxels = table(tiny.results / "tables" / SUBJECT / "voxels.tsv")
+    cortex = load_cortex(tiny.results / "cortex" / f"{SUBJECT}.zarr")
+    assert voxels["voxel"].tolist() == list(range(cortex.n_voxels))
+    assert cortex.mask.transpose()[tuple(voxels[["i", "j", "k"]].to_numpy().T)].all()
+    correlation = dataset(tiny.model() / "correlations.zarr")["brain_test"]
+    np.testing.assert_allclose(voxels["correlation"], correlation, atol=1e-6)
+    named = rois_of(read_voxel_table(tiny.results / "voxels" / f"{SUBJECT}.tsv", cortex.n_voxels))
+    expected = {roi: sorted(members) for roi, members in cortex.voxel_rois.items() if members.size}
+    assert {roi: members.tolist() for roi, members in named.items()} == expected
+
+
+def test_regions_have_the_means_of_their_voxels_and_the_weights_of_live_latents(tiny):
+    folder = tiny.results / "tables" / SUBJECT
+    voxels, rois, latents = (table(folder / f"{name}.tsv") for name in ("voxels", "rois", "latent_rois"))
+    everything = rois.set_index("roi").loc["all voxels"]
+    assert everything["n voxels"] == len(voxels)
+    assert everything["correlation mean"] == pytest.approx(voxels["correlation"].mean(), abs=1e-5)
+    assert everything["explainable variance n finite"] == voxels["explainable_variance"].notna().sum()
+    live = table(tiny.model() / "latents.tsv").query("alive")
+    assert sorted(latents["latent"].unique()) == live["latent"].tolist()
+    whole = latents[latents["roi"] == "all voxels"].set_index("latent")
+    rms = live.set_index("latent")["brain_norm"] / np.sqrt(whole["n_voxels"])
+    np.testing.assert_allclose(whole["rms_weight"], rms, rtol=1e-4)
 
 
 def test_the_table_of_interpretations_has_what_was_interpreted(tiny):

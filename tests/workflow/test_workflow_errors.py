@@ -1,8 +1,10 @@
 """What a scientist reads when something is wrong with the data, the model or the config: one clear sentence."""
 
+import json
 import shutil
 
 import h5py
+import numpy as np
 import pytest
 
 from tiny_dataset import STORIES, SUBJECT, Workspace
@@ -36,7 +38,7 @@ def textgrid(local):
 
 
 def assert_stops(workspace: Workspace, target: str, *sentence: str, log: str | None = None) -> None:
-    """The run fails, leaves no target and says why; the log of the failed job, if there is one, is one line."""
+    """The run fails, leaves no target and says why; so does the end of the failed job's log, if there is one."""
     run = workspace.snakemake(target)
     assert run.returncode != 0
     assert "Traceback" not in run.stdout
@@ -45,8 +47,8 @@ def assert_stops(workspace: Workspace, target: str, *sentence: str, log: str | N
     assert not (workspace.folder / target).exists()
     if log:
         lines = (workspace.results / "logs" / log).read_text().splitlines()
-        assert len(lines) == 1
-        assert all(part in lines[0] for part in sentence)
+        assert not [line for line in lines if "Traceback" in line]
+        assert all(part in lines[-1] for part in sentence)
 
 
 def edit_data(hdf5, edit) -> None:
@@ -66,17 +68,35 @@ def test_a_local_dataset_gives_the_responses_of_its_hdf5_file(local):
 def test_a_local_dataset_without_a_cortex_goes_without_its_mask_and_flatmaps(local):
     shutil.rmtree(local.folder / "data" / "derivative" / "pycortex-db")
     rules = {job.rule for job in local.pending()}
-    assert {"figure2", "table1", "shares"} <= rules
-    assert not rules & {"cortex", "figure3", "figure4", "ceiling_figure", "planted", "checks"}
+    assert {"figure2", "figure3", "figure4", "table1", "shares"} <= rules
+    assert not rules & {"cortex", "planted", "checks"}
     run = local.snakemake(RESPONSES)
     assert run.returncode == 0, run.stdout[-3000:]
 
 
-def test_truncated_hdf5_file(local, hdf5):
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_truncated_hdf5_file(local, hdf5, kept):
     content = hdf5.read_bytes()
-    hdf5.write_bytes(content[: len(content) // 2])
+    hdf5.write_bytes(content[: int(kept * len(content))])
     log = f"responses/{SUBJECT}/{STORY}.log"
     assert_stops(local, RESPONSES, str(hdf5), "is truncated or damaged", "download it again", log=log)
+
+
+def test_hdf5_file_without_data(local, hdf5):
+    with h5py.File(hdf5, "r+") as file:
+        file.move("data", "responses")
+    sentence = f"{hdf5} has no dataset `data`", "is it a file of derivative/preprocessed_data?"
+    assert_stops(local, RESPONSES, *sentence, log=f"responses/{SUBJECT}/{STORY}.log")
+
+
+def test_hdf5_file_with_rows_of_nan(local, hdf5):
+    def lose_two_rows(data):
+        data[[3, 8]] = np.nan
+        return data
+
+    edit_data(hdf5, lose_two_rows)
+    sentence = f"{hdf5} has 2 rows (TRs) in which no voxel is finite: 3, 8", "leave the story out"
+    assert_stops(local, RESPONSES, *sentence, log=f"responses/{SUBJECT}/{STORY}.log")
 
 
 def test_hdf5_file_with_the_wrong_number_of_rows(local, hdf5):
@@ -99,20 +119,51 @@ def test_voxels_that_do_not_fit_the_mask(local, hdf5):
     assert not (local.folder / RESPONSES).exists()
 
 
-def test_textgrid_that_was_not_downloaded(local, textgrid):
+# The config's check looks at what the files hold too, one by one in tests/test_configuration.py.
+def test_a_file_that_was_not_downloaded_stops_the_run_before_any_job(local, textgrid):
     textgrid.write_text("/annex/objects/MD5E-s123--0cc175b9c0f1b6a831c399e269772661.TextGrid\n")
-    assert_stops(local, WORDS, str(textgrid), "has not been downloaded", log=f"words/{STORY}.log")
+    assert_stops(local, RESPONSES, f"{textgrid} has not been downloaded", "datalad get")
+    assert not local.results.exists()
 
 
-def test_textgrid_that_is_a_link_into_an_empty_annex(local, textgrid):
+def test_a_mask_that_is_a_link_into_an_empty_annex_is_not_passed_over(local, hdf5):
+    transforms = local.folder / "data" / "derivative" / "pycortex-db" / SUBJECT / "transforms"
+    (mask,) = transforms.rglob("mask_thick.nii.gz")
+    mask.unlink()
+    mask.symlink_to("../../.git/annex/objects/xx/yy/MD5E-s123--0cc175b9.nii.gz")
+    assert_stops(local, RESPONSES, f"{mask} has not been downloaded", "datalad get")
+
+
+def test_a_story_that_respdict_lacks(local):
+    respdict = local.folder / "data" / "derivative" / "respdict.json"
+    volumes = json.loads(respdict.read_text())
+    del volumes[STORY]
+    respdict.write_text(json.dumps(volumes))
+    assert_stops(
+        local, RESPONSES, f"{respdict} does not list the story '{STORY}'", "add the number of volumes"
+    )
+
+
+def test_a_transcript_that_is_no_textgrid(local, textgrid):
+    textgrid.write_text("")
+    sentence = f"{textgrid} is not a Praat TextGrid", "save it as a text file"
+    assert_stops(local, WORDS, *sentence, log=f"words/{STORY}.log")
+
+
+def test_a_fault_in_a_table_of_words(local, textgrid):
     textgrid.unlink()
-    textgrid.symlink_to("../../.git/annex/objects/xx/yy/MD5E-s123--0cc175b9.TextGrid")
-    assert_stops(local, WORDS, str(textgrid), "has not been downloaded")
+    table = textgrid.parents[1] / "transcripts" / f"{STORY}.tsv"
+    table.parent.mkdir()
+    table.write_text("word\tonset\toffset\nonce\t0.5\t0.8\nupon\t0,9\t1\n")
+    sentence = f"{table}, line 3: the onset '0,9' is no number", "give seconds"
+    assert_stops(local, WORDS, *sentence, log=f"words/{STORY}.log")
 
 
 def test_missing_textgrid(local, textgrid):
     textgrid.unlink()
-    assert_stops(local, WORDS, f"unknown story '{STORY}': no TextGrid in")
+    assert_stops(
+        local, WORDS, f"unknown story '{STORY}': neither TextGrids/{STORY}.TextGrid nor transcripts/"
+    )
 
 
 def test_hdf5_file_that_is_missing(local, hdf5):

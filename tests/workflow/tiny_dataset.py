@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tokenizers
@@ -83,6 +83,8 @@ class Workspace:
 
     folder: Path
     config: dict
+    repository: Path = REPOSITORY
+    """Where the workflow and the library lie."""
 
     @property
     def results(self) -> Path:
@@ -108,12 +110,24 @@ class Workspace:
                 del section[key]
             else:
                 section[key] = value
-        return Workspace(self.folder, config)
+        return replace(self, config=config)
 
     def copy(self, folder: Path) -> "Workspace":
         """The same state in another folder; its stories and its language model stay where they are."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True, symlinks=True)
-        return Workspace(folder, self.config)
+        return replace(self, folder=folder)
+
+    def with_own_repository(self, folder: Path) -> "Workspace":
+        """The same folder run by a copy of the workflow and the library, which a test may edit."""
+        for part in ("workflow", "brainlm", "envs", "config"):
+            shutil.copytree(
+                self.repository / part,
+                folder / part,
+                ignore=shutil.ignore_patterns("__pycache__"),
+                # Not copy2: a fresh clone's files are new.
+                copy_function=shutil.copyfile,
+            )
+        return replace(self, repository=folder)
 
     def snakemake(self, *arguments: str | Path) -> subprocess.CompletedProcess:
         """Run the workflow in the folder; `stdout` is what the terminal shows."""
@@ -122,7 +136,7 @@ class Workspace:
         for name in ("home", "temporary"):
             (self.folder / name).mkdir(exist_ok=True)
         return run_snakemake(
-            *("--snakefile", REPOSITORY / "workflow" / "Snakefile", "--directory", self.folder),
+            *("--snakefile", self.repository / "workflow" / "Snakefile", "--directory", self.folder),
             *("--configfile", config_file, "--cores", "2", *arguments),
             environment={"HOME": f"{self.folder}/home", "TMPDIR": f"{self.folder}/temporary"},
         )

@@ -1,14 +1,28 @@
 import os
 import sys
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
+from code_changes import CODE_PREFIX, save_definitions
+from code_digest import code_digest
 from configuration import deviations, make_plan
 from dataset_checks import ConfigError, manifest_of, read_manifest, read_transforms, require_space
 from experiments import reading_models
+from failures import summary
+from job_sizes import (
+    hdf5_bytes,
+    language_model_gb,
+    ridge_gb,
+    run_sizes,
+    scoring_gb,
+    training_gb,
+    training_minutes,
+    with_attempt,
+)
 
 # Threads that read stores would each keep the memory they once used: 0.2 GB of a training job.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
@@ -22,6 +36,10 @@ def paper_config():
     return paper
 
 
+SCRIPTS = Path(workflow.basedir) / "scripts"
+CODE_PACKAGES = {"brainlm": Path(workflow.basedir).parent / "brainlm"}
+
+
 try:
     PLAN = make_plan(config)
     PAPER_PLAN = make_plan(paper_config())
@@ -30,6 +48,7 @@ try:
     ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
     DERIVATIVE = f"{ROOT}/derivative"
     SIMULATED = DATASET["source"] == "simulated"
+    HDF5_BYTES = hdf5_bytes(PLAN.config, Path(ROOT), PLAN.config["subjects"])
     TRANSFORMS = {} if SIMULATED else read_transforms(Path(DERIVATIVE, "subject_xfms.json"))
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
@@ -41,6 +60,7 @@ LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
 STORIES = PLAN.all_stories
 SETTINGS = PLAN.settings
 SUBJECTS = PLAN.config["subjects"]
+GROUPS = PLAN.config["groups"]
 SEEDS = PLAN.config["seeds"]
 REPORTED_SEED = SEEDS[0]
 MODEL = f"{RESULTS}/{{subject}}/{{experiment}}/seed{{seed}}"
@@ -52,6 +72,7 @@ FIGURE = f"{RESULTS}/figures/{{subject}}"
 
 wildcard_constraints:
     subject="[A-Za-z0-9_-]+",
+    other="[A-Za-z0-9_-]+",
     story="[^/]+",
     experiment="[^/]+",
     variant="[^/]+",
@@ -74,8 +95,17 @@ def all_stories_of(wildcards):
 
 
 def responses_of(wildcards):
-    pattern = f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr"
-    return story_files(pattern, all_stories_of(wildcards))
+    """The responses to all stories of a subject, or of each member of a group."""
+    return [
+        path
+        for member in GROUPS.get(wildcards.subject, [wildcards.subject])
+        for path in story_files(f"{RESULTS}/responses/{member}/{{story}}.zarr", all_stories_of(wildcards))
+    ]
+
+
+def first_responses_of(wildcards):
+    """The responses to one story, which have a column for each voxel as all others do."""
+    return f"{RESULTS}/responses/{wildcards.subject}/{all_stories_of(wildcards)[0]}.zarr"
 
 
 def features_of(wildcards):
@@ -125,6 +155,34 @@ def model_files(name, experiments=None, seed=None):
     return paths
 
 
+def subjects_files(name, experiments=None):
+    """The file `name` of all subjects' models, or of some experiments'; groups are left out."""
+    return [
+        model_file(model, name)
+        for model in PLAN.models
+        if model.subject in SUBJECTS and (experiments is None or model.experiment in experiments)
+    ]
+
+
+def compared_subjects():
+    """Pairs of subjects, and a subject with itself, whose models are searched for each other's latents."""
+    with_itself = [(subject, subject) for subject in SUBJECTS if len(SEEDS) > 1]
+    return with_itself + list(combinations(SUBJECTS, 2))
+
+
+def compared_models(name):
+    """A function of two subjects: the file `name` of all their matched models."""
+
+    def paths(wildcards):
+        return [
+            f"{RESULTS}/{subject}/matched/seed{seed}/{name}"
+            for subject in dict.fromkeys([wildcards.subject, wildcards.other])
+            for seed in SEEDS
+        ]
+
+    return paths
+
+
 def provenance_of(wildcards):
     """Where a model's data come from; kept in its file."""
     language_model = PLAN.config["language_model"]
@@ -144,28 +202,121 @@ def flatmaps_drawn(wildcards):
     return has_cortex(wildcards.subject)
 
 
+def cortex_store(wildcards):
+    """The cortex that figures are drawn on, if there is one."""
+    return [f"{RESULTS}/cortex/{wildcards.subject}.zarr"] * has_cortex(wildcards.subject)
+
+
+def own_voxel_table(wildcards):
+    """The table of voxels and their regions that a local dataset may bring."""
+    path = f"{DERIVATIVE}/voxels/{wildcards.subject}.tsv"
+    return [path] * (DATASET["source"] == "local" and Path(path).exists())
+
+
 def training_threads(wildcards):
-    # Small models train fastest side by side, large ones alone.
-    return 1 if SIMULATED else workflow.cores
+    # Small models train fastest side by side, large ones alone. Of one machine it is what there is, at most.
+    return 1 if SIMULATED else 16
+
+
+def code_of(script):
+    """A param that changes with the code that a rule script runs, so that its jobs run again."""
+
+    def code(wildcards):
+        return CODE_PREFIX + code_digest(SCRIPTS / f"{script}.py", CODE_PACKAGES)
+
+    return code
+
+
+def memory(gigabytes):
+    """A rule's mem_mb: a number of GB, or a function of its wildcards that gives it; a retry asks for more."""
+
+    def mem_mb(wildcards, attempt):
+        return with_attempt(gigabytes(wildcards) if callable(gigabytes) else gigabytes, attempt)
+
+    return mem_mb
+
+
+def minutes(number):
+    """A rule's runtime; a retry asks for more."""
+
+    def runtime(wildcards, attempt):
+        return number * attempt
+
+    return runtime
+
+
+def gpus(device):
+    """How many GPUs a job asks a cluster for; on one machine nothing follows from it."""
+    return 0 if device == "cpu" else 1
+
+
+def sizes_of(wildcards):
+    """The sizes of what a subject's or a group's jobs read."""
+    members = GROUPS.get(wildcards.subject, [wildcards.subject])
+    return run_sizes(PLAN.subject_stories[wildcards.subject], members, HDF5_BYTES)
+
+
+def response_gb(wildcards):
+    """A story is copied some rows at a time; its repeats are read whole."""
+    return 1.5 + 3 * sizes_of(wildcards).largest_story
+
+
+def normalization_gb(wildcards):
+    """One story at a time, in float64, with temporary copies."""
+    return 1 + 10 * sizes_of(wildcards).largest_story
+
+
+def training_of(wildcards):
+    return training_gb(sizes_of(wildcards), SETTINGS[wildcards.experiment]["crosscoder"])
+
+
+def training_time(wildcards, attempt):
+    """A job that dies at its time limit goes on from its checkpoint when it is tried again."""
+    gpu = gpus(PLAN.config["training"]["device"]) > 0
+    crosscoder = SETTINGS[wildcards.experiment]["crosscoder"]
+    return training_minutes(sizes_of(wildcards), crosscoder, gpu) * attempt
+
+
+def scoring_of(wildcards):
+    experiment = getattr(wildcards, "experiment", "matched")
+    return scoring_gb(sizes_of(wildcards), SETTINGS[experiment]["crosscoder"])
+
+
+def ridge_of(wildcards):
+    return ridge_gb(sizes_of(wildcards))
+
+
+def lm_gb(wildcards):
+    """The language model's weights, and what it writes of a story."""
+    return 2 + language_model_gb(LM_SOURCE)
 
 
 def figures():
     """Every figure, as PDF."""
-    names = ["figure2", "training", "agreement"]
-    flatmaps = ["figure3", "figure4", "ceiling"]
+    of_any = ["figure2", "training", "agreement"]
+    of_subject = ["figure3", "figure4", "ceiling"]
     return [
         f"{RESULTS}/figures/{subject}/{name}.pdf"
-        for subject in SUBJECTS
-        for name in names + (flatmaps if has_cortex(subject) else [])
-    ]
+        for subject in [*SUBJECTS, *GROUPS]
+        for name in of_any + of_subject * (subject in SUBJECTS)
+    ] + [f"{RESULTS}/figures/stability.pdf"] * bool(compared_subjects())
 
 
 def tables():
     """Every table, as TSV."""
-    names = ["table1", "table2", "interpretations", "shares", "predictions", "sensitivity", "paper"] + (
-        ["planted"] if SIMULATED else []
-    )
+    names = [
+        "table1",
+        "table2",
+        "interpretations",
+        "shares",
+        "predictions",
+        "sensitivity",
+        "paper",
+        "rois",
+    ] + (["planted"] if SIMULATED else [])
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
+    paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
+    paths += [f"{RESULTS}/tables/subjects.tsv"]
     return paths + ([f"{RESULTS}/tables/checks.tsv"] if SIMULATED else [])
 
 
@@ -173,14 +324,14 @@ def words_of_test_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 
 
-def figure_files(name):
+def figure_files(name, folder=FIGURE, subject="{subject}"):
     """A figure's PDF and numbers, and its PNG for the report, with the caption report/<name>.rst."""
-    stem = f"{FIGURE}/{name}"
+    stem = f"{folder}/{name}"
     png = report(
         f"{stem}.png",
         caption=f"../report/{name}.rst",
         category="Figures",
-        labels={"figure": name, "subject": "{subject}"},
+        labels={"figure": name, "subject": subject},
     )
     return [f"{stem}.pdf", png, f"{stem}.tsv"]
 
@@ -260,5 +411,19 @@ def deviations_of(wildcards):
     return deviations(PLAN, PAPER_PLAN, wildcards.subject)
 
 
+onstart:
+    save_definitions(SCRIPTS, CODE_PACKAGES)
+    for group, members in GROUPS.items():
+        needed = training_of(SimpleNamespace(subject=group, experiment="matched"))
+        print(
+            f"Group {group} ({', '.join(members)}): training needs about {needed:.1f} GB of memory.",
+            file=sys.stderr,
+        )
+
+
 onsuccess:
     shell(f"test ! -f {RESULTS}/tables/checks.md || cat {RESULTS}/tables/checks.md")
+
+
+onerror:
+    print(summary(Path(log).read_text(encoding="utf-8")), file=sys.stderr)

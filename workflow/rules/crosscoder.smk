@@ -10,7 +10,11 @@ rule normalization:
         f"{RESULTS}/benchmarks/normalization/{{subject}}/{{experiment}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(normalization_gb),
+        runtime=minutes(60),
     params:
+        code=code_of("normalization"),
         stories=stories_of,
         normalization=lookup(dpath="{experiment}/normalization", within=SETTINGS),
     script:
@@ -34,9 +38,13 @@ rule train:
     threads: training_threads
     # How, not what: unlike params, resources do not make a trained model out of date.
     resources:
+        mem_mb=memory(training_of),
+        runtime=training_time,
+        gpu=gpus(PLAN.config["training"]["device"]),
         device=PLAN.config["training"]["device"],
         checkpoint_minutes=PLAN.config["training"]["checkpoint_minutes"],
     params:
+        code=code_of("train"),
         stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
         crosscoder=lookup(dpath="{experiment}/crosscoder", within=SETTINGS),
@@ -59,7 +67,11 @@ rule latents:
     conda:
         ENVIRONMENT
     threads: training_threads
+    resources:
+        mem_mb=memory(scoring_of),
+        runtime=minutes(60),
     params:
+        code=code_of("latents"),
         stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
     script:
@@ -82,7 +94,11 @@ rule scores:
     conda:
         ENVIRONMENT
     threads: training_threads
+    resources:
+        mem_mb=memory(scoring_of),
+        runtime=minutes(120),
     params:
+        code=code_of("scores"),
         stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
         scores=PLAN.config["scores"],
@@ -103,7 +119,11 @@ rule passages:
         f"{RESULTS}/benchmarks/passages/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(10),
     params:
+        code=code_of("passages"),
         passages=PLAN.config["passages"],
     script:
         "../scripts/passages.py"
@@ -124,7 +144,11 @@ rule interpretations:
         f"{RESULTS}/benchmarks/interpretations/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(20),
     params:
+        code=code_of("interpretations"),
         span_s=PLAN.config["passages"]["span_s"],
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
         tr_s=DATASET["tr_s"],
@@ -132,3 +156,26 @@ rule interpretations:
         pinned=PLAN.config["figures"]["pinned_latents"],
     script:
         "../scripts/interpretations.py"
+
+
+rule compare_models:
+    input:
+        codes=compared_models("latents.zarr"),
+        latents=compared_models("latents.tsv"),
+    output:
+        comparison=f"{RESULTS}/comparisons/{{subject}}/{{other}}.tsv",
+    log:
+        f"{RESULTS}/logs/compare_models/{{subject}}/{{other}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/compare_models/{{subject}}/{{other}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(3),
+        runtime=minutes(120),
+    params:
+        code=code_of("compare_models"),
+        minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
+        tr_s=DATASET["tr_s"],
+    script:
+        "../scripts/compare_models.py"

@@ -31,7 +31,11 @@ rule fetch:
         ENVIRONMENT
     # Where a file comes from says nothing about whether it is right; its checksum does.
     resources:
+        mem_mb=memory(1),
+        runtime=minutes(240),
         manifest=str(manifest_of(DATASET)),
         mirror=DATASET["mirror"],
+    params:
+        code=code_of("fetch"),
     script:
         "../scripts/fetch.py"

@@ -14,7 +14,11 @@ rule simulate_stories:
         f"{RESULTS}/benchmarks/simulate_stories.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(4),
+        runtime=minutes(60),
     params:
+        code=code_of("simulate_stories"),
         seed=SIMULATION["seed"],
         words_per_minute=SIMULATION["words_per_minute"],
         tr_s=DATASET["tr_s"],
@@ -31,7 +35,11 @@ rule simulate_transforms:
         f"{RESULTS}/logs/simulate_transforms.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(4),
+        runtime=minutes(60),
     params:
+        code=code_of("simulate_transforms"),
         subjects=SUBJECTS,
     script:
         "../scripts/simulate_transforms.py"
@@ -46,7 +54,11 @@ rule simulate_anatomy:
         f"{RESULTS}/benchmarks/simulate_anatomy/{{subject}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(4),
+        runtime=minutes(60),
     params:
+        code=code_of("simulate_anatomy"),
         voxel_size_mm=SIMULATION["voxel_size_mm"],
     script:
         "../scripts/simulate_anatomy.py"
@@ -66,7 +78,11 @@ rule simulate_features:
         f"{RESULTS}/benchmarks/simulate_features.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(4),
+        runtime=minutes(60),
     params:
+        code=code_of("simulate_features"),
         block=PLAN.config["features"]["block"],
         n_lm_features=SIMULATION["n_lm_features"],
         tr_s=DATASET["tr_s"],
@@ -89,7 +105,11 @@ rule simulate_responses:
         f"{RESULTS}/benchmarks/simulate_responses/{{subject}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(4),
+        runtime=minutes(60),
     params:
+        code=code_of("simulate_responses"),
         mask=mask_path,
         seed=SIMULATION["seed"],
         snr=SIMULATION["snr"],
@@ -117,7 +137,11 @@ rule planted:
         f"{RESULTS}/benchmarks/planted/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(scoring_of),
+        runtime=minutes(60),
     params:
+        code=code_of("planted"),
         stories=stories_of,
         pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],

@@ -12,6 +12,11 @@ rule ceiling:
         f"{RESULTS}/benchmarks/ceiling/{{subject}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(response_gb),
+        runtime=minutes(20),
+    params:
+        code=code_of("ceiling"),
     script:
         "../scripts/ceiling.py"
 
@@ -30,7 +35,11 @@ rule ridge:
     conda:
         ENVIRONMENT
     threads: training_threads
+    resources:
+        mem_mb=memory(ridge_of),
+        runtime=minutes(720),
     params:
+        code=code_of("ridge"),
         stories=stories_of,
         variants=PLAN.baseline_variants,
         encoding=PLAN.config["encoding"],
@@ -52,7 +61,11 @@ rule predictions:
     conda:
         ENVIRONMENT
     threads: training_threads
+    resources:
+        mem_mb=memory(scoring_of),
+        runtime=minutes(60),
     params:
+        code=code_of("predictions"),
         simulated=SIMULATED,
         stories=stories_of,
         delays=PLAN.config["encoding"]["delays"],

@@ -7,7 +7,11 @@ rule figure2:
         f"{RESULTS}/logs/figure2/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("figure2"),
         simulated=SIMULATED,
     script:
         "../scripts/figure2.py"
@@ -22,7 +26,11 @@ rule agreement:
         f"{RESULTS}/logs/agreement/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("agreement"),
         simulated=SIMULATED,
     script:
         "../scripts/agreement.py"
@@ -37,7 +45,11 @@ rule training_curves:
         f"{RESULTS}/logs/training_curves/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("training_curves"),
         simulated=SIMULATED,
     script:
         "../scripts/training_curves.py"
@@ -45,7 +57,8 @@ rule training_curves:
 
 rule figure3:
     input:
-        cortex=rules.cortex.output.cortex,
+        cortex=cortex_store,
+        voxels=rules.voxels.output.voxels,
         crosscoder=f"{REPORTED}/crosscoder.safetensors",
         latents=f"{REPORTED}/latents.tsv",
         chosen=f"{REPORTED}/chosen.tsv",
@@ -55,7 +68,11 @@ rule figure3:
         f"{RESULTS}/logs/figure3/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("figure3"),
         simulated=SIMULATED,
         colormap=PLAN.config["figures"]["weight_colormap"],
     script:
@@ -64,7 +81,8 @@ rule figure3:
 
 rule figure4:
     input:
-        cortex=rules.cortex.output.cortex,
+        cortex=cortex_store,
+        voxels=rules.voxels.output.voxels,
         correlations=f"{REPORTED}/correlations.zarr",
         summary=f"{REPORTED}/summary.tsv",
     output:
@@ -73,7 +91,11 @@ rule figure4:
         f"{RESULTS}/logs/figure4/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("figure4"),
         simulated=SIMULATED,
         colormap=PLAN.config["figures"]["correlation_colormap"],
     script:
@@ -82,7 +104,8 @@ rule figure4:
 
 rule ceiling_figure:
     input:
-        cortex=rules.cortex.output.cortex,
+        cortex=cortex_store,
+        voxels=rules.voxels.output.voxels,
         ceiling=rules.ceiling.output.ceiling,
         table=rules.ceiling.output.table,
     output:
@@ -91,8 +114,31 @@ rule ceiling_figure:
         f"{RESULTS}/logs/ceiling_figure/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("ceiling_figure"),
         simulated=SIMULATED,
         colormap=PLAN.config["figures"]["correlation_colormap"],
     script:
         "../scripts/ceiling_figure.py"
+
+
+rule stability:
+    input:
+        comparisons=[f"{RESULTS}/comparisons/{subject}/{other}.tsv" for subject, other in compared_subjects()],
+    output:
+        figure_files("stability", folder=f"{RESULTS}/figures", subject="all"),
+    log:
+        f"{RESULTS}/logs/stability.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
+    params:
+        code=code_of("stability"),
+        simulated=SIMULATED,
+    script:
+        "../scripts/stability.py"

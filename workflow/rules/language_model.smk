@@ -12,6 +12,7 @@ rule convert_language_model:
         mem_mb=memory(lm_gb),
         runtime=minutes(60),
     params:
+        code=code_of("convert_language_model"),
         source=LM_SOURCE,
         n_blocks=max(PLAN.config["language_model"]["blocks"]),
     script:
@@ -43,6 +44,7 @@ for number, batch in enumerate(lm_batches()):
             gpu=gpus(PLAN.config["language_model"]["device"]),
             device=PLAN.config["language_model"]["device"],
         params:
+            code=code_of("activations"),
             source=LM_SOURCE,
             revision=PLAN.config["language_model"]["revision"],
             blocks=PLAN.config["language_model"]["blocks"],
@@ -69,6 +71,7 @@ rule features:
         mem_mb=memory(3),
         runtime=minutes(20),
     params:
+        code=code_of("features"),
         features=lookup(dpath="{variant}", within=PLAN.feature_variants),
         tr_s=DATASET["tr_s"],
         sound_onset_s=DATASET["sound_onset_s"],

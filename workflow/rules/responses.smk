@@ -11,7 +11,11 @@ rule responses:
         f"{RESULTS}/benchmarks/responses/{{subject}}/{{story}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(response_gb),
+        runtime=minutes(20),
     params:
+        code=code_of("responses"),
         mask=mask_path,
         tr_s=DATASET["tr_s"],
         sound_onset_s=DATASET["sound_onset_s"],
@@ -33,9 +37,33 @@ rule cortex:
         f"{RESULTS}/benchmarks/cortex/{{subject}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(5),
+        runtime=minutes(30),
     params:
+        code=code_of("cortex"),
         pycortex_db=f"{DERIVATIVE}/pycortex-db",
         transform=transform_of,
         height=PLAN.config["figures"]["flatmap_height"],
     script:
         "../scripts/cortex.py"
+
+
+rule voxels:
+    input:
+        cortex=cortex_store,
+        own=own_voxel_table,
+        responses=first_responses_of,
+    output:
+        voxels=f"{RESULTS}/voxels/{{subject}}.tsv",
+    log:
+        f"{RESULTS}/logs/voxels/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(10),
+    params:
+        code=code_of("voxels"),
+    script:
+        "../scripts/voxels.py"

@@ -8,7 +8,11 @@ rule table1:
         f"{RESULTS}/logs/table1/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("table1"),
         simulated=SIMULATED,
         span_s=PLAN.config["passages"]["span_s"],
     script:
@@ -26,7 +30,11 @@ rule table2:
         f"{RESULTS}/logs/table2/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("table2"),
         simulated=SIMULATED,
         span_s=PLAN.config["passages"]["span_s"],
     script:
@@ -42,7 +50,11 @@ rule shares:
         f"{RESULTS}/logs/shares/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("shares"),
         simulated=SIMULATED,
     script:
         "../scripts/shares.py"
@@ -57,7 +69,11 @@ rule sensitivity:
         f"{RESULTS}/logs/sensitivity/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("sensitivity"),
         simulated=SIMULATED,
         seed=REPORTED_SEED,
     script:
@@ -73,11 +89,39 @@ rule interpretation_table:
         f"{RESULTS}/logs/interpretation_table/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("interpretation_table"),
         simulated=SIMULATED,
         span_s=PLAN.config["passages"]["span_s"],
     script:
         "../scripts/interpretation_table.py"
+
+
+rule rois:
+    input:
+        voxels=rules.voxels.output.voxels,
+        crosscoder=f"{REPORTED}/crosscoder.safetensors",
+        correlations=f"{REPORTED}/correlations.zarr",
+        ceiling=rules.ceiling.output.ceiling,
+    output:
+        table_files("rois"),
+        voxels=f"{TABLE}/voxels.tsv",
+        latents=f"{TABLE}/latent_rois.tsv",
+    log:
+        f"{RESULTS}/logs/rois/{{subject}}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(4),
+        runtime=minutes(20),
+    params:
+        code=code_of("rois"),
+        simulated=SIMULATED,
+    script:
+        "../scripts/rois.py"
 
 
 rule paper:
@@ -89,7 +133,11 @@ rule paper:
         f"{RESULTS}/logs/paper/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("paper"),
         simulated=SIMULATED,
         flatmaps=flatmaps_drawn,
         deviations=deviations_of,
@@ -106,11 +154,35 @@ rule readings_table:
         f"{RESULTS}/logs/readings/{{subject}}.log",
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
     params:
+        code=code_of("readings"),
         simulated=SIMULATED,
         readings=readings_of,
     script:
         "../scripts/readings.py"
+
+
+rule subjects:
+    input:
+        summaries=subjects_files("summary.tsv"),
+    output:
+        figure=figure_files("subjects", folder=f"{RESULTS}/figures", subject="all"),
+        table=table_files("subjects", folder=f"{RESULTS}/tables", subject="all"),
+    log:
+        f"{RESULTS}/logs/subjects.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
+    params:
+        code=code_of("subjects"),
+        simulated=SIMULATED,
+    script:
+        "../scripts/subjects.py"
 
 
 # Not part of a run, for it trains a few hundred models: `snakemake readings`.
@@ -130,22 +202,19 @@ if SIMULATED:
             f"{RESULTS}/logs/planted_table/{{subject}}.log",
         conda:
             ENVIRONMENT
+        resources:
+            mem_mb=memory(2),
+            runtime=minutes(15),
         params:
+            code=code_of("planted_table"),
             snr=DATASET["simulation"]["snr"],
         script:
             "../scripts/planted_table.py"
 
     rule checks:
         input:
-            summaries=[
-                f"{RESULTS}/{model.subject}/{model.experiment}/seed{model.seed}/summary.tsv"
-                for model in PLAN.models
-            ],
-            planted=[
-                f"{RESULTS}/{model.subject}/{model.experiment}/seed{model.seed}/planted.tsv"
-                for model in PLAN.models
-                if model.experiment in ("matched", "shuffled")
-            ],
+            summaries=subjects_files("summary.tsv"),
+            planted=subjects_files("planted.tsv", ["matched", "shuffled"]),
             ceilings=expand(f"{RESULTS}/{{subject}}/ceiling.tsv", subject=SUBJECTS),
         output:
             table_files("checks", folder=f"{RESULTS}/tables", subject="all"),
@@ -153,7 +222,11 @@ if SIMULATED:
             f"{RESULTS}/logs/checks.log",
         conda:
             ENVIRONMENT
+        resources:
+            mem_mb=memory(2),
+            runtime=minutes(15),
         params:
+            code=code_of("checks"),
             snr=DATASET["simulation"]["snr"],
         script:
             "../scripts/checks.py"

@@ -1,6 +1,11 @@
+from functools import partial
+
+from dataset_checks import transcript_path
+
+
 rule words:
     input:
-        textgrid=f"{DERIVATIVE}/TextGrids/{{story}}.TextGrid",
+        transcript=partial(transcript_path, DATASET["source"], DERIVATIVE),
     output:
         words=f"{RESULTS}/words/{{story}}.tsv",
     log:
@@ -9,5 +14,10 @@ rule words:
         f"{RESULTS}/benchmarks/words/{{story}}.tsv"
     conda:
         ENVIRONMENT
+    resources:
+        mem_mb=memory(1),
+        runtime=minutes(10),
+    params:
+        code=code_of("words"),
     script:
         "../scripts/words.py"

@@ -5,26 +5,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.cortex import load
+from brain_figures import draw_voxels
 from brainlm.figure_style import save_figure
-from brainlm.flatmap_figures import voxel_flatmap
 from brainlm.store import open_store
 from job import logged
 
 with logged(snakemake):
-    cortex = load(Path(snakemake.input.cortex))
     row, simulated = pd.read_csv(snakemake.input.table, sep="\t").iloc[0], snakemake.params.simulated
     store = open_store(snakemake.input.ceiling)
     known = "explainable_variance" in store
-    values = store["explainable_variance"][:] if known else np.full(cortex.n_voxels, np.nan)
-    figure, numbers = voxel_flatmap(
-        cortex,
+    n_voxels = len(pd.read_csv(snakemake.input.voxels, sep="\t"))
+    values = store["explainable_variance"][:] if known else np.full(n_voxels, np.nan)
+    figure, numbers = draw_voxels(
+        snakemake,
         values,
         quantity="explainable variance",
         based_on=f"{int(row['n_repeats'])} hearings of {int(row['n_trs'])} TRs"
         if known
         else "no test story was heard several times",
-        colormap=snakemake.params.colormap,
         simulated=simulated,
         n_undefined=int(np.isnan(values).sum()),
     )

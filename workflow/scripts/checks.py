@@ -6,12 +6,12 @@ from brainlm.recovery import ceiling_check, demo_checks
 from brainlm.table_files import write_table
 from brainlm.tables import bars_table
 from job import logged
-from results import summaries
+from results import read_all, summaries
 
 with logged(snakemake):
     snr = snakemake.params.snr
-    checks = demo_checks(summaries(snakemake.input.summaries), summaries(snakemake.input.planted))
-    checks.append(ceiling_check(summaries(snakemake.input.ceilings)))
+    checks = demo_checks(summaries(snakemake.input.summaries), read_all(snakemake.input.planted))
+    checks.append(ceiling_check(read_all(snakemake.input.ceilings)))
     write_table(
         bars_table(checks),
         Path(snakemake.output[0]).with_suffix(""),

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.cortex import load
+from brain_figures import draw_decoders
 from brainlm.crosscoder import Crosscoder
 from brainlm.figure_style import save_figure
-from brainlm.flatmap_figures import FlatmapPanel, decoder_flatmaps
+from brainlm.flatmap_figures import FlatmapPanel
 from brainlm.passages import ROLES
 from brainlm.tables import interpretation
 from job import log, logged
@@ -29,7 +29,5 @@ with logged(snakemake):
         weights[kept] = model.weights["brain"][:, row.latent].numpy()
         what = row.role if row.role == "uninterpretable" else f"{row.role}, {interpretation(row)}"
         panels.append(FlatmapPanel(f"latent {row.latent}, r = {r[row.latent]:.2f}\n{what}", weights))
-    figure, numbers = decoder_flatmaps(
-        load(Path(snakemake.input.cortex)), panels, colormap=snakemake.params.colormap, simulated=simulated
-    )
+    figure, numbers = draw_decoders(snakemake, panels, simulated=simulated)
     save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

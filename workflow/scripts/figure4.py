@@ -4,21 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from brainlm.cortex import load
+from brain_figures import draw_voxels
 from brainlm.figure_style import save_figure
-from brainlm.flatmap_figures import voxel_flatmap
 from brainlm.store import open_store
 from job import logged
 
 with logged(snakemake):
     summary = pd.read_csv(snakemake.input.summary, sep="\t").iloc[0]
     simulated = snakemake.params.simulated
-    figure, numbers = voxel_flatmap(
-        load(Path(snakemake.input.cortex)),
+    figure, numbers = draw_voxels(
+        snakemake,
         open_store(snakemake.input.correlations)["brain_test"][:],
         quantity="test correlation",
         based_on=f"{int(summary['test_trs']):,} test TRs",
-        colormap=snakemake.params.colormap,
         simulated=simulated,
         n_undefined=int(summary["undefined_brain"]),
     )

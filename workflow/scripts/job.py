@@ -53,11 +53,22 @@ def by_story(paths: Iterable[str]) -> dict[str, Path]:
 
 
 def recordings(snakemake: Any) -> dict[str, Recording]:
-    """The two sources of a subject's models."""
+    """The sources of a subject's models, or of a group's, where every member's brain has the member's name."""
+    brains: dict[str, list[str]] = {}
+    for path in snakemake.input.responses:
+        brains.setdefault(Path(path).parent.name, []).append(path)
     return {
-        "brain": Recording("bold", by_story(snakemake.input.responses)),
+        **{
+            "brain" if len(brains) == 1 else subject: Recording("bold", by_story(paths))
+            for subject, paths in brains.items()
+        },
         "lm": Recording("features", by_story(snakemake.input.features)),
     }
+
+
+def of_each_source(of_kind: Mapping[str, Any], sources: Iterable[str]) -> dict[str, Any]:
+    """Settings given for "brain" and "lm", for every source of a model."""
+    return {source: of_kind["lm" if source == "lm" else "brain"] for source in sources}
 
 
 def tr_times(story: str, respdict: str | Path, params: Any) -> np.ndarray:

@@ -1,21 +1,20 @@
-"""Scaling of both sources, from the training stories."""
+"""Scaling of the sources, from the training stories."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 from brainlm.normalization import save_normalization
 from brainlm.sources import fit_sources
-from job import describe, log, logged, recordings
+from job import describe, log, logged, of_each_source, recordings
 
 with logged(snakemake):
-    stories = snakemake.params.stories
+    stories, sources = snakemake.params.stories, recordings(snakemake)
+    settings = of_each_source(snakemake.params.normalization, sources)
     normalization, summaries = fit_sources(
-        recordings(snakemake),
+        sources,
         training=stories["train"],
         all_stories=[story for split in stories.values() for story in split],
-        standardize={
-            source: chosen["standardize"] for source, chosen in snakemake.params.normalization.items()
-        },
+        standardize={source: chosen["standardize"] for source, chosen in settings.items()},
     )
     for source, summary in summaries.items():
         log.info("%s (%s): %s", source, normalization[source].standardize, describe(asdict(summary)))

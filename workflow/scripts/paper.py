@@ -38,7 +38,7 @@ with logged(snakemake):
             *(["This run is on simulated data: the two columns are not expected to be equal."] * simulated),
             "This run: mean over seeds. Correlations: Pearson over all test TRs concatenated, mean over columns.",
             *(
-                ["No flatmaps were drawn: the dataset has no pycortex subject."]
+                ["Figures 3 and 4 are no flatmaps: the dataset has no pycortex subject."]
                 * (not snakemake.params.flatmaps)
             ),
             "Deviations from the paper's settings: "

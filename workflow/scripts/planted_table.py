@@ -4,10 +4,10 @@ from pathlib import Path
 
 from brainlm.table_files import write_table
 from job import logged
-from results import summaries
+from results import read_all
 
 with logged(snakemake):
-    found = summaries(snakemake.input.planted)
+    found = read_all(snakemake.input.planted)
     write_table(
         found,
         Path(snakemake.output[0]).with_suffix(""),

@@ -13,18 +13,46 @@ TITLES = {
 
 
 def by_experiment(paths: Iterable[str]) -> dict[str, list[pd.DataFrame]]:
-    """Experiment -> one table a seed, for files <experiment>/seed<seed>/<name>.tsv, in the order given."""
+    """Experiment -> one table a seed, for files <experiment>/seed<seed>/<name>.tsv, in the order given.
+
+    A joint model's latents are compared with each brain: "<experiment>: <subject>" -> one table a seed.
+    """
     tables: dict[str, list[pd.DataFrame]] = {}
     for path in map(Path, paths):
-        tables.setdefault(path.parents[1].name, []).append(pd.read_csv(path, sep="\t"))
+        table, experiment = pd.read_csv(path, sep="\t"), path.parents[1].name
+        brains = list(table.groupby("source", sort=False)) if "source" in table else [("brain", table)]
+        for brain, rows in brains:
+            tables.setdefault(_name(experiment, brain, len(brains)), []).append(rows.reset_index(drop=True))
     return tables
 
 
 def titles(experiments: Iterable[str]) -> dict[str, str]:
     """Experiment -> title of its panel."""
-    return {name: TITLES.get(name, name) for name in experiments}
+    pieces = {name: name.partition(": ") for name in experiments}
+    return {
+        name: "".join([TITLES.get(experiment, experiment), *of_brain])
+        for name, (experiment, *of_brain) in pieces.items()
+    }
+
+
+def read_all(paths: Iterable[str]) -> pd.DataFrame:
+    """The rows of several tables."""
+    return pd.concat([pd.read_csv(path, sep="\t") for path in paths], ignore_index=True)
 
 
 def summaries(paths: Iterable[str]) -> pd.DataFrame:
-    """One row a model."""
-    return pd.concat([pd.read_csv(path, sep="\t") for path in paths], ignore_index=True)
+    """One row a model; of a joint model one row a brain, which stands in the columns of "brain"."""
+    rows = []
+    for table in (pd.read_csv(path, sep="\t") for path in paths):
+        for row in table.to_dict("records"):
+            suffix = f"_{row['source']}"
+            row = {
+                f"{name.removesuffix(suffix)}_brain" if name.endswith(suffix) else name: value
+                for name, value in row.items()
+            }
+            rows.append(row | {"experiment": _name(row["experiment"], row["source"], len(table))})
+    return pd.DataFrame(rows)
+
+
+def _name(experiment: str, brain: str, n_brains: int) -> str:
+    return experiment if n_brains == 1 else f"{experiment}: {brain}"

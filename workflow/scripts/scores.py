@@ -49,7 +49,8 @@ with logged(snakemake):
     with new_store(snakemake.output.correlations, {"averaging": AVERAGING}) as store:
         add_strings(store, "test_story", params.stories["test"], "test_story")
         for source in model.weights:
-            column = "hidden" if source == "lm" else "voxel"
+            # In a joint model, brains have voxels of their own.
+            column = {"lm": "hidden", "brain": "voxel"}.get(source, f"{source}_voxel")
             kept = model.normalization[source].kept
 
             def of_all_columns(values: np.ndarray, kept: np.ndarray = kept) -> np.ndarray:

@@ -15,14 +15,15 @@ from brainlm.normalization import load_normalization
 from brainlm.sources import assemble, story_lengths
 from brainlm.training import Checkpointing, Interrupted, Log, train
 from brainlm.training_settings import TrainingSettings
-from job import describe, log, logged, progress_bar, recordings
+from job import describe, log, logged, of_each_source, progress_bar, recordings
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
-    settings = TrainingSettings(**params.crosscoder)
-    device = str(choose_device(snakemake.resources.device))
     sources, normalization = recordings(snakemake), load_normalization(Path(snakemake.input.normalization))
+    weights = of_each_source(params.crosscoder["source_weights"], sources)
+    settings = TrainingSettings(**{**params.crosscoder, "source_weights": weights})
+    device = str(choose_device(snakemake.resources.device))
     splits = {split: params.stories[split] for split in ("train", "validation")}
     log.info("on %s with %d threads: %s", device, snakemake.threads, settings)
 

@@ -1,12 +1,12 @@
-"""Words of a story and when they are spoken, from its TextGrid."""
+"""Words of a story and when they are spoken, from its transcript."""
 
 from pathlib import Path
 
-from brainlm.textgrid import read_words
+from brainlm.transcripts import read_transcript
 from brainlm.words import save_words
 from job import log, logged
 
 with logged(snakemake):
-    words = read_words(Path(snakemake.input.textgrid))
+    words = read_transcript(Path(snakemake.input.transcript))
     log.info("%d words; dropped labels: %s", len(words), words.attrs["dropped"])
     save_words(words, Path(snakemake.output.words))

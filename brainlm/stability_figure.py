@@ -1,0 +1,88 @@
+"""Figure of stability: how many latents of each class are found again with another seed, and in another subject."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from brainlm.figure_style import (
+    CLASS_COLORS,
+    CLASS_LABELS,
+    DOUBLE_COLUMN_CM,
+    SINGLE_COLUMN_CM,
+    SMALL_PT,
+    add_titles,
+    journal_style,
+    new_figure,
+)
+from brainlm.table_files import MISSING
+
+PANEL_TITLES = {"seeds": "Found again with another seed", "subjects": "Found again in another subject"}
+_HALF_WIDTH = 0.3
+"""Of a class's points, in distances between classes."""
+_NOTES = (
+    "● one model's latents, found in another   ━ mean",
+    "┅ by chance: the other's time shifted in a circle",
+    "below: live latents a model, correlation with partners",
+)
+
+
+@journal_style()
+def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
+    """Which share of each class's live latents is found again: a panel across seeds, one across subjects.
+
+    Every point is one direction of a pair of models; the mean and the chance level are means over points. Below each
+    class stand, as means over points, its number of live latents and their correlation with their partners. What
+    has not been compared has no panel.
+
+    Parameters
+    ----------
+    comparisons: `brainlm.stability.compare_pairs`.
+
+    Returns
+    -------
+    The figure, and the numbers: the comparisons of the panels, in their order.
+    """
+    panels = {
+        comparison: comparisons[comparisons["comparison"] == comparison]
+        for comparison in PANEL_TITLES
+        if (comparisons["comparison"] == comparison).any()
+    }
+    width_cm = SINGLE_COLUMN_CM if len(panels) == 1 else DOUBLE_COLUMN_CM
+    figure = new_figure(width_cm, 6.8 if len(panels) == 1 else 6.2, simulated=simulated)
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, of_panel in zip(all_axes, panels.values(), strict=True):
+        _draw_classes(axes, of_panel)
+    add_titles(all_axes, [PANEL_TITLES[name] for name in panels], [_extent(p) for p in panels.values()])
+    all_axes[0].set_ylabel("latents found again (%)")
+    note = "\n".join(_NOTES) if len(panels) == 1 else "   ".join(_NOTES)
+    figure.supxlabel(note, fontsize=SMALL_PT, color="0.35")
+    return figure, pd.concat(panels.values(), ignore_index=True)
+
+
+def _draw_classes(axes: Axes, comparisons: pd.DataFrame) -> None:
+    labels = []
+    for x, (name, color) in enumerate(CLASS_COLORS.items()):
+        points = comparisons[comparisons["class"] == name]
+        # Beside each other, because many shares are equal.
+        places = x + np.linspace(-_HALF_WIDTH, _HALF_WIDTH, len(points) + 2)[1:-1]
+        axes.plot(places, points["found_percent"], "o", color=color, markersize=2.5, alpha=0.7)
+        ends = (x - _HALF_WIDTH, x + _HALF_WIDTH)
+        axes.hlines(points["found_percent"].mean(), *ends, color=color, linewidth=1.5)
+        axes.hlines(points["chance_percent"].mean(), *ends, color="0.2", linestyle=(0, (2, 1)), zorder=3)
+        n_live, correlation = points["n_live"].mean(), points["mean_correlation"].mean()
+        shown = MISSING if np.isnan(correlation) else f"{correlation:.2f}"
+        labels.append(f"{CLASS_LABELS.get(name, name)}\n{round(n_live, 1):,g} latents\ncorr. {shown}")
+    axes.set_xticks(range(len(labels)), labels)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    # Points at 0 and 100 % are drawn whole.
+    axes.set_ylim(-4, 104)
+    axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)
+
+
+def _extent(comparisons: pd.DataFrame) -> str:
+    n_pairs = len(comparisons) // (2 * comparisons["class"].nunique())
+    pairs = "1 pair of models" if n_pairs == 1 else f"{n_pairs} pairs of models"
+    few, many = comparisons["n_rows"].min(), comparisons["n_rows"].max()
+    return f"{pairs}, both ways; {few:,}" + (f" to {many:,}" if few < many else "") + " test TRs"

@@ -1,0 +1,204 @@
+"""Transcripts as tables: words and times come back as written, and every fault is named with its line."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from brainlm.errors import InputError
+from brainlm.textgrid import read_words, write
+from brainlm.transcripts import read_transcript
+from brainlm.words import load_words, save_words
+
+HEADER = "word\tonset\toffset\n"
+NOBODY = 65534
+
+
+@pytest.fixture
+def tsv(tmp_path) -> Path:
+    return tmp_path / "story.tsv"
+
+
+def rows(words: pd.DataFrame) -> list[tuple[str, float, float]]:
+    return list(words.itertuples(index=False, name=None))
+
+
+def refusal(tsv: Path, content: str | bytes) -> str:
+    tsv.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(InputError) as caught:
+        read_transcript(tsv)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{tsv}") and "\n" not in sentence
+    return sentence.removeprefix(f"{tsv}")
+
+
+@pytest.mark.parametrize("byte_order_mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_table_is_read(tsv, byte_order_mark, newline):
+    text = HEADER + "I\t0.5\t0.75\nGrüße\t0.75\t1.25\ndon't\t1.5\t2e0\n"
+    tsv.write_bytes(byte_order_mark + text.replace("\n", newline).encode())
+    words = read_transcript(tsv)
+    assert list(words.columns) == ["word", "onset_s", "offset_s"]
+    assert rows(words) == [("i", 0.5, 0.75), ("grüße", 0.75, 1.25), ("don't", 1.5, 2.0)]
+    assert words["onset_s"].dtype == words["offset_s"].dtype == np.float64
+    assert words.attrs["dropped"] == {}
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_textgrid_is_read_as_ever(tmp_path, short):
+    path = tmp_path / "story.TextGrid"
+    words = pd.DataFrame(
+        {"label": ["sp", "One", "two"], "onset_s": [0.0, 1.0, 2.0], "offset_s": [1.0, 2.0, 4.0]}
+    )
+    write(path, {"phone": words, "word": words}, 5.0, short=short)
+    transcript = read_transcript(path)
+    pd.testing.assert_frame_equal(transcript, read_words(path))
+    assert rows(transcript) == [("one", 1.0, 2.0), ("two", 2.0, 4.0)]
+    assert transcript.attrs["dropped"] == {"": 1, "sp": 1}
+
+
+WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1, max_size=8)
+TIME_S = st.floats(0, 1e5)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spoken=st.lists(st.tuples(WORD, TIME_S, TIME_S), min_size=1, max_size=8), quoted=st.booleans())
+def test_any_words_and_times_come_back_in_order_of_onset(tsv, spoken, quoted):
+    spoken = [(word, *sorted(times_s)) for word, *times_s in spoken]
+    table = pd.DataFrame(spoken, columns=["word", "onset", "offset"])
+    # pandas puts a word into quotes where it has quotes itself, or everything if told so.
+    table.to_csv(tsv, sep="\t", index=False, quoting=1 if quoted else 0)
+    expected = sorted(((word.lower(), on, off) for word, on, off in spoken), key=lambda row: row[1])
+    assert rows(read_transcript(tsv)) == expected
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "null", "NA", "n/a", "None", "true", "1", "007", "sp", "{br}", "#hash"]
+)
+def test_a_word_is_taken_as_it_is(tsv, tmp_path, word):
+    tsv.write_text(f"{HEADER}{word}\t1\t2\n")
+    words = read_transcript(tsv)
+    assert words["word"].tolist() == [word.lower()]
+    # And stays so in the table that the next steps read.
+    save_words(words, tmp_path / "words.tsv")
+    assert load_words(tmp_path / "words.tsv")["word"].tolist() == [word.lower()]
+
+
+def test_lines_without_a_word_are_dropped_and_counted(tsv):
+    tsv.write_text(HEADER + '\t0\t1\na\t1\t2\n  \t\t\n\n""\t2\t3\nb\t3\t4\n')
+    words = read_transcript(tsv)
+    assert rows(words) == [("a", 1.0, 2.0), ("b", 3.0, 4.0)]
+    assert words.attrs["dropped"] == {"": 2}
+
+
+def test_columns_may_stand_in_any_order_among_others(tsv):
+    tsv.write_text("speaker\toffset \tword\t onset\nanna\t2\t  Hello \t1\nbert\t3\tthere\t 2 \n")
+    assert rows(read_transcript(tsv)) == [("hello", 1.0, 2.0), ("there", 2.0, 3.0)]
+
+
+def test_words_that_begin_together_keep_their_order(tsv):
+    tsv.write_text(HEADER + "c\t5\t5\nb\t1\t2\na\t1\t1\n")
+    assert read_transcript(tsv)["word"].tolist() == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize("column", ["word", "onset", "offset"])
+def test_a_missing_column_is_named(tsv, column):
+    header = "\t".join("Word" if name == column else name for name in ("word", "onset", "offset"))
+    assert refusal(tsv, f"{header}\na\t1\t2\n").startswith(f", line 1: there is no column '{column}'")
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "word,onset,offset\na,1,2\n"])
+def test_what_has_no_columns_is_no_table(tsv, content):
+    assert ", line 1: there is no column 'word'; the first line must name" in refusal(tsv, content)
+
+
+@pytest.mark.parametrize("time", ["", "soon", "1,5", "nan", "inf", "1:30", "n/a"])
+@pytest.mark.parametrize("column", ["onset", "offset"])
+def test_a_time_that_is_no_number_is_named(tsv, column, time):
+    times = {"onset": "0.5", "offset": "2"} | {column: time}
+    content = f"{HEADER}a\t0\t1\nb\t{times['onset']}\t{times['offset']}\n"
+    assert refusal(tsv, content).startswith(f", line 3: the {column} '{time}' is no number; give seconds")
+
+
+def test_a_negative_time_is_named(tsv):
+    assert ", line 2: the onset -0.5 is negative" in refusal(tsv, HEADER + "a\t-0.5\t1\n")
+
+
+def test_a_word_that_ends_before_it_begins_is_named(tsv):
+    sentence = refusal(tsv, HEADER + "a\t0\t1\n\nb\t2.5\t2\n")
+    assert ", line 4: 'b' ends before it begins (2.5 to 2.0 s)" in sentence
+
+
+@pytest.mark.parametrize("cell", ["new york", "new\u00a0york", '"new york"'])
+def test_several_words_in_a_cell_are_named(tsv, cell):
+    assert " is more than one word; give each its own line" in refusal(tsv, f"{HEADER}{cell}\t0\t1\n")
+
+
+@pytest.mark.parametrize(("line", "n_cells"), [("a\t1", 2), ("a", 1), ("a\t\t1\t2", 4), ("a 1 2", 1)])
+def test_a_line_with_other_cells_than_the_first_is_named(tsv, line, n_cells):
+    sentence = refusal(tsv, f"{HEADER}{line}\n")
+    assert f", line 2: it has {n_cells} cells, but the first line has 3" in sentence
+
+
+def test_a_quote_that_is_not_closed_takes_no_other_line_with_it(tsv):
+    sentence = refusal(tsv, HEADER + 'a\t0\t1\n"b\t1\t2\nc"\t2\t3\n')
+    assert ', line 3: a cell begins with a " that does not close it' in sentence
+
+
+@pytest.mark.parametrize(("encoding", "line"), [("latin-1", 3), ("utf-16", 1)])
+def test_another_encoding_is_named(tsv, encoding, line):
+    content = (HEADER + "a\t0\t1\nété\t1\t2\n").encode(encoding)
+    assert refusal(tsv, content) == f", line {line}: this is not UTF-8; save the table as UTF-8."
+
+
+@pytest.mark.parametrize("content", [HEADER, HEADER + "\t0\t1\n \t\t\n"])
+def test_a_table_without_words_is_refused(tsv, content):
+    assert refusal(tsv, content).startswith(" has no words")
+
+
+def test_a_missing_table_is_named(tsv):
+    with pytest.raises(InputError, match=r"story\.tsv does not exist"):
+        read_transcript(tsv)
+
+
+def test_a_table_that_is_not_downloaded_is_named(tsv):
+    pointer = "/annex/objects/MD5E-s123--0cc175b9c0f1b6a831c399e269772661.tsv\n"
+    assert " has not been downloaded" in refusal(tsv, pointer)
+    tsv.unlink()
+    tsv.symlink_to("../.git/annex/objects/xx/MD5E-s123--0cc175b9.tsv")
+    with pytest.raises(InputError, match=r"story\.tsv has not been downloaded"):
+        read_transcript(tsv)
+
+
+@pytest.fixture
+def unreadable() -> Iterator[Path]:
+    """A folder whose files can be closed to their reader; root, whom nothing stops, is nobody for a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        root = os.geteuid() == 0
+        if root:
+            os.chown(folder, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+@pytest.mark.parametrize("name", ["story.tsv", "story.TextGrid"])
+def test_a_file_without_permission_to_read_is_named(unreadable, name):
+    path = unreadable / name
+    path.write_text(HEADER)
+    path.chmod(0)
+    with pytest.raises(InputError, match=rf"{name} cannot be read: its permissions"):
+        read_transcript(path)
+    path.chmod(0o400)
+    with pytest.raises(InputError, match="has no words|is not a Praat TextGrid"):
+        read_transcript(path)

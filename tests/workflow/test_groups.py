@@ -1,0 +1,79 @@
+"""A joint crosscoder of several subjects and the language model."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainlm.crosscoder import Crosscoder
+from brainlm.scores import classify, relative_difference
+from brainlm.store import open_store
+from tiny_dataset import SPLITS, SUBJECT, Workspace
+
+SUBJECTS = [SUBJECT, "SIM02"]
+
+
+@pytest.fixture(scope="module")
+def joint(tiny, tmp_path_factory) -> Workspace:
+    """The tiny dataset with a second subject and a group, far enough for the group's models and tables."""
+    workspace = tiny.copy(tmp_path_factory.mktemp("joint")).changed(
+        subjects=SUBJECTS, groups={"both": SUBJECTS}
+    )
+    run = workspace.snakemake(
+        *(f"results/tiny/figures/both/{name}.pdf" for name in ("figure2", "agreement", "training")),
+        "results/tiny/tables/both/shares.tsv",
+        "results/tiny/both/matched/seed0/latents.zarr",
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def model(joint) -> Crosscoder:
+    return Crosscoder.load(joint.results / "both" / "matched" / "seed0" / "crosscoder.safetensors")
+
+
+def test_a_groups_sources_are_its_members_and_the_language_model(joint, model):
+    assert list(model.weights) == [*SUBJECTS, "lm"]
+    for subject in SUBJECTS:
+        bold = open_store(joint.results / "responses" / subject / f"{SPLITS['test'][0]}.zarr")["bold"]
+        assert model.widths[subject] == bold.shape[1]
+
+
+def test_every_source_of_a_group_has_mean_norm_one(joint, model):
+    for subject in SUBJECTS:
+        responses = [
+            open_store(joint.results / "responses" / subject / f"{story}.zarr")["bold"][:]
+            for story in SPLITS["train"]
+        ]
+        rows = model.normalization[subject].apply(np.concatenate(responses))
+        assert np.linalg.norm(rows, axis=1).mean() == pytest.approx(1, abs=1e-4)
+
+
+def test_r_compares_each_brain_with_the_language_model(joint, model):
+    latents = pd.read_csv(joint.results / "both" / "matched" / "seed0" / "latents.tsv", sep="\t")
+    norms = model.decoder_norms()
+    for subject in SUBJECTS:
+        rows = latents[latents["source"] == subject]
+        r = relative_difference(norms[subject], norms["lm"])
+        np.testing.assert_allclose(rows["r"], r, atol=1e-5)
+        assert rows["class"].tolist() == classify(r).tolist()
+
+
+def test_figures_and_tables_of_a_group_show_each_brain(joint):
+    figure = pd.read_csv(joint.results / "figures" / "both" / "figure2.tsv", sep="\t")
+    shares = pd.read_csv(joint.results / "tables" / "both" / "shares.tsv", sep="\t")
+    wanted = {
+        f"{experiment}: {subject}"
+        for experiment in ("matched", "shuffled", "shifted", "first-block")
+        for subject in SUBJECTS
+    }
+    assert set(figure["experiment"]) == set(shares["experiment"]) == wanted
+    assert shares["brain correlation, test"].notna().all()
+    by_brain = shares.set_index("experiment")["brain correlation, test"]
+    assert by_brain[f"matched: {SUBJECTS[0]}"] != by_brain[f"matched: {SUBJECTS[1]}"]
+
+
+def test_a_latent_of_a_group_is_active_on_all_its_stories(joint, model):
+    store = open_store(joint.results / "both" / "matched" / "seed0" / "latents.zarr")
+    assert store["latent"].shape[1] == model.k
+    assert store["story"].shape[0] == sum(len(stories) for stories in SPLITS.values())

@@ -1,0 +1,39 @@
+"""What code made a result: definitions by their digests, kept so that a change can be named."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from code_digest import code_digest, definition_digests
+
+CODE_PREFIX = "code "
+FOLDER = Path(".snakemake", "brainlm-code")
+
+
+def save_definitions(scripts: Path, packages: Mapping[str, Path]) -> None:
+    """Keep, for each rule script, the digests of all definitions that it reaches, in a file named by its digest."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for script in scripts.glob("*.py"):
+        file = FOLDER / f"{code_digest(script, packages)}.json"
+        if not file.exists():
+            file.write_text(json.dumps(definition_digests(script, packages)), encoding="utf-8")
+
+
+def changed_definitions(before: str, now: str, scripts: Path, packages: Mapping[str, Path]) -> list[str]:
+    """Names of the definitions that differ between two of a script's digests, e.g. "brainlm.scores:pearson".
+
+    Parameters
+    ----------
+    before: a digest of an earlier run.
+    now: a digest of the code as it is.
+
+    Returns
+    -------
+    Empty if the earlier run's definitions are not on record.
+    """
+    file = FOLDER / f"{before}.json"
+    script = next((s for s in scripts.glob("*.py") if code_digest(s, packages) == now), None)
+    if script is None or not file.is_file():
+        return []
+    old, new = json.loads(file.read_text(encoding="utf-8")), definition_digests(script, packages)
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

@@ -1,0 +1,28 @@
+"""Whose latents are found again in whose, among the models of one or two subjects."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from brainlm.latents import load_codes
+from brainlm.stability import EncodedModel, compare_pairs, pairs_of_seeds, pairs_of_subjects
+from job import log, logged
+
+with logged(snakemake):
+    params = snakemake.params
+    models: dict[str, list[EncodedModel]] = {}
+    for codes, latents in zip(snakemake.input.codes, snakemake.input.latents, strict=True):
+        *_, subject, _, seed, _ = Path(latents).parts
+        models.setdefault(subject, []).append(
+            EncodedModel(
+                subject,
+                int(seed.removeprefix("seed")),
+                load_codes(codes, "test"),
+                pd.read_csv(latents, sep="\t"),
+            )
+        )
+    pairs = pairs_of_seeds(*models.values()) if len(models) == 1 else pairs_of_subjects(*models.values())
+    log.info("%d pairs of models", len(pairs))
+    comparison = compare_pairs(pairs, minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s))
+    comparison.to_csv(snakemake.output.comparison, sep="\t", index=False)

@@ -1,0 +1,49 @@
+"""What regions' voxels do: reconstruction, explainable variance, and decoder weights of every latent."""
+
+from pathlib import Path
+
+import numpy as np
+
+from brainlm.crosscoder import Crosscoder
+from brainlm.store import open_store
+from brainlm.table_files import write_table, write_tsv
+from brainlm.voxels import latent_roi_weights, read_voxel_table, roi_summary
+from job import logged
+
+with logged(snakemake):
+    model = Crosscoder.load(snakemake.input.crosscoder)
+    kept = model.normalization["brain"].kept
+    table = read_voxel_table(Path(snakemake.input.voxels), kept.size)
+    ceiling = open_store(snakemake.input.ceiling)
+    values = {"correlation": open_store(snakemake.input.correlations)["brain_test"][:]}
+    values |= {
+        name: ceiling[array][:]
+        for name, array in {"explainable variance": "explainable_variance", "ceiling": "ceiling_mean"}.items()
+        if array in ceiling
+    }
+    stem = Path(snakemake.output[0]).with_suffix("")
+    write_tsv(
+        table.assign(**{name.replace(" ", "_"): of_voxel for name, of_voxel in values.items()}),
+        Path(snakemake.output.voxels).with_suffix(""),
+    )
+
+    decoder = np.full((model.n_latents, kept.size), np.nan, np.float32)
+    decoder[:, kept] = model.weights["brain"].numpy().T
+    write_tsv(
+        latent_roi_weights(table, decoder, np.flatnonzero(model.alive)),
+        Path(snakemake.output.latents).with_suffix(""),
+    )
+    simulated = snakemake.params.simulated
+    summary = roi_summary(table, values)
+    write_table(
+        summary.rename(columns=lambda name: name.replace("_", " ")),
+        stem,
+        title="Regions" + simulated * " (simulated data on the anatomy of pycortex's subject S1)",
+        notes=[
+            "A voxel belongs to a region that holds more than half of its grey matter, or as the dataset's own table "
+            "of voxels says.",
+            "Correlation: of a voxel's response with its reconstruction over test TRs. Explainable variance: of one "
+            "hearing of the repeated story. Ceiling: what a perfect prediction would correlate with the mean of its "
+            "hearings.",
+        ],
+    )

@@ -1,0 +1,20 @@
+"""Where each voxel lies, and in which regions."""
+
+from pathlib import Path
+
+from brainlm.cortex import load
+from brainlm.store import open_store
+from brainlm.voxels import read_voxel_table, save_voxel_table, unnamed_voxels, voxel_table
+from job import log, logged
+
+with logged(snakemake):
+    n_voxels = open_store(snakemake.input.responses)["bold"].shape[1]
+    if snakemake.input.cortex:
+        cortex = load(Path(snakemake.input.cortex[0]))
+        table = voxel_table(cortex.mask, cortex.voxel_rois)
+    elif snakemake.input.own:
+        table = read_voxel_table(Path(snakemake.input.own[0]), n_voxels)
+    else:
+        table = unnamed_voxels(n_voxels)
+    log.info("%d voxels, %d of them in a region", n_voxels, (table["rois"] != "").sum())
+    save_voxel_table(table, Path(snakemake.output.voxels))

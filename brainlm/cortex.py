@@ -6,6 +6,7 @@
 import os
 import shutil
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def check_width(mask: np.ndarray, n_voxels: int, what: str) -> None:
     if n_voxels != mask.sum():
         raise InputError(
             f"{what} has {n_voxels:,} voxels, but the subject's cortical mask has {mask.sum():,}: "
-            "they belong to different subjects or transforms."
+            "they belong to different subjects or transforms. Check the names of both, and the subject's transform."
         )
 
 
@@ -150,11 +151,17 @@ def read_mask(path: Path) -> tuple[np.ndarray, float]:
 
     Raises
     ------
-    InputError: the file is missing or not downloaded.
+    InputError: the file is missing, not downloaded or damaged.
     """
     check_downloaded(path)
-    image = nibabel.load(path)
-    return np.asarray(image.dataobj).T > 0, float(image.header.get_zooms()[0])
+    try:
+        image = nibabel.load(path)
+        return np.asarray(image.dataobj).T > 0, float(image.header.get_zooms()[0])
+    # A truncated .gz ends in an EOFError or a zlib.error.
+    except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
+        raise InputError(
+            f"{path} is damaged, or no NIfTI image ({error}): download it again."
+        ) from error
 
 
 def save(cortex: Cortex, path: Path) -> None:
@@ -228,16 +235,23 @@ def _needed_files(subject_folder: Path, transform: str) -> list[Path]:
             f"{folder / 'reference.nii.gz'} does not exist: without it neither the flatmap nor a missing "
             "mask_thick.nii.gz can be made."
         )
-    surfaces = {
-        kind: [subject_folder / "surfaces" / f"{kind}_{hemisphere}.gii" for hemisphere in HEMISPHERES]
+    surfaces = [
+        _surface_file(subject_folder / "surfaces" / f"{kind}_{hemisphere}")
         for kind in ("flat", "pia", "wm")
-    }
-    needed = [folder / "matrices.xfm", folder / "reference.nii.gz", *sum(surfaces.values(), [])]
+        for hemisphere in HEMISPHERES
+    ]
+    needed = [folder / "matrices.xfm", folder / "reference.nii.gz", *surfaces]
     optional = [folder / "mask_thick.nii.gz", subject_folder / "overlays.svg"]
     needed += [file for file in optional if os.path.lexists(file)]
     for file in needed:
         check_downloaded(file)
     return needed
+
+
+def _surface_file(stem: Path) -> Path:
+    """The surface's file; pycortex also keeps surfaces as .npz, as those of ds003020's UTS02."""
+    gifti, numpy_file = (stem.with_name(f"{stem.name}{suffix}") for suffix in (".gii", ".npz"))
+    return numpy_file if os.path.lexists(numpy_file) and not os.path.lexists(gifti) else gifti
 
 
 def _names(folder: Path) -> str:

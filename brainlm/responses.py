@@ -102,6 +102,8 @@ def _open_hdf5(path: Path) -> Iterator[h5py.File]:
     check_downloaded(path)
     try:
         file = h5py.File(path, "r")
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read: you have no permission to.") from error
     except OSError as error:
         raise _damaged(path, error) from error
     with file:

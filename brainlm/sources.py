@@ -38,7 +38,8 @@ class Recording:
             here = group["valid"][:] if "valid" in group else np.ones(group[self.array].shape[1], bool)
             if valid is not None and here.size != valid.size:
                 raise InputError(
-                    f"{self.stores[story]} has {here.size} columns, the stories before it {valid.size}."
+                    f"{self.stores[story]} has {here.size} columns, the stories before it {valid.size}: "
+                    "all responses of a subject have the same voxels. Replace the file, or leave the story out."
                 )
             valid = here if valid is None else valid & here
         return valid

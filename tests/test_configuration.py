@@ -19,15 +19,8 @@ import configuration
 from brainlm.passages import ROLES
 from brainlm.training_settings import TrainingSettings
 from configuration import deviations, make_plan
-from dataset_checks import (
-    ConfigError,
-    describe_missing,
-    missing_stories,
-    read_stories,
-    read_transforms,
-    require_space,
-    transcript_path,
-)
+from dataset_checks import describe_missing, missing_stories, read_stories
+from dataset_files import ConfigError, read_transforms, require_space, transcript_path
 from experiments import reading_models
 
 REPOSITORY = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ import zarr
 from matplotlib.figure import Figure
 from scipy import sparse
 
-from brainlm.cortex import Cortex, check_width, flatmap_image, load, read_cortex, save
+from brainlm.cortex import Cortex, check_width, flatmap_image, load, read_cortex, read_mask, save
 from brainlm.cortex_geometry import pycortex_share
 from brainlm.cortex_outlines import inside, label_position, read_outlines
 from brainlm.cortex_simulation import write_simulated_anatomy
@@ -125,6 +125,30 @@ def test_nothing_is_left_behind(prepared):
     assert list((folder / "work").rglob("*")) == []
     files = {Path(name).parts[1] for name in contents(folder / "db")}
     assert files == {"surfaces", "transforms", "overlays.svg"}
+
+
+def test_surfaces_may_be_numpy_files(prepared, cortex, tmp_path):
+    # Those of one subject of ds003020 are.
+    shutil.copytree(prepared[0] / "db", tmp_path / "db")
+    for gifti in (tmp_path / "db" / SUBJECT / "surfaces").glob("*.gii"):
+        points, triangles = (array.data for array in nibabel.load(gifti).darrays)
+        np.savez(gifti.with_suffix(".npz"), pts=points, polys=triangles)
+        gifti.unlink()
+    same = read_cortex(tmp_path / "db", SUBJECT, TRANSFORM, tmp_path / "work", HEIGHT)
+    assert (same.pixel_of_voxel != cortex.pixel_of_voxel).nnz == 0
+    assert np.array_equal(same.on_cortex, cortex.on_cortex)
+
+
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_damaged_mask_is_named(prepared, tmp_path, kept):
+    content = (prepared[0] / "db" / SUBJECT / "transforms" / TRANSFORM / "mask_thick.nii.gz").read_bytes()
+    path = tmp_path / "mask_thick.nii.gz"
+    path.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(InputError, match=r"mask_thick\.nii\.gz is damaged.*download it again"):
+        read_mask(path)
+    path.write_text("no image")
+    with pytest.raises(InputError, match="is damaged"):
+        read_mask(path)
 
 
 def test_subject_without_mask_and_areas(prepared, cortex, tmp_path):

@@ -11,15 +11,8 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
-from dataset_checks import (
-    SPLITS,
-    ConfigError,
-    check_dataset,
-    hint,
-    read_stories,
-    stories_of_groups,
-    stories_of_subjects,
-)
+from dataset_checks import SPLITS, check_dataset, hint, read_stories, stories_of_groups, stories_of_subjects
+from dataset_files import ConfigError
 from experiments import (
     STANDING_EXPERIMENTS,
     Model,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from dataset_checks import ConfigError
+from dataset_files import ConfigError
 
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataset_checks import SPLITS, manifest_of, read_manifest
+from dataset_checks import SPLITS
+from dataset_files import manifest_of, read_manifest
 
 GIGABYTE = 1e9
 PROGRAM_GB = 1.0

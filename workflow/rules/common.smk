@@ -10,7 +10,8 @@ from snakemake.common.configfile import load_configfile
 from code_changes import CODE_PREFIX, save_definitions
 from code_digest import code_digest
 from configuration import deviations, make_plan
-from dataset_checks import ConfigError, manifest_of, read_manifest, read_transforms, require_space
+from dataset_checks import describe_missing, read_stories
+from dataset_files import ConfigError, manifest_of, read_manifest, read_transforms, require_space
 from experiments import reading_models
 from failures import summary
 from job_sizes import (
@@ -44,6 +45,7 @@ try:
     PLAN = make_plan(config)
     PAPER_PLAN = make_plan(paper_config())
     DATASET = PLAN.config["dataset"]
+    MISSING_STORIES = describe_missing(read_stories(Path(DATASET["stories"])), PLAN.subject_stories)
     RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
     ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
     DERIVATIVE = f"{ROOT}/derivative"
@@ -377,7 +379,11 @@ def cortex_files(wildcards):
     folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
     if DATASET["source"] != "openneuro":
         return [folder]
-    surfaces = [f"surfaces/{kind}_{side}.gii" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
+    listed = read_manifest(manifest_of(DATASET))
+    stems = [f"surfaces/{kind}_{side}" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
+    # Those of UTS02 are there as .npz alone.
+    below_root = Path(folder).relative_to(ROOT).as_posix()
+    surfaces = [f"{stem}.gii" if f"{below_root}/{stem}.gii" in listed else f"{stem}.npz" for stem in stems]
     transform = [
         f"transforms/{transform_of(wildcards)}/{name}"
         for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")
@@ -406,6 +412,11 @@ def readings_of(wildcards):
     return [asdict(reading) for reading in PLAN.readings]
 
 
+def missing_stories_of(wildcards):
+    """A sentence on the stories that the subject lacks, if there are any."""
+    return [sentence for sentence in MISSING_STORIES if sentence.startswith(f"{wildcards.subject} ")]
+
+
 def deviations_of(wildcards):
     """In what the subject's results are not made as the paper's."""
     return deviations(PLAN, PAPER_PLAN, wildcards.subject)
@@ -413,6 +424,7 @@ def deviations_of(wildcards):
 
 onstart:
     save_definitions(SCRIPTS, CODE_PACKAGES)
+    print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
     for group, members in GROUPS.items():
         needed = training_of(SimpleNamespace(subject=group, experiment="matched"))
         print(

@@ -141,6 +141,7 @@ rule paper:
         simulated=SIMULATED,
         flatmaps=flatmaps_drawn,
         deviations=deviations_of,
+        missing_stories=missing_stories_of,
     script:
         "../scripts/paper.py"
 

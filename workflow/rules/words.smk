@@ -1,6 +1,6 @@
 from functools import partial
 
-from dataset_checks import transcript_path
+from dataset_files import transcript_path
 
 
 rule words:

@@ -73,7 +73,10 @@ def of_each_source(of_kind: Mapping[str, Any], sources: Iterable[str]) -> dict[s
 
 def tr_times(story: str, respdict: str | Path, params: Any) -> np.ndarray:
     """(time,) s after sound onset of the story's response rows; their number follows from respdict.json."""
-    trs = json.loads(Path(respdict).read_text(encoding="utf-8"))
+    try:
+        trs = json.loads(Path(respdict).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{respdict} is no JSON file ({error}): download it again.") from error
     if story not in trs:
         raise InputError(f"{respdict} does not list the story '{story}'.")
     n_rows = trs[story] - params.trim["first"] - params.trim["last"]

@@ -41,6 +41,7 @@ with logged(snakemake):
                 ["Figures 3 and 4 are no flatmaps: the dataset has no pycortex subject."]
                 * (not snakemake.params.flatmaps)
             ),
+            *snakemake.params.missing_stories,
             "Deviations from the paper's settings: "
             + ("; ".join(snakemake.params.deviations) or "none")
             + ".",

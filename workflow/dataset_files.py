@@ -1,0 +1,229 @@
+"""The files of a dataset: which there should be, whether they are here, and whether their content can be used."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from brainlm.annex import check_downloaded
+from brainlm.errors import InputError
+
+DS003020_MANIFEST = Path(__file__).parents[1] / "config" / "ds003020" / "manifest.tsv"
+RESPDICT = "derivative/respdict.json"
+TRANSFORMS = "derivative/subject_xfms.json"
+RESPONSES = "derivative/preprocessed_data/{subject}/{story}.hf5"
+_CORTEX_FILE = re.compile(
+    r"matrices\.xfm|(reference|mask_thick)\.nii\.gz|overlays\.svg|(flat|pia|wm)_[lr]h\..+"
+)
+
+
+class ConfigError(ValueError):
+    """What is wrong with the config, in one sentence."""
+
+
+def manifest_of(dataset: Mapping[str, Any]) -> Path:
+    """The manifest that the config's section `dataset` asks for."""
+    return Path(dataset["manifest"] or DS003020_MANIFEST)
+
+
+def read_manifest(path: Path) -> dict[str, int]:
+    """Path of each file of the dataset, below its root -> bytes.
+
+    Raises
+    ------
+    ConfigError: no such table, or without columns path and bytes.
+    """
+    if not path.is_file():
+        raise ConfigError(f"Config: dataset.manifest names {path}, which is no file.")
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    if not {"path", "bytes", "md5", "s3_version"} <= set(table.columns):
+        raise ConfigError(
+            f"{path} must be a tab-separated table with columns path, bytes, md5 and s3_version."
+        )
+    return dict(zip(table["path"], table["bytes"].astype(int), strict=True))
+
+
+def read_transforms(path: Path) -> dict[str, str]:
+    """Subject -> its pycortex transform, from ds003020's subject_xfms.json; empty if there is no such file.
+
+    Raises
+    ------
+    ConfigError: the file holds something else.
+    """
+    if not path.exists():
+        return {}
+    transforms = None
+    with suppress(ValueError):
+        transforms = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(transforms, dict) or not all(isinstance(name, str) for name in transforms.values()):
+        raise ConfigError(
+            f"{path} must be a JSON object, subject: transform; `datalad get` it if it is only a pointer."
+        )
+    return transforms
+
+
+def require_space(files: Iterable[str], manifest: Mapping[str, int], root: Path) -> None:
+    """Check that what is still to be downloaded fits on the disk.
+
+    Parameters
+    ----------
+    files: paths below `root`, as in the manifest.
+
+    Raises
+    ------
+    ConfigError: it does not, or a file is neither there nor in the manifest.
+    """
+    unlisted = [file for file in sorted(files) if file not in manifest and not (root / file).exists()]
+    if unlisted:
+        raise ConfigError(
+            f"{unlisted[0]} is needed, but neither in {root} nor listed by dataset.manifest: leave its subject out, "
+            "or give dataset.root a copy of the dataset that has it."
+        )
+    missing = {file: manifest[file] for file in set(files) if not (root / file).exists()}
+    partly = sum(
+        (root / f"{file}.partial").stat().st_size for file in missing if (root / f"{file}.partial").exists()
+    )
+    needed = sum(missing.values()) - partly
+    existing = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise ConfigError(
+            f"{len(missing)} files of {needed / 1e9:.1f} GB are to be downloaded into {root}, but its disk has "
+            f"{free / 1e9:.1f} GB free: give dataset.root another place, or use fewer subjects or stories."
+        )
+
+
+def transcript_path(source: str, derivative: str, wildcards: Any) -> str:
+    """Where the transcript of a rule's story is: a TextGrid, or of a local dataset the table in its place."""
+    table, textgrid = _transcripts(Path(derivative), wildcards.story)
+    return str(table if source == "local" and os.path.lexists(table) else textgrid)
+
+
+def _transcripts(derivative: Path, story: str) -> tuple[Path, Path]:
+    return derivative / "transcripts" / f"{story}.tsv", derivative / "TextGrids" / f"{story}.TextGrid"
+
+
+def check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
+    """Check that a local dataset has what the config's subjects and the listed stories need."""
+    dataset = config["dataset"]
+    if dataset["root"] is None:
+        raise ConfigError(
+            "Config: dataset.source local needs dataset.root, the folder that holds derivative/."
+        )
+    derivative = Path(dataset["root"]) / "derivative"
+    if not derivative.is_dir():
+        raise ConfigError(f"Config: dataset.root has no folder {derivative}.")
+    for subject in config["subjects"]:
+        if not (derivative / "preprocessed_data" / subject).is_dir():
+            known = sorted(path.name for path in (derivative / "preprocessed_data").glob("*"))
+            raise ConfigError(
+                f"Config: unknown subject '{subject}'; {derivative} has {', '.join(known) or 'none'}."
+            )
+    root = Path(dataset["root"])
+    if not os.path.lexists(root / RESPDICT):
+        raise ConfigError(
+            f"Config: dataset.root has no file {root / RESPDICT}, the number of volumes of each story."
+        )
+    _check_respdict(root / RESPDICT, dataset, listed)
+    for story in sorted(listed):
+        transcripts = _transcripts(derivative, story)
+        _check_readable(transcripts)
+        found = [file for file in transcripts if file.exists()]
+        if not found:
+            raise ConfigError(
+                f"{dataset['stories']} names the unknown story '{story}': neither TextGrids/{story}.TextGrid nor "
+                f"transcripts/{story}.tsv is in {derivative}."
+            )
+        if len(found) > 1:
+            raise ConfigError(
+                f"The story '{story}' has two transcripts, {found[0]} and {found[1]}: remove one of them."
+            )
+    _check_readable(root / name for name in [*response_files(config, listed), TRANSFORMS])
+    transforms = read_transforms(root / TRANSFORMS)
+    for subject in config["subjects"]:
+        transform = transforms.get(subject, f"{subject}_auto")
+        mask = derivative / "pycortex-db" / subject / "transforms" / transform / "mask_thick.nii.gz"
+        _check_readable([mask, derivative / "voxels" / f"{subject}.tsv"])
+
+
+def check_copy(config: Mapping[str, Any], listed: set[str]) -> None:
+    """Check what there is of ds003020 and will be used; what there is not will be downloaded."""
+    dataset = config["dataset"]
+    root, responses = Path(dataset["root"]), set(response_files(config, listed))
+    transcripts = {f"derivative/TextGrids/{story}.TextGrid" for story in listed}
+    cortices = tuple(f"derivative/pycortex-db/{subject}/" for subject in config["subjects"])
+    _check_readable(
+        root / name
+        for name in read_manifest(manifest_of(dataset))
+        if name in {RESPDICT, TRANSFORMS} | transcripts | responses
+        or (name.startswith(cortices) and _CORTEX_FILE.fullmatch(Path(name).name))
+    )
+    if (root / RESPDICT).exists():
+        _check_respdict(root / RESPDICT, dataset, listed)
+
+
+def response_files(config: Mapping[str, Any], listed: set[str]) -> list[str]:
+    """The files of all subjects and stories, below the dataset's root, some of which may not exist."""
+    return [
+        RESPONSES.format(subject=subject, story=story)
+        for subject in config["subjects"]
+        for story in sorted(listed)
+    ]
+
+
+def _check_readable(files: Iterable[Path]) -> None:
+    """Check that those of the files that are there can be read: their content is here and open to this user.
+
+    Raises
+    ------
+    ConfigError: the content has not been downloaded.
+    PermissionError: a file or its folder is not open to this user.
+    """
+    for file in files:
+        try:
+            file.lstat()
+            check_downloaded(file)
+            file.open("rb").close()
+        except FileNotFoundError:
+            continue
+        except InputError as error:
+            raise ConfigError(str(error)) from None
+
+
+def _check_respdict(path: Path, dataset: Mapping[str, Any], listed: set[str]) -> None:
+    """Check that respdict.json gives each story volumes of which something is left after trimming."""
+    _check_readable([path])
+    volumes = None
+    with suppress(ValueError):
+        volumes = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(volumes, dict):
+        raise ConfigError(
+            f"{path} must be a JSON object, story: number of volumes of its recording; `datalad get` it if it is "
+            "only a pointer, or write it."
+        )
+    n_trimmed = dataset["trim"]["first"] + dataset["trim"]["last"]
+    for story in sorted(listed):
+        if story not in volumes:
+            raise ConfigError(
+                f"{path} does not list the story '{story}': add the number of volumes of its recording, or mark "
+                f"the story as unused in {dataset['stories']}."
+            )
+        n_volumes = volumes[story]
+        if type(n_volumes) is not int:
+            raise ConfigError(
+                f"{path} gives the story '{story}' {n_volumes!r}, but a whole number of volumes is needed."
+            )
+        if n_volumes < n_trimmed + 2:
+            raise ConfigError(
+                f"{path} gives the story '{story}' {n_volumes} volumes, of which dataset.trim cuts off "
+                f"{n_trimmed}, but two or more must be left: check both."
+            )

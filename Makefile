@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint bench readings why snr-study clean
+.PHONY: setup demo test lint bench readings why export snr-study clean
 
 setup: $(SETUP)
 
@@ -57,6 +57,11 @@ readings: $(SETUP)
 # Which jobs are pending, and what has changed that they are.
 why: $(SETUP)
 	@$(BIN)/python workflow/why.py --configfile $(CONFIG)
+
+# One run as an archive that another lab can verify.
+RUN ?= results/demo
+export: $(SETUP)
+	$(BIN)/python workflow/export.py $(RUN)
 
 snr-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/snr_study.py

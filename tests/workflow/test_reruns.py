@@ -16,13 +16,13 @@ AFTER_TRAINING = {
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["table1", "table2", "interpretation_table"], 1),
     **dict.fromkeys(["shares", "predictions", "sensitivity", "paper", "planted_table", "checks"], 1),
-    **dict.fromkeys(["rois", "subjects"], 1),
+    **dict.fromkeys(["rois", "subjects", "provenance"], 1),
 }
 NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS),
     **dict.fromkeys(["latents", "planted"], 2),
     **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
-    **dict.fromkeys(["shares", "paper", "planted_table", "checks", "subjects"], 1),
+    **dict.fromkeys(["shares", "paper", "planted_table", "checks", "subjects", "provenance"], 1),
     **dict.fromkeys(["compare_models", "stability"], 1),
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
@@ -60,7 +60,7 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
             {"experiments": {"first-block": {"features": {"block": 2}}}},
             {
                 **dict.fromkeys(["normalization", "train", "scores", "figure2", "agreement"], 1),
-                **dict.fromkeys(["shares", "sensitivity", "subjects", "checks"], 1),
+                **dict.fromkeys(["shares", "sensitivity", "subjects", "checks", "provenance"], 1),
             },
         ),
         (
@@ -106,7 +106,7 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "compare_models", "stability"], 1),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
-    assert others == {"checks", "simulate_transforms", "subjects", "stability"}
+    assert others == {"checks", "simulate_transforms", "subjects", "stability", "provenance"}
 
 
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
@@ -121,6 +121,7 @@ def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
         "sensitivity": 1,
         "subjects": 1,
         "checks": 1,
+        "provenance": 1,
     }
     assert {job.wildcards["experiment"] for job in pending if "experiment" in job.wildcards} == {"noise"}
 

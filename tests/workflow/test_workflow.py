@@ -17,6 +17,7 @@ from PIL import Image
 from brainlm.cortex import load as load_cortex
 from brainlm.crosscoder import Crosscoder
 from brainlm.latents import load_codes
+from brainlm.provenance import read_record, verify
 from brainlm.voxels import read_voxel_table, rois_of
 from tiny_dataset import (
     EXPERIMENTS,
@@ -797,6 +798,19 @@ def test_checks_are_all_there_and_end_what_the_terminal_shows(tiny):
 
 
 # The run as a whole
+
+
+def test_every_result_has_a_record_of_where_it_comes_from(tiny):
+    assert verify(tiny.results) == []
+    record = read_record(tiny.model() / "crosscoder.safetensors", tiny.results)
+    assert record["device"] == "cpu" and record["seed"] == 0
+    assert record["params"]["crosscoder"]["k"] == tiny.config["crosscoder"]["k"]
+    assert record["params"]["code"].startswith("code ")
+    assert record["versions"]["torch"] == torch.__version__
+    responses = [path for path in record["inputs"] if path.startswith(f"responses/{SUBJECT}/")]
+    assert len(responses) == len(STORIES)
+    models = table(tiny.results / "tables" / "provenance.tsv")
+    assert models["experiment"].tolist() == EXPERIMENTS
 
 
 def test_nothing_is_left_unfinished(tiny):

@@ -1,6 +1,7 @@
 import os
 import sys
 from dataclasses import asdict
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,12 +51,15 @@ try:
     ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
     DERIVATIVE = f"{ROOT}/derivative"
     SIMULATED = DATASET["source"] == "simulated"
+    MANIFEST = read_manifest(manifest_of(DATASET)) if DATASET["source"] == "openneuro" else {}
     HDF5_BYTES = hdf5_bytes(PLAN.config, Path(ROOT), PLAN.config["subjects"])
     TRANSFORMS = {} if SIMULATED else read_transforms(Path(DERIVATIVE, "subject_xfms.json"))
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))
 
+# Where a job's process, which reads this file as well, keeps the records of its results.
+os.environ["BRAINLM_RESULTS"] = RESULTS
 LM = PLAN.config["language_model"]["name"]
 LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
 LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
@@ -220,13 +224,33 @@ def training_threads(wildcards):
     return 1 if SIMULATED else 16
 
 
+@cache
+def digest_of(script):
+    return CODE_PREFIX + code_digest(SCRIPTS / f"{script}.py", CODE_PACKAGES)
+
+
 def code_of(script):
     """A param that changes with the code that a rule script runs, so that its jobs run again."""
 
+    # Per job, so that the process of a job digests no script but its own.
     def code(wildcards):
-        return CODE_PREFIX + code_digest(SCRIPTS / f"{script}.py", CODE_PACKAGES)
+        return digest_of(script)
 
     return code
+
+
+def section_of(name):
+    """A param: a section of the settings of the wildcards' experiment."""
+
+    def section(wildcards):
+        return SETTINGS[wildcards.experiment][name]
+
+    return section
+
+
+def variant_of(wildcards):
+    """The feature settings of a variant."""
+    return PLAN.feature_variants[wildcards.variant]
 
 
 def memory(gigabytes):
@@ -252,40 +276,40 @@ def gpus(device):
     return 0 if device == "cpu" else 1
 
 
-def sizes_of(wildcards):
-    """The sizes of what a subject's or a group's jobs read."""
-    members = GROUPS.get(wildcards.subject, [wildcards.subject])
-    return run_sizes(PLAN.subject_stories[wildcards.subject], members, HDF5_BYTES)
+SIZES = {
+    subject: run_sizes(PLAN.subject_stories[subject], GROUPS.get(subject, [subject]), HDF5_BYTES)
+    for subject in [*SUBJECTS, *GROUPS]
+}
 
 
 def response_gb(wildcards):
     """A story is copied some rows at a time; its repeats are read whole."""
-    return 1.5 + 3 * sizes_of(wildcards).largest_story
+    return 1.5 + 3 * SIZES[wildcards.subject].largest_story
 
 
 def normalization_gb(wildcards):
     """One story at a time, in float64, with temporary copies."""
-    return 1 + 10 * sizes_of(wildcards).largest_story
+    return 1 + 10 * SIZES[wildcards.subject].largest_story
 
 
 def training_of(wildcards):
-    return training_gb(sizes_of(wildcards), SETTINGS[wildcards.experiment]["crosscoder"])
+    return training_gb(SIZES[wildcards.subject], SETTINGS[wildcards.experiment]["crosscoder"])
 
 
 def training_time(wildcards, attempt):
     """A job that dies at its time limit goes on from its checkpoint when it is tried again."""
     gpu = gpus(PLAN.config["training"]["device"]) > 0
     crosscoder = SETTINGS[wildcards.experiment]["crosscoder"]
-    return training_minutes(sizes_of(wildcards), crosscoder, gpu) * attempt
+    return training_minutes(SIZES[wildcards.subject], crosscoder, gpu) * attempt
 
 
 def scoring_of(wildcards):
     experiment = getattr(wildcards, "experiment", "matched")
-    return scoring_gb(sizes_of(wildcards), SETTINGS[experiment]["crosscoder"])
+    return scoring_gb(SIZES[wildcards.subject], SETTINGS[experiment]["crosscoder"])
 
 
 def ridge_of(wildcards):
-    return ridge_gb(sizes_of(wildcards))
+    return ridge_gb(SIZES[wildcards.subject])
 
 
 def lm_gb(wildcards):
@@ -318,7 +342,7 @@ def tables():
     ] + (["planted"] if SIMULATED else [])
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
-    paths += [f"{RESULTS}/tables/subjects.tsv"]
+    paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance")]
     return paths + ([f"{RESULTS}/tables/checks.tsv"] if SIMULATED else [])
 
 
@@ -379,11 +403,10 @@ def cortex_files(wildcards):
     folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
     if DATASET["source"] != "openneuro":
         return [folder]
-    listed = read_manifest(manifest_of(DATASET))
     stems = [f"surfaces/{kind}_{side}" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
     # Those of UTS02 are there as .npz alone.
     below_root = Path(folder).relative_to(ROOT).as_posix()
-    surfaces = [f"{stem}.gii" if f"{below_root}/{stem}.gii" in listed else f"{stem}.npz" for stem in stems]
+    surfaces = [f"{stem}.gii" if f"{below_root}/{stem}.gii" in MANIFEST else f"{stem}.npz" for stem in stems]
     transform = [
         f"transforms/{transform_of(wildcards)}/{name}"
         for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")
@@ -410,6 +433,12 @@ def reading_summaries(wildcards):
 def readings_of(wildcards):
     """Each reading's choices and experiments."""
     return [asdict(reading) for reading in PLAN.readings]
+
+
+def model_settings():
+    """What of the config decides which models there are."""
+    sections = ("dataset", "subjects", "groups", "language_model", "features", "normalization", "pairing")
+    return {name: PLAN.config[name] for name in (*sections, "crosscoder", "experiments", "seeds")}
 
 
 def missing_stories_of(wildcards):

@@ -16,7 +16,7 @@ rule normalization:
     params:
         code=code_of("normalization"),
         stories=stories_of,
-        normalization=lookup(dpath="{experiment}/normalization", within=SETTINGS),
+        normalization=section_of("normalization"),
     script:
         "../scripts/normalization.py"
 
@@ -46,8 +46,8 @@ rule train:
     params:
         code=code_of("train"),
         stories=stories_of,
-        pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
-        crosscoder=lookup(dpath="{experiment}/crosscoder", within=SETTINGS),
+        pairing=section_of("pairing"),
+        crosscoder=section_of("crosscoder"),
         provenance=provenance_of,
     script:
         "../scripts/train.py"
@@ -73,7 +73,7 @@ rule latents:
     params:
         code=code_of("latents"),
         stories=stories_of,
-        pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
+        pairing=section_of("pairing"),
     script:
         "../scripts/latents.py"
 
@@ -100,7 +100,7 @@ rule scores:
     params:
         code=code_of("scores"),
         stories=stories_of,
-        pairing=lookup(dpath="{experiment}/pairing", within=SETTINGS),
+        pairing=section_of("pairing"),
         scores=PLAN.config["scores"],
         tr_s=DATASET["tr_s"],
     script:

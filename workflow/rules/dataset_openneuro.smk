@@ -14,7 +14,7 @@ def needed_files():
 
 onstart:
     try:
-        require_space(needed_files(), read_manifest(manifest_of(DATASET)), Path(ROOT))
+        require_space(needed_files(), MANIFEST, Path(ROOT))
     except ConfigError as error:
         sys.exit(str(error))
 

@@ -143,7 +143,7 @@ rule planted:
     params:
         code=code_of("planted"),
         stories=stories_of,
-        pairing=lookup(dpath="{experiment}/pairing", within=PLAN.experiments),
+        pairing=section_of("pairing"),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
         tr_s=DATASET["tr_s"],
     script:

@@ -72,7 +72,7 @@ rule features:
         runtime=minutes(20),
     params:
         code=code_of("features"),
-        features=lookup(dpath="{variant}", within=PLAN.feature_variants),
+        features=variant_of,
         tr_s=DATASET["tr_s"],
         sound_onset_s=DATASET["sound_onset_s"],
         trim=DATASET["trim"],

@@ -186,6 +186,27 @@ rule subjects:
         "../scripts/subjects.py"
 
 
+rule provenance:
+    input:
+        models=[model_file(model, "crosscoder.safetensors") for model in PLAN.models],
+    output:
+        table_files("provenance", folder=f"{RESULTS}/tables", subject="all"),
+    log:
+        f"{RESULTS}/logs/provenance.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(2),
+        runtime=minutes(15),
+    params:
+        code=code_of("provenance"),
+        simulated=SIMULATED,
+        results=RESULTS,
+        config=model_settings(),
+    script:
+        "../scripts/provenance.py"
+
+
 # Not part of a run, for it trains a few hundred models: `snakemake readings`.
 rule readings:
     input:

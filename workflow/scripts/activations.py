@@ -10,7 +10,7 @@ from brainlm.store import add_array, add_strings, new_store
 from brainlm.words import load_words
 from job import by_story, log, logged, progress_bar
 
-with logged(snakemake):
+with logged(snakemake) as facts:
     params = snakemake.params
     # What the cache lacks of a hub model is downloaded, which takes its time.
     log.info("loading blocks 1 to %d of %s", max(params.blocks), params.source)

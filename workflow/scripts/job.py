@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from brainlm.errors import InputError
+from brainlm.provenance import write_record
 from brainlm.resample import tr_midpoints
 from brainlm.sources import Recording
 
@@ -24,14 +25,20 @@ log = logging.getLogger("brainlm.job")
 
 
 @contextmanager
-def logged(snakemake: Any) -> Iterator[None]:
-    """Send what the job prints to its log; end with one line, not a traceback, where the input is at fault."""
+def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
+    """Send what the job prints to its log; end with one line, not a traceback, where the input is at fault.
+
+    Afterwards beside the results stands where they come from; a script adds what it alone knows, such as the device.
+    """
+    seed = snakemake.wildcards.get("seed")
+    facts: dict[str, Any] = {"device": "cpu", "seed": None if seed is None else int(seed)}
     terminal = sys.stderr
     with Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as file:
         logging.basicConfig(stream=file, level=logging.INFO, format="%(asctime)s %(message)s")
         with redirect_stdout(file), redirect_stderr(file):
             try:
-                yield
+                yield facts
+                _keep_records(snakemake, facts)
             except InputError as error:
                 log.error("%s", error)
                 print(f"Error in {snakemake.rule}: {error}", file=terminal)
@@ -39,6 +46,19 @@ def logged(snakemake: Any) -> Iterator[None]:
             except Exception:
                 log.exception("the job failed")
                 raise
+
+
+def _keep_records(snakemake: Any, facts: Mapping[str, Any]) -> None:
+    for output in snakemake.output:
+        write_record(
+            Path(output),
+            Path(os.environ["BRAINLM_RESULTS"]),
+            rule=snakemake.rule,
+            wildcards=dict(snakemake.wildcards.items()),
+            params=dict(snakemake.params.items()),
+            inputs=[Path(path) for path in snakemake.input],
+            **facts,
+        )
 
 
 def progress_bar(total: int, unit: str, **options: Any) -> tqdm:

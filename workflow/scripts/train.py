@@ -17,13 +17,13 @@ from brainlm.training import Checkpointing, Interrupted, Log, train
 from brainlm.training_settings import TrainingSettings
 from job import describe, log, logged, of_each_source, progress_bar, recordings
 
-with logged(snakemake):
+with logged(snakemake) as facts:
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
     sources, normalization = recordings(snakemake), load_normalization(Path(snakemake.input.normalization))
     weights = of_each_source(params.crosscoder["source_weights"], sources)
     settings = TrainingSettings(**{**params.crosscoder, "source_weights": weights})
-    device = str(choose_device(snakemake.resources.device))
+    device = facts["device"] = str(choose_device(snakemake.resources.device))
     splits = {split: params.stories[split] for split in ("train", "validation")}
     log.info("on %s with %d threads: %s", device, snakemake.threads, settings)
 

@@ -1,0 +1,30 @@
+"""Where every model comes from: code, device, inputs, versions and the config."""
+
+from pathlib import Path
+
+import yaml
+
+from brainlm.provenance import models_table, read_record, versions_note
+from brainlm.store import to_json
+from brainlm.table_files import write_table
+from job import logged
+
+with logged(snakemake):
+    records = [read_record(Path(model), Path(snakemake.params.results)) for model in snakemake.input.models]
+    write_table(
+        models_table(records),
+        Path(snakemake.output[0]).with_suffix(""),
+        title="Where the models come from" + snakemake.params.simulated * " (simulated data)",
+        notes=[
+            "Model and inputs: the first digits of SHA-256 digests; the whole ones, and the settings of every job, "
+            "stand in the records below provenance/.",
+            versions_note(records),
+            *(
+                # In one line, without the braces around all.
+                yaml.safe_dump(
+                    {key: value}, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6
+                ).strip()[1:-1]
+                for key, value in to_json(snakemake.params.config).items()
+            ),
+        ],
+    )

@@ -159,9 +159,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, float]:
         return np.asarray(image.dataobj).T > 0, float(image.header.get_zooms()[0])
     # A truncated .gz ends in an EOFError or a zlib.error.
     except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputError(
-            f"{path} is damaged, or no NIfTI image ({error}): download it again."
-        ) from error
+        raise InputError(f"{path} is damaged, or no NIfTI image ({error}): download it again.") from error
 
 
 def save(cortex: Cortex, path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import zarr
 
 from brainlm.errors import InputError
 from brainlm.normalization import Normalization, SourceSummary, fit_normalization
@@ -26,6 +27,10 @@ class Recording:
         """The story's (time, column) raw array."""
         return open_store(self.stores[story])[self.array][:]
 
+    def stacked(self, stories: Sequence[str], columns: np.ndarray) -> "StackedRows":
+        """Some columns of the stories, (time, column) raw, read when they are sliced."""
+        return StackedRows([open_store(self.stores[story])[self.array] for story in stories], columns)
+
     def n_rows(self, story: str) -> int:
         """Number of rows (TRs) of the story."""
         return open_store(self.stores[story])[self.array].shape[0]
@@ -43,6 +48,30 @@ class Recording:
                 )
             valid = here if valid is None else valid & here
         return valid
+
+
+@dataclass(frozen=True)
+class StackedRows:
+    """Raw rows of some stories, one story after the other, read only when they are sliced."""
+
+    arrays: Sequence[zarr.Array]
+    """(time, column) of each story."""
+    columns: np.ndarray
+    """(column,) int, the columns that are read."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(time, column)."""
+        return sum(array.shape[0] for array in self.arrays), self.columns.size
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """(time, column) of the rows from `rows.start` to `rows.stop`."""
+        parts, first = [], 0
+        for array in self.arrays:
+            start, stop = (min(max(edge - first, 0), array.shape[0]) for edge in (rows.start, rows.stop))
+            parts.append(array[start:stop][:, self.columns])
+            first += array.shape[0]
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,19 @@
 import numpy as np
 import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from brainlm.errors import InputError
-from brainlm.sources import Recording, assemble, fit_sources, row_order, story_lengths
+from brainlm.sources import (
+    Recording,
+    StackedRows,
+    assemble,
+    fit_sources,
+    row_order,
+    side_by_side,
+    story_lengths,
+)
 from brainlm.store import add_array, new_store
 
 STORIES = ("alpha", "beta", "gamma")
@@ -251,3 +262,31 @@ def test_noise_is_fixed_by_its_seed_and_differs_between_splits(wide):
     assert np.all(one != other_seed)
     # A split of as many rows must not repeat it: a model would be tested on what it was trained on.
     assert np.mean(one == assemble(*wide, ["two"], brain_time="noise", seed=0).values) < 0.01
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.data())
+def test_stacked_rows_are_those_of_all_stories_one_after_the_other(lengths, data):
+    stories = [np.random.default_rng(n).standard_normal((length, 5)) for n, length in enumerate(lengths)]
+    columns = np.array([4, 0, 2])
+    stacked = StackedRows([zarr.array(story) for story in stories], columns)
+    everything = np.concatenate(stories)[:, columns]
+    assert stacked.shape == everything.shape
+    start = data.draw(st.integers(0, len(everything)))
+    stop = data.draw(st.integers(start, len(everything) + 3))
+    np.testing.assert_array_equal(stacked[start:stop], everything[start:stop])
+
+
+def test_columns_of_several_recordings_stand_side_by_side(tmp_path):
+    values = {name: np.arange(n * 6, dtype=np.float32).reshape(6, n) for name, n in {"a": 2, "b": 3}.items()}
+    recordings = {}
+    for name, rows in values.items():
+        stores = {}
+        for story, part in {"one": rows[:4], "two": rows[4:]}.items():
+            stores[story] = tmp_path / f"{name}-{story}.zarr"
+            with new_store(stores[story], {}) as group:
+                add_array(group, "x", part, ("time", "column"))
+        recordings[name] = Recording("x", stores)
+    expected = np.concatenate([values["a"], values["b"]], axis=1)
+    np.testing.assert_array_equal(side_by_side(recordings, ["one", "two"]), expected)
+    np.testing.assert_array_equal(side_by_side(recordings, ["two"]), expected[4:])

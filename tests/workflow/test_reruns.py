@@ -70,7 +70,7 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         # The simulated brain is driven by the language model, whatever its features are scaled to.
         (
             {"normalization__brain__standardize": "center"},
-            AFTER_TRAINING | {"normalization": MODELS, "ridge": 1},
+            AFTER_TRAINING | {"normalization": MODELS},
         ),
         ({"encoding__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),

@@ -282,11 +282,6 @@ SIZES = {
 }
 
 
-def response_gb(wildcards):
-    """A story is copied some rows at a time; its repeats are read whole."""
-    return 1.5 + 3 * SIZES[wildcards.subject].largest_story
-
-
 def normalization_gb(wildcards):
     """One story at a time, in float64, with temporary copies."""
     return 1 + 10 * SIZES[wildcards.subject].largest_story

@@ -13,7 +13,7 @@ rule ceiling:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(response_gb),
+        mem_mb=memory(2),
         runtime=minutes(20),
     params:
         code=code_of("ceiling"),
@@ -25,7 +25,6 @@ rule ridge:
     input:
         responses=responses_of,
         features=baseline_features_of,
-        normalization=f"{RESULTS}/{{subject}}/matched/normalization.zarr",
     output:
         ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
     log:

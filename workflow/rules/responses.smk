@@ -12,7 +12,7 @@ rule responses:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(response_gb),
+        mem_mb=memory(2),
         runtime=minutes(20),
     params:
         code=code_of("responses"),

@@ -213,13 +213,3 @@ def test_the_full_size_is_that_of_the_dataset(rehearsal, real_stories):
     assert size.split == real_stories["split"].to_dict()
     # 23.7 GB of the dataset itself, half as much again as float32, and the rest.
     assert 36e9 < rehearsal.data.bytes_needed(size) < 45e9
-
-
-def test_voxels_that_are_read_as_they_are_needed_are_those_of_the_stores(rehearsal):
-    stories = [np.random.default_rng(n).standard_normal((n, 7)) for n in (5, 3, 4)]
-    first = rehearsal.FirstVoxels(stories, 2)
-    whole = np.concatenate(stories)[:, :2]
-    assert first.shape == whole.shape
-    for start in range(12):
-        for stop in range(start + 1, 20):
-            np.testing.assert_array_equal(first[start:stop], whole[start:stop])

@@ -33,6 +33,8 @@ rule simulate_transforms:
         transforms=f"{DERIVATIVE}/subject_xfms.json",
     log:
         f"{RESULTS}/logs/simulate_transforms.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/simulate_transforms.tsv"
     conda:
         ENVIRONMENT
     resources:

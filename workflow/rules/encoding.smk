@@ -57,6 +57,8 @@ rule predictions:
         table_files("predictions"),
     log:
         f"{RESULTS}/logs/predictions/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predictions/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     threads: training_threads

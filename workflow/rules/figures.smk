@@ -5,6 +5,8 @@ rule figure2:
         figure_files("figure2"),
     log:
         f"{RESULTS}/logs/figure2/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure2/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -24,6 +26,8 @@ rule agreement:
         figure_files("agreement"),
     log:
         f"{RESULTS}/logs/agreement/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/agreement/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -43,6 +47,8 @@ rule training_curves:
         figure_files("training"),
     log:
         f"{RESULTS}/logs/training_curves/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/training_curves/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -66,6 +72,8 @@ rule figure3:
         figure_files("figure3"),
     log:
         f"{RESULTS}/logs/figure3/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure3/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -89,6 +97,8 @@ rule figure4:
         figure_files("figure4"),
     log:
         f"{RESULTS}/logs/figure4/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure4/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -112,6 +122,8 @@ rule ceiling_figure:
         figure_files("ceiling"),
     log:
         f"{RESULTS}/logs/ceiling_figure/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/ceiling_figure/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -132,6 +144,8 @@ rule stability:
         figure_files("stability", folder=f"{RESULTS}/figures", subject="all"),
     log:
         f"{RESULTS}/logs/stability.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/stability.tsv"
     conda:
         ENVIRONMENT
     resources:

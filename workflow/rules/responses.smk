@@ -58,6 +58,8 @@ rule voxels:
         voxels=f"{RESULTS}/voxels/{{subject}}.tsv",
     log:
         f"{RESULTS}/logs/voxels/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/voxels/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:

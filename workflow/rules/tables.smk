@@ -6,6 +6,8 @@ rule table1:
         table_files("table1"),
     log:
         f"{RESULTS}/logs/table1/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/table1/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -28,6 +30,8 @@ rule table2:
         table_files("table2"),
     log:
         f"{RESULTS}/logs/table2/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/table2/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -48,6 +52,8 @@ rule shares:
         table_files("shares"),
     log:
         f"{RESULTS}/logs/shares/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/shares/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -67,6 +73,8 @@ rule sensitivity:
         table_files("sensitivity"),
     log:
         f"{RESULTS}/logs/sensitivity/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/sensitivity/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -87,6 +95,8 @@ rule interpretation_table:
         table_files("interpretations"),
     log:
         f"{RESULTS}/logs/interpretation_table/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/interpretation_table/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -112,6 +122,8 @@ rule rois:
         latents=f"{TABLE}/latent_rois.tsv",
     log:
         f"{RESULTS}/logs/rois/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/rois/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -131,6 +143,8 @@ rule paper:
         table_files("paper"),
     log:
         f"{RESULTS}/logs/paper/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/paper/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -153,6 +167,8 @@ rule readings_table:
         table_files("readings"),
     log:
         f"{RESULTS}/logs/readings/{{subject}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/readings/{{subject}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -174,6 +190,8 @@ rule subjects:
         table=table_files("subjects", folder=f"{RESULTS}/tables", subject="all"),
     log:
         f"{RESULTS}/logs/subjects.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/subjects.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -193,6 +211,8 @@ rule provenance:
         table_files("provenance", folder=f"{RESULTS}/tables", subject="all"),
     log:
         f"{RESULTS}/logs/provenance.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/provenance.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -222,6 +242,8 @@ if SIMULATED:
             table_files("planted"),
         log:
             f"{RESULTS}/logs/planted_table/{{subject}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/planted_table/{{subject}}.tsv"
         conda:
             ENVIRONMENT
         resources:
@@ -242,6 +264,8 @@ if SIMULATED:
             table_files("checks", folder=f"{RESULTS}/tables", subject="all"),
         log:
             f"{RESULTS}/logs/checks.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/checks.tsv"
         conda:
             ENVIRONMENT
         resources:

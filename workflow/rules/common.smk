@@ -59,7 +59,7 @@ except ConfigError as error:
     sys.exit(str(error))
 
 # Where a job's process, which reads this file as well, keeps the records of its results.
-os.environ["BRAINLM_RESULTS"] = RESULTS
+os.environ.update(BRAINLM_RESULTS=RESULTS)
 LM = PLAN.config["language_model"]["name"]
 LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
 LM_IS_GGUF = LM_SOURCE.endswith(".gguf")

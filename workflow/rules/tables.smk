@@ -221,7 +221,6 @@ rule provenance:
     params:
         code=code_of("provenance"),
         simulated=SIMULATED,
-        results=RESULTS,
         config=model_settings(),
     script:
         "../scripts/provenance.py"

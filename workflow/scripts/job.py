@@ -48,11 +48,16 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
                 raise
 
 
+def results_folder() -> Path:
+    """The folder of the run's results, as the Snakefile says."""
+    return Path(os.environ["BRAINLM_RESULTS"])
+
+
 def _keep_records(snakemake: Any, facts: Mapping[str, Any]) -> None:
     for output in snakemake.output:
         write_record(
             Path(output),
-            Path(os.environ["BRAINLM_RESULTS"]),
+            results_folder(),
             rule=snakemake.rule,
             wildcards=dict(snakemake.wildcards.items()),
             params=dict(snakemake.params.items()),

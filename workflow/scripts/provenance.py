@@ -7,10 +7,10 @@ import yaml
 from brainlm.provenance import models_table, read_record, versions_note
 from brainlm.store import to_json
 from brainlm.table_files import write_table
-from job import logged
+from job import logged, results_folder
 
 with logged(snakemake):
-    records = [read_record(Path(model), Path(snakemake.params.results)) for model in snakemake.input.models]
+    records = [read_record(Path(model), results_folder()) for model in snakemake.input.models]
     write_table(
         models_table(records),
         Path(snakemake.output[0]).with_suffix(""),

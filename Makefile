@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint bench readings why export snr-study clean
+.PHONY: setup demo test lint bench readings rehearsal why export snr-study clean
 
 setup: $(SETUP)
 
@@ -53,6 +53,10 @@ bench: $(SETUP) $(PEERS)
 # What the paper leaves open: the distance of every reading from its numbers.
 readings: $(SETUP)
 	$(BIN)/snakemake readings --configfile $(CONFIG) --cores $(CORES) --quiet host rules reason
+
+# A generated subject of the paper's size through every stage: hours, 40 GB of disk, 13 GB of memory.
+rehearsal: $(SETUP)
+	$(BIN)/python tests/benchmarks/rehearsal.py
 
 # Which jobs are pending, and what has changed that they are.
 why: $(SETUP)

@@ -124,7 +124,9 @@ def ridge_correlations(
         penalty, cv_score = _choose_penalties(x, y, folds, alphas, batch_voxels, advance)
         result.penalty[valid], result.cv_score[valid] = penalty, cv_score
         u, squared, rotated_test = _decompose(x, x_test)
-        y_test = np.concatenate([block[:, valid] for block in _row_blocks(targets_test)])
+        y_test = np.empty((targets_test.shape[0], columns.size), np.float32)
+        for number, block in enumerate(_row_blocks(targets_test)):
+            y_test[number * _BLOCK_ROWS :][: len(block)] = block[:, valid]
         for batch in batches:
             # X_test (XᵀX + α)⁻¹ XᵀY = (X_test XᵀU) (Λ + α)⁻¹ UᵀY, where α differs from column to column.
             shrunk = (u.T @ y[:, batch]) / (squared[:, None] + torch.from_numpy(penalty[batch]).float())

@@ -129,8 +129,10 @@ def run(work: Path, results: Path) -> bool:
             return all(process.returncode == 0 for process in ended)
     finally:
         # What an earlier run has done, and this one has not done again, keeps its peak.
+        before = read_peaks(results)
+        peaks[ALL_JOBS] = max(peaks.get(ALL_JOBS, 0), before.get(ALL_JOBS, 0))
         results.mkdir(parents=True, exist_ok=True)
-        (results / "peaks.json").write_text(json.dumps(read_peaks(results) | peaks, indent=1))
+        (results / "peaks.json").write_text(json.dumps(before | peaks, indent=1))
 
 
 def read_peaks(results: Path) -> dict[str, int]:

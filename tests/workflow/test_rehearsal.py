@@ -182,12 +182,16 @@ def test_a_second_run_in_a_kept_folder_does_only_what_is_missing(rehearsed, deri
         files += [*results.glob("*/*/seed0/*.tsv"), results / "figures" / SUBJECT / "figure2.pdf"]
         return {path: path.stat().st_mtime_ns for path in files}
 
-    before, measured = times(), pd.read_csv(rehearsed / "rehearsal.tsv", sep="\t").set_index("stage")
+    def at_once() -> str:
+        return re.search("All jobs at once held .*", (rehearsed / "rehearsal.md").read_text())[0]
+
+    before, held = times(), at_once()
+    measured = pd.read_csv(rehearsed / "rehearsal.tsv", sep="\t").set_index("stage")
     figure = results / "figures" / SUBJECT / "figure4.pdf"
     figure.unlink()
     run = run_rehearsal(rehearsed)
     assert run.returncode == 0, run.stdout[-3000:]
-    assert figure.exists() and times() == before
+    assert figure.exists() and times() == before and at_once() == held
     again = pd.read_csv(rehearsed / "rehearsal.tsv", sep="\t").set_index("stage")
     others = measured.index.drop("figure4")
     pd.testing.assert_frame_equal(again.loc[others], measured.loc[others])

@@ -18,7 +18,7 @@ def test_a_failed_job_is_named_with_the_last_line_of_its_log(tmp_path):
     log.write_text("2026-11-22 20:14:16,123 reading\n2026-11-22 20:14:17,123 a.TextGrid is damaged.\n")
     said = summary(ERROR.format(rule="words", job=3, log=log))
     assert said.splitlines() == [
-        "1 jobs failed; all that does not depend on them was done.",
+        "1 job failed; all that does not depend on it was done.",
         f"  words: a.TextGrid is damaged. (log: {log})",
     ]
 

@@ -41,7 +41,8 @@ def summary(run_log: str) -> str:
         said = _last_line(failure.log)
         where = f" (log: {failure.log})" if failure.log else ""
         lines.append(f"  {failure.rule}: {said}{where}")
-    return "\n".join([f"{len(lines)} jobs failed; all that does not depend on them was done.", *lines])
+    counted = "1 job failed" if len(lines) == 1 else f"{len(lines)} jobs failed"
+    return "\n".join([f"{counted}; all that does not depend on it was done.", *lines]) if lines else ""
 
 
 def _last_line(log: Path | None) -> str:

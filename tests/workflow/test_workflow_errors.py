@@ -74,6 +74,16 @@ def test_a_local_dataset_without_a_cortex_goes_without_its_mask_and_flatmaps(loc
     assert run.returncode == 0, run.stdout[-3000:]
 
 
+def test_a_run_ends_with_what_failed_and_why_and_does_the_rest(local, hdf5):
+    hdf5.write_bytes(b"")
+    run = local.snakemake(RESPONSES, WORDS)
+    assert run.returncode != 0
+    at_the_end = run.stdout[run.stdout.index("1 job failed; all that does not depend on it was done.") :]
+    assert "responses: " in at_the_end and hdf5.name in at_the_end
+    assert f"logs/responses/{SUBJECT}/{STORY}.log" in at_the_end
+    assert (local.folder / WORDS).exists()
+
+
 @pytest.mark.parametrize("kept", [0, 0.5])
 def test_truncated_hdf5_file(local, hdf5, kept):
     content = hdf5.read_bytes()

@@ -462,4 +462,5 @@ onsuccess:
 
 
 onerror:
-    print(summary(Path(log).read_text(encoding="utf-8")), file=sys.stderr)
+    # Snakemake hands over all logs of the run.
+    print(summary("".join(Path(file).read_text(encoding="utf-8") for file in log)), file=sys.stderr)

@@ -600,10 +600,10 @@ def test_code_written_anew_without_comments_keeps_every_digest(tmp_path):
         (
             "figure2",
             {"brainlm.figures", "brainlm.scores"},
-            {"brainlm.training", "brainlm.crosscoder", "brainlm.store"},
+            {"brainlm.training", "brainlm.crosscoder", "brainlm.sources"},
         ),
         ("table1", {"brainlm.tables", "brainlm.table_files"}, {"brainlm.sources", "brainlm.resample"}),
-        ("words", {"brainlm.textgrid"}, {"brainlm.store", "brainlm.sources"}),
+        ("words", {"brainlm.textgrid"}, {"brainlm.resample", "brainlm.sources"}),
     ],
 )
 def test_a_script_reaches_what_it_runs_and_no_more(script, there, not_there):

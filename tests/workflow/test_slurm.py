@@ -155,7 +155,6 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 def whole_run(cluster, tiny, tmp_path_factory) -> Iterator[tuple[subprocess.Popen, Workspace]]:
     """The workflow from the texts to a table and a flatmap, under way while other tests run."""
     workspace = Workspace(tmp_path_factory.mktemp("whole"), tiny.config)
-    tiny_config = tiny.folder / "config.yaml"
     groups = {
         "texts": ["simulate_stories", "words"],
         "features": ["features"],
@@ -167,7 +166,7 @@ def whole_run(cluster, tiny, tmp_path_factory) -> Iterator[tuple[subprocess.Pope
         cluster,
         workspace.folder,
         *(results / "tables" / SUBJECT / "table1.tsv", results / "figures" / SUBJECT / "figure4.pdf"),
-        *("--snakefile", REPOSITORY / "workflow" / "Snakefile", "--configfile", tiny_config),
+        *("--snakefile", REPOSITORY / "workflow" / "Snakefile", "--configfile", workspace.config_file()),
         *("--groups", *(f"{rule}={group}" for group, rules in groups.items() for rule in rules)),
         *("--group-components", "features=6"),
         # What a group may have at a time: a GPU, and the memory of a node.

@@ -129,15 +129,19 @@ class Workspace:
             )
         return replace(self, repository=folder)
 
+    def config_file(self) -> Path:
+        """The config, written into the folder: over that of the last run, which may have been another."""
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump(self.config))
+        return path
+
     def snakemake(self, *arguments: str | Path) -> subprocess.CompletedProcess:
         """Run the workflow in the folder; `stdout` is what the terminal shows."""
-        config_file = self.folder / "config.yaml"
-        config_file.write_text(yaml.safe_dump(self.config))
         for name in ("home", "temporary"):
             (self.folder / name).mkdir(exist_ok=True)
         return run_snakemake(
             *("--snakefile", self.repository / "workflow" / "Snakefile", "--directory", self.folder),
-            *("--configfile", config_file, "--cores", "2", *arguments),
+            *("--configfile", self.config_file(), "--cores", "2", *arguments),
             environment={"HOME": f"{self.folder}/home", "TMPDIR": f"{self.folder}/temporary"},
         )
 

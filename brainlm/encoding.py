@@ -1,5 +1,6 @@
 """The encoding model that a crosscoder is compared with: ridge regression from LM features to voxels."""
 
+import mmap
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from himalaya.scoring import r2_score
 from brainlm.errors import InputError
 from brainlm.scores import pearson
 
-ALPHAS = np.logspace(1, 8, 15)
+ALPHAS = np.geomspace(10, 1e8, 15)
 _BLOCK_ROWS = 256
 
 
@@ -114,13 +115,14 @@ def ridge_correlations(
     batches = [slice(i, i + batch_voxels) for i in range(0, columns.size, batch_voxels)]
     n_steps = (n_folds * alphas.size + 1) * len(batches)
     steps = iter(range(1, n_steps + 1))
+    with _centred(targets_train, mean, valid, scratch) as (y, forget):
 
-    def advance() -> None:
-        step = next(steps)
-        if progress is not None:
-            progress(step, n_steps)
+        def advance() -> None:
+            forget()
+            step = next(steps)
+            if progress is not None:
+                progress(step, n_steps)
 
-    with _centred(targets_train, mean, valid, scratch) as y:
         penalty, cv_score = _choose_penalties(x, y, folds, alphas, batch_voxels, advance)
         result.penalty[valid], result.cv_score[valid] = penalty, cv_score
         u, squared, rotated_test = _decompose(x, x_test)
@@ -179,21 +181,25 @@ def _target_moments(targets: Any) -> tuple[np.ndarray, np.ndarray]:
 @contextmanager
 def _centred(
     targets: Any, mean: np.ndarray, valid: np.ndarray, scratch: Path | None
-) -> Iterator[torch.Tensor]:
+) -> Iterator[tuple[torch.Tensor, Callable[[], None]]]:
+    """The centred targets, and what frees the memory of all that was read of them."""
     shape = (targets.shape[0], int(valid.sum()))
     blocks = (block[:, valid] - mean[valid] for block in _row_blocks(targets))
     if scratch is None:
         centred = np.empty(shape, np.float32)
         for i, block in enumerate(blocks):
             centred[i * _BLOCK_ROWS : i * _BLOCK_ROWS + len(block)] = block
-        yield torch.from_numpy(centred)
+        yield torch.from_numpy(centred), lambda: None
         return
     with tempfile.TemporaryFile(dir=scratch) as file:
         for block in blocks:
             file.write(block.tobytes())
         file.flush()
-        # "c", for torch warns of an array that cannot be written, though nobody writes it.
-        yield torch.from_numpy(np.memmap(file, np.float32, "c", shape=shape))
+        # Nobody writes it, but torch warns of an array that cannot be written.
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        centred = np.frombuffer(mapped, np.float32).reshape(shape)
+        # Pages of the file count as memory of the process, in the end all of them, until it lets go of them.
+        yield torch.from_numpy(centred), lambda: mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _choose_penalties(

@@ -1,10 +1,10 @@
 """The paper's workflow at its full size, on generated data: how long each stage takes, and how much memory.
 
 Writes a subject of ds003020's size and layout and a random language model of Llama 3.1's width, runs the workflow on
-them for one epoch, and prints a table, which is also kept as rehearsal.md and rehearsal.tsv. Ridge regression takes
-hours: it is measured on some voxels, and what depends on it is left out. At a smaller scale everything runs the same
-way. A run that was stopped goes on when it is started again with the same folder; to measure again what is done in a
-folder that was kept, remove its scale-*/results.
+them for one epoch, and prints a table, which is also kept as rehearsal.md and rehearsal.tsv. Ridge regression would
+take hours: the workflow does it with two folds and a single penalty, and the paper's folds and penalties are measured
+on some voxels. At a smaller scale everything runs the same way. A run that was stopped goes on when started again
+with the same folder; to measure again what is done in a folder that was kept, remove its scale-*/results.
 
 Times are those of Snakemake's benchmarks. Peaks are the kernel's high-water marks of a job's processes, looked at
 twice a second (elsewhere than on Linux, what they hold at these moments): of a job of less than a second they
@@ -43,8 +43,11 @@ GIGABYTE = 1e9
 BAR_GB = 13
 PAPER_EPOCHS = 300
 RIDGE_BATCHES = 3
-STAND_IN = {"activations": "activations (a stand-in: not the real model's time and memory)"}
-ALL_JOBS = "all jobs at once"
+REMARKS = {
+    "activations": "activations (a stand-in: not the real model's time and memory)",
+    "ridge": "ridge (two folds, one penalty)",
+}
+ALL_JOBS, RIDGE_SAMPLE = "all jobs at once", "ridge of some voxels"
 
 
 def require_space(work: Path, size: data.Size) -> None:
@@ -65,9 +68,9 @@ def size_on_disk(folder: Path) -> int:
 
 
 def stage_of(command: list[str]) -> str | None:
-    """What a process is working on: the rule whose script it runs, or ridge regression."""
+    """What a process is working on: the rule whose script it runs, or ridge regression of some voxels."""
     if "--ridge" in command:
-        return "ridge"
+        return RIDGE_SAMPLE
     scripts = [re.search(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py$", part) for part in command]
     return next((script[1] for script in scripts if script), None)
 
@@ -112,9 +115,9 @@ def watched_memory(peaks: dict[str, int]) -> Iterator[None]:
 
 
 def run(work: Path, results: Path) -> bool:
-    """Run everything that does not depend on ridge regression, then that for some voxels; did both end well?"""
+    """Run the workflow, then the paper's ridge regression for some voxels; did both end well?"""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "workflow" / "Snakefile"]
-    workflow = [*snakemake, "--directory", work, "--configfile", work / "config.yaml", "--omit-from", "ridge"]
+    workflow = [*snakemake, "--directory", work, "--configfile", work / "config.yaml"]
     commands = [[*workflow, "--quiet", "host", "rules", "reason"]]
     if not (results / "ridge.json").exists():
         commands.append([sys.executable, __file__, "--ridge", work])
@@ -143,7 +146,7 @@ def read_peaks(results: Path) -> dict[str, int]:
 
 def measure_ridge(work: Path) -> None:
     """Ridge regression of a few batches of voxels, from the workflow's stores; times go to ridge.json."""
-    encoding = yaml.safe_load((work / "config.yaml").read_text(encoding="utf-8"))["encoding"]
+    encoding = yaml.safe_load((data.CONFIG / "paper.yaml").read_text(encoding="utf-8"))["encoding"]
     results = work / "results" / data.NAME
     stories = pd.read_csv(work / "stories.tsv", sep="\t").groupby("split")["story"].apply(list)
 
@@ -196,7 +199,7 @@ def stages(results: Path, peaks: dict[str, int]) -> pd.DataFrame:
         jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), sampled_mib=("max_rss", "max")
     )
     # A rule without a benchmark was watched all the same.
-    table = table.reindex([*table.index, *sorted(set(peaks) - set(table.index) - {"ridge", ALL_JOBS})])
+    table = table.reindex([*table.index, *sorted(set(peaks) - set(table.index) - {RIDGE_SAMPLE, ALL_JOBS})])
     watched, sampled = pd.Series(peaks, dtype=float).reindex(table.index), table.pop("sampled_mib") * 2**20
     table["peak_gb"] = np.fmax(watched, sampled) / GIGABYTE
     return table.rename_axis("stage").reset_index()
@@ -221,25 +224,21 @@ def report(work: Path, results: Path, size: data.Size) -> tuple[pd.DataFrame, st
         "| :--- | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {STAND_IN.get(row.stage, row.stage)} | {row.jobs:.0f} | {row.total_s:.0f} | {row.longest_s:.0f} | "
+        f"| {REMARKS.get(row.stage, row.stage)} | {row.jobs:.0f} | {row.total_s:.0f} | {row.longest_s:.0f} | "
         f"{row.peak_gb:.2f} |"
         for row in table.itertuples()
     ]
-    # With all voxels the test responses are more, and of them only.
-    more = 4 * (size.n_voxels - ridge["voxels"]) * size.rows_in("test")
-    ridge_gb, rule_gb = peaks["ridge"] / GIGABYTE, (peaks["ridge"] + more) / GIGABYTE
     above = [row.stage for row in table.itertuples() if not row.peak_gb <= BAR_GB]
-    above += ["ridge (extrapolated)"] * (rule_gb > BAR_GB)
     training_s = epoch_s(results)
     lines += [
         "",
         f"- All jobs at once held {peaks[ALL_JOBS] / GIGABYTE:.2f} GB at most.",
         f"- Training: {training_s:.3g} s an epoch (the first one, in which no latent is dead yet); "
         f"{PAPER_EPOCHS} epochs: {PAPER_EPOCHS * training_s / 60:.1f} min a model.",
-        f"- Ridge regression of {ridge['voxels']:,} voxels: {ridge['s']:.0f} s, {ridge_gb:.2f} GB. "
-        f"Of all {ridge['all_voxels']:,}: {ridge['extrapolated_s'] / 60:.1f} min, from "
-        f"{ridge['once_s']:.0f} s that are spent once and {ridge['step_s']:.3g} s (median) for a fold, a penalty and "
-        f"{ridge['voxels'] // RIDGE_BATCHES:,} voxels; and {rule_gb:.2f} GB, with the test responses of all.",
+        f"- Ridge regression of {ridge['voxels']:,} voxels with the paper's folds and penalties: {ridge['s']:.0f} s, "
+        f"{peaks[RIDGE_SAMPLE] / GIGABYTE:.2f} GB. Of all {ridge['all_voxels']:,}: "
+        f"{ridge['extrapolated_s'] / 60:.1f} min, from {ridge['once_s']:.0f} s that are spent once and "
+        f"{ridge['step_s']:.3g} s (median) for a fold, a penalty and {ridge['voxels'] // RIDGE_BATCHES:,} voxels.",
         f"- Disk: {size_on_disk(work) / GIGABYTE:.1f} GB.",
         f"- Machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"{psutil.virtual_memory().total / GIGABYTE:.0f} GB of memory.",

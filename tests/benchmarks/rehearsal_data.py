@@ -100,7 +100,7 @@ def rows_of_stories() -> dict[str, int]:
 
 
 def configuration(work: Path, size: Size) -> dict[str, Any]:
-    """The paper's config, for what is generated in `work`, and with one epoch."""
+    """The paper's config, for what is generated in `work`, with one epoch and one penalty of ridge regression."""
     config = yaml.safe_load((CONFIG / "paper.yaml").read_text(encoding="utf-8"))
     config["dataset"] |= {
         "name": NAME,
@@ -112,6 +112,7 @@ def configuration(work: Path, size: Size) -> dict[str, Any]:
     config["language_model"] |= {"name": LM, "path_or_hub_id": str(work / LM), "blocks": [1]}
     config["features"]["block"] = 1
     config["crosscoder"]["epochs"] = 1
+    config["encoding"] |= {"n_folds": 2, "penalties": {"lowest": 1e4, "highest": 1e4, "n": 1}}
     config["figures"]["flatmap_height"] = max(96, round(size.scale * config["figures"]["flatmap_height"]))
     return config
 
@@ -130,9 +131,10 @@ def bytes_needed(size: Size) -> int:
     n_brain = (sum(size.n_rows.values()) + N_REPEATS * size.n_rows[REPEATED_STORY]) * size.n_voxels
     n_words = WORDS_PER_S * TR_S * sum(size.n_rows.values())
     n_lm = size.hidden * (TOKENS_A_WORD * n_words + sum(size.n_rows.values()))
-    # Three models and one checkpoint, which holds the weights three times.
-    n_weights = 6 * n_latents * (size.n_voxels + size.hidden)
-    return round(8 * n_brain + 4 * (n_brain + n_lm + n_weights)) + OTHER_BYTES
+    # Three models, and one checkpoint, which holds the weights three times, or ridge regression's copy of responses.
+    n_weights = n_latents * (size.n_voxels + size.hidden)
+    n_unfinished = max(3 * n_weights, size.rows_in("train") * size.n_voxels)
+    return round(8 * n_brain + 4 * (n_brain + n_lm + 3 * n_weights + n_unfinished)) + OTHER_BYTES
 
 
 def write_dataset(root: Path, size: Size) -> None:

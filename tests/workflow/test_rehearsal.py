@@ -111,7 +111,7 @@ def test_ridge_regression_of_all_voxels_is_what_was_measured_where_all_were(resu
     ridge = json.loads((results / "ridge.json").read_text())
     assert ridge["voxels"] == ridge["all_voxels"] == n_voxels(derivative)
     assert ridge["extrapolated_s"] == pytest.approx(ridge["s"])
-    assert not (results / SUBJECT / "ridge.zarr").exists()
+    assert (results / "tables" / SUBJECT / "predictions.tsv").exists()
 
 
 def test_the_cortex_is_drawn(results):
@@ -215,5 +215,5 @@ def test_the_full_size_is_that_of_the_dataset(rehearsal, real_stories):
     assert size.n_voxels == 95_556 and size.hidden == 4096
     assert size.n_rows == real_stories["n_trs"].to_dict()
     assert size.split == real_stories["split"].to_dict()
-    # 23.7 GB of the dataset itself, half as much again as float32, and the rest.
-    assert 36e9 < rehearsal.data.bytes_needed(size) < 45e9
+    # 23.7 GB of the dataset itself, half as much again as float32, a copy of the training responses, and the rest.
+    assert 36e9 < rehearsal.data.bytes_needed(size) < 50e9

@@ -35,6 +35,7 @@ with logged(snakemake):
             np.repeat(np.arange(len(lengths)), lengths),
             side_by_side(features, stories["test"]),
             brain.stacked(stories["test"], np.flatnonzero(valid)),
+            alphas=np.geomspace(*(params.encoding["penalties"][key] for key in ("lowest", "highest", "n"))),
             n_folds=params.encoding["n_folds"],
             batch_voxels=params.encoding["batch_voxels"],
             # At full size the responses fit the disk, not the memory.

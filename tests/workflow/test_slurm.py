@@ -1,6 +1,7 @@
 """Jobs on a real Slurm: who gets a GPU, what becomes of jobs that are killed, and whether results are the same."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 import slurm_cluster as slurm
+from failures import failures
 from slurm_cluster import Cluster, missing, slurm_cluster
 from tiny_dataset import REPOSITORY, SUBJECT, Workspace, run_snakemake
 
@@ -32,7 +34,7 @@ MISHAPS = """
 rule all:
     input:
         "gpu1.txt", "gpu2.txt", "late.txt", "cancelled.txt", "after.txt", "lost.txt", "faulty.txt",
-        "paired1.txt", "paired2.txt",
+        "paired1.txt", "paired2.txt", "refused.txt", expand("story{number}.txt", number=[1, 2, 3]),
 
 
 rule gpu:
@@ -84,6 +86,19 @@ rule lost:
 rule faulty:
     output: "faulty.txt"
     shell: "false"
+
+
+rule refused:
+    output: "refused.txt"
+    resources: slurm_extra="--nodelist=nowhere"
+    shell: "touch {output}"
+
+
+rule story:
+    output: "story{number}.txt"
+    log: "story{number}.log"
+    group: "stories"
+    shell: "if test {wildcards.number} = 2; then echo too short; false; else touch {output}; fi > {log}"
 """
 
 
@@ -187,7 +202,7 @@ def mishaps(cluster, whole_run, tmp_path_factory) -> Ended:
         wait_until(lambda: path.exists() and path.read_text().endswith("\n"), process)
         return path.read_text().split()[0]
 
-    arguments = ["--snakefile", folder / "Snakefile", "--group-components", "pair=2"]
+    arguments = ["--snakefile", folder / "Snakefile", "--group-components", "pair=2", "stories=3"]
     with snakemake(cluster, folder, *arguments) as process:
         gpu_jobs = [began("gpu1"), began("gpu2")]
         sight = "\n".join([cluster.sinfo(), cluster.job(gpu_jobs[0])])
@@ -360,7 +375,18 @@ def test_a_job_that_loses_its_node_runs_again(mishaps):
 def test_a_job_that_fails_fails_the_run_and_stops_no_other(mishaps):
     assert mishaps.states("faulty") == ["FAILED"] * 3
     assert mishaps.returncode == 1
-    assert "9 of 11 steps" in mishaps.text("terminal.txt")
+    assert "9 of 15 steps" in mishaps.text("terminal.txt")
+
+
+@needs_slurm
+def test_a_runs_end_names_what_failed_and_not_its_companions(mishaps):
+    (run_log,) = (mishaps.folder / ".snakemake" / "log").iterdir()
+    failed, n_others = failures(run_log.read_text())
+    assert sorted(failure.rule for failure in failed) == ["faulty", "refused", "story"] and n_others == 2
+    (refused,) = (failure.message for failure in failed if failure.rule == "refused")
+    assert re.search("sbatch: error: .*[Nn]ode", refused)
+    (story,) = (failure.log for failure in failed if failure.rule == "story")
+    assert (mishaps.folder / story).read_text() == "too short\n"
 
 
 @needs_slurm

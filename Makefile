@@ -54,7 +54,7 @@ bench: $(SETUP) $(PEERS)
 readings: $(SETUP)
 	$(BIN)/snakemake readings --configfile $(CONFIG) --cores $(CORES) --quiet host rules reason
 
-# A generated subject of the paper's size through every stage: hours, 40 GB of disk, 13 GB of memory.
+# A generated subject of the paper's size through every stage: about two hours, 48 GB of disk, 13 GB of memory.
 rehearsal: $(SETUP)
 	$(BIN)/python tests/benchmarks/rehearsal.py
 

@@ -111,9 +111,8 @@ def scoring_gb(sizes: RunSizes, crosscoder: Mapping[str, Any]) -> float:
 
 
 def ridge_gb(sizes: RunSizes) -> float:
-    """Memory of the baseline: test responses twice, products of all rows with each other, and the training responses'
-    copy on disk, whose pages count as the job's while they are read."""
-    return PROGRAM_GB + 3 + sizes.splits["train"] + 2 * sizes.splits["test"]
+    """Memory of the baseline: products of all rows with each other, and the test responses twice."""
+    return PROGRAM_GB + 3 + 2 * sizes.splits["test"]
 
 
 def training_minutes(sizes: RunSizes, crosscoder: Mapping[str, Any], gpu: bool) -> int:

@@ -24,6 +24,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 import rehearsal_data as data
+import slurm_cluster as slurm
 from slurm_cluster import Cluster, missing, slurm_cluster
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,7 +40,11 @@ def main() -> None:
     scale = parser.parse_args().scale
     if reason := missing():
         sys.exit(f"No Slurm here: {reason}.")
-    size = replace(data.size_of(scale), n_voxels=N_VOXELS, hidden=HIDDEN)
+    slurm.CPUS_PER_NODE = 2
+    size = data.size_of(scale)
+    # The paper leaves one story out.
+    split = {story: "train" if of == "unused" else of for story, of in size.split.items()}
+    size = replace(size, n_voxels=N_VOXELS, hidden=HIDDEN, split=split)
     stories = list(size.n_rows)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -60,24 +65,22 @@ def measure(work: Path, generated: Path, stories: list[str], arguments: list[str
         *(results / "responses" / data.SUBJECT / f"{story}.zarr" for story in stories),
         *(results / "features" / data.LM / "block1" / f"{story}.zarr" for story in stories),
     ]
+    snakefile, config = REPOSITORY / "workflow" / "Snakefile", generated / "config.yaml"
     command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *targets,
-        "--profile",
-        REPOSITORY / "slurm",
-        "--directory",
-        work,
+        *(
+            sys.executable,
+            "-m",
+            "snakemake",
+            *targets,
+            "--profile",
+            REPOSITORY / "slurm",
+            "--directory",
+            work,
+        ),
+        *("--snakefile", snakefile, "--configfile", config, "--slurm-status-command", "squeue", *arguments),
+        *("--slurm-init-seconds-before-status-checks", "5", "--slurm-keep-successful-logs"),
+        *("--quiet", "host", "rules", "reason"),
     ]
-    command += [
-        "--snakefile",
-        REPOSITORY / "workflow" / "Snakefile",
-        "--configfile",
-        generated / "config.yaml",
-    ]
-    command += ["--jobs", "2", "--slurm-status-command", "squeue", "--slurm-keep-successful-logs", *arguments]
-    command += ["--slurm-init-seconds-before-status-checks", "5", "--quiet", "host", "rules", "reason"]
     with slurm_cluster(work / "slurm", gpus=(1,)) as cluster:
         began = time.monotonic()
         subprocess.run([*map(str, command)], cwd=REPOSITORY, env=cluster.environment, check=True)

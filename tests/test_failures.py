@@ -70,6 +70,36 @@ def test_a_job_that_slurm_refuses_is_named_with_what_slurm_says(tmp_path):
     assert failures(one + "Finished jobid: 5 (Rule: train)\n") == ([], 0)
 
 
+# The job's own Snakemake reports as well, in the job's Slurm log, which is shown.
+STOPPED = """
+[Sun Nov 22 22:17:22 2026]
+Error in rule train:
+    message: SLURM-job '7' failed, SLURM status is: '{status}'. Reason: Unknown. For further error details see it.
+    jobid: 5
+    output: 5.zarr
+    log: {log}, slurm/7.log (check log file(s) for error details)
+Logfile slurm/7.log:
+[Sun Nov 22 22:17:21 2026]
+Error in rule train:
+    message: None
+    jobid: 0
+    output: 5.zarr
+    log: {log} (check log file(s) for error details)
+"""
+
+
+def test_what_slurm_did_to_a_job_is_told_and_where_the_job_was(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text("2026-11-22 20:14:16,123 epoch 40 of 300\n")
+    (line,) = summary(STOPPED.format(status="TIMEOUT", log=log)).splitlines()[1:]
+    assert line == (
+        "  train: SLURM-job '7' failed, SLURM status is: 'TIMEOUT'. Reason: Unknown. "
+        f"Its log ends with: epoch 40 of 300 (log: {log})"
+    )
+    (line,) = summary(STOPPED.format(status="FAILED", log=log)).splitlines()[1:]
+    assert line == f"  train: epoch 40 of 300 (log: {log})"
+
+
 GROUP = """
 [Sun Nov 22 22:20:12 2026]
     message: Error in group words

@@ -12,6 +12,8 @@ END = re.compile(r" *\[\w{3} \w{3} .*\]$")
 FINISHED = re.compile(r"^Finished jobid: (\d+) ", re.MULTILINE)
 # The only job of those by which a group's members run; among the run's own jobs it is the rule `all`.
 JOB_OF_MEMBER = "0"
+# What Slurm says of a job that did not end by itself: its log does not tell why.
+STOPPED = re.compile("TIMEOUT|OUT_OF_MEMORY|NODE_FAIL|CANCELLED|PREEMPTED|DEADLINE")
 # What the log of a job begins its lines with.
 TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 
@@ -38,7 +40,11 @@ def failures(run_log: str) -> tuple[list[Failure], int]:
     done = {job.get("output") for job in (*errors, *members) if job.get("jobid") in finished}
     at_fault = {job.get("output") for job in errors}
     alike = [group for group in groups if not at_fault & {member.get("output") for member in group}]
-    failed = {job.get("output"): job for job in (*errors, *(member for group in alike for member in group))}
+    failed: dict[str | None, dict[str, str]] = {}
+    for job in (*errors, *(member for group in alike for member in group)):
+        # On a cluster the job's own Snakemake reports after the one that submitted it, and knows less.
+        if job.get("message", "None") != "None" or job.get("output") not in failed:
+            failed[job.get("output")] = job
     others = {member.get("output") for member in members} - failed.keys() - done
     return [_failure(job) for output, job in failed.items() if output not in done], len(others)
 
@@ -93,8 +99,9 @@ def _counted(n_jobs: int) -> str:
 def _reason(failure: Failure) -> str:
     there = failure.log is not None and failure.log.is_file()
     lines = failure.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if there else []
-    if lines:
-        return TIME.sub("", lines[-1])
+    last = TIME.sub("", lines[-1]) if lines else None
+    if last and not STOPPED.search(failure.message or ""):
+        return last
     if failure.message:
-        return failure.message
+        return failure.message + (f" Its log ends with: {last}" if last else "")
     return "not a word in its log; it was not started, was killed, or lost its node"

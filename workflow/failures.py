@@ -10,7 +10,7 @@ ERROR = re.compile(r"(?P<member> {8}rule|Error in rule) (?P<rule>\w+):$")
 FIELD = re.compile(r" +(?P<name>message|jobid|output|log): (?P<value>.*)$")
 END = re.compile(r" *\[\w{3} \w{3} .*\]$")
 FINISHED = re.compile(r"^Finished jobid: (\d+) ", re.MULTILINE)
-# The only job of those by which a group's members run; among the run's own jobs it is the rule `all`.
+# What every job's own Snakemake on a cluster numbers its only job; in the run itself it is the rule `all`.
 JOB_OF_MEMBER = "0"
 # What Slurm says of a job that did not end by itself: its log does not tell why.
 STOPPED = re.compile("TIMEOUT|OUT_OF_MEMORY|NODE_FAIL|CANCELLED|PREEMPTED|DEADLINE")

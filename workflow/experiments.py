@@ -1,8 +1,9 @@
 """What a config's experiments are, which features each needs, and how the paper may be read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import product
 from typing import Any
 
@@ -170,6 +171,25 @@ def reading_models(
         for number, experiment in enumerate(reading.shuffled)
     ]
     return matched, shuffled
+
+
+def story_batches(stories: Iterable[str], size: int) -> list[list[str]]:
+    """Stories in batches of at most `size`, by the digests of their names.
+
+    A story that is added or leaves changes its own batch, which may be cut in two or joined with its neighbour, and
+    no other: too large a batch is halved by the next bit of its stories' digests.
+    """
+    return _halved(sorted(stories), size, n_bits=0)
+
+
+def _halved(stories: list[str], size: int, n_bits: int) -> list[list[str]]:
+    if len(stories) <= size:
+        return [stories] if stories else []
+    halves: tuple[list[str], list[str]] = ([], [])
+    for story in stories:
+        digest = int.from_bytes(blake2b(story.encode()).digest())
+        halves[digest >> n_bits & 1].append(story)
+    return [batch for half in halves for batch in _halved(half, size, n_bits + 1)]
 
 
 def _base(config: Mapping[str, Any]) -> dict[str, Any]:

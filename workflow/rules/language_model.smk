@@ -20,7 +20,7 @@ rule convert_language_model:
 
 
 # The model is loaded once for several stories; each story keeps its own store.
-for number, batch in enumerate(lm_batches()):
+for number, batch in enumerate(story_batches(STORIES, PLAN.config["language_model"]["stories_per_job"])):
 
     rule:
         name:
@@ -58,7 +58,7 @@ rule features:
     input:
         activations=f"{RESULTS}/activations/{{lm}}/{{story}}.zarr",
         words=f"{RESULTS}/words/{{story}}.tsv",
-        respdict=ancient(f"{DERIVATIVE}/respdict.json"),
+        respdict=ancient(from_dataset(f"{DERIVATIVE}/respdict.json")),
     output:
         features=directory(f"{RESULTS}/features/{{lm}}/{{variant}}/{{story}}.zarr"),
     log:

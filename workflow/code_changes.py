@@ -7,16 +7,24 @@ from pathlib import Path
 from code_digest import code_digest, definition_digests
 
 CODE_PREFIX = "code "
+BOOKKEEPING = ("job", "brainlm.errors", "brainlm.fetched", "brainlm.files", "brainlm.provenance")
+"""How a job logs, says what is wrong, writes a file as a whole and records where it comes from changes no result."""
 FOLDER = Path(".snakemake", "brainlm-code")
+
+
+def digest_of(script: Path, packages: Mapping[str, Path]) -> str:
+    """The digest of the code that makes a rule script's results, see `code_digest`."""
+    return code_digest(script, packages, BOOKKEEPING)
 
 
 def save_definitions(scripts: Path, packages: Mapping[str, Path]) -> None:
     """Keep, for each rule script, the digests of all definitions that it reaches, in a file named by its digest."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for script in scripts.glob("*.py"):
-        file = FOLDER / f"{code_digest(script, packages)}.json"
+        file = FOLDER / f"{digest_of(script, packages)}.json"
         if not file.exists():
-            file.write_text(json.dumps(definition_digests(script, packages)), encoding="utf-8")
+            definitions = definition_digests(script, packages, BOOKKEEPING)
+            file.write_text(json.dumps(definitions), encoding="utf-8")
 
 
 def changed_definitions(before: str, now: str, scripts: Path, packages: Mapping[str, Path]) -> list[str]:
@@ -32,8 +40,8 @@ def changed_definitions(before: str, now: str, scripts: Path, packages: Mapping[
     Empty if the earlier run's definitions are not on record.
     """
     file = FOLDER / f"{before}.json"
-    script = next((s for s in scripts.glob("*.py") if code_digest(s, packages) == now), None)
+    script = next((s for s in scripts.glob("*.py") if digest_of(s, packages) == now), None)
     if script is None or not file.is_file():
         return []
-    old, new = json.loads(file.read_text(encoding="utf-8")), definition_digests(script, packages)
+    old, new = json.loads(file.read_text(encoding="utf-8")), definition_digests(script, packages, BOOKKEEPING)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

@@ -21,6 +21,8 @@ Comments, layout, docstrings, the order of definitions, annotations of functions
 and what stands below `if TYPE_CHECKING` do not count. But docstrings do in a module that mentions `__doc__`, and
 annotations do below decorators other than Python's own, which may read them.
 
+Modules that are left out do not count, nor does what is reached through them alone.
+
 Not seen: what other people's code changes beside the value that is assigned, as in `old = np.seterr(all="raise")`;
 annotations read by `typing.get_type_hints`; files other than Python's; other packages, whose versions are the
 environment's.
@@ -33,7 +35,7 @@ under another one.
 import ast
 import re
 import symtable
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import blake2b
@@ -53,25 +55,28 @@ _SEES_ALL_MODULES = re.compile(r"\b(import_module|__import__|run_module|run_path
 _DOTTED_TEXT = re.compile(r"""["']([^\W\d]\w*(?:\.[^\W\d]\w*)+)["']""")
 
 
-def code_digest(script: Path, packages: Mapping[str, Path]) -> str:
+def code_digest(script: Path, packages: Mapping[str, Path], left_out: Collection[str] = ()) -> str:
     """16 hexadecimal digits that change with the code that a script runs; the module's docstring has the rules.
 
     Parameters
     ----------
     script: a rule's script; modules in its folder are our own as well.
     packages: name -> folder, of each package of our own.
+    left_out: names of modules of our own whose code changes no result.
 
     Raises
     ------
     ValueError: a syntax error, or a module of our own that is imported but does not exist.
     """
-    digests = definition_digests(script, packages)
+    digests = definition_digests(script, packages, left_out)
     return _digest("\n".join(f"{name} {digest}" for name, digest in digests.items()))
 
 
-def definition_digests(script: Path, packages: Mapping[str, Path]) -> dict[str, str]:
+def definition_digests(
+    script: Path, packages: Mapping[str, Path], left_out: Collection[str] = ()
+) -> dict[str, str]:
     """What `code_digest` is made of: definition -> digest, e.g. "brainlm.scores:pearson" -> "8c7f…"; sorted."""
-    walk = _Walk(script, packages)
+    walk = _Walk(script, packages, left_out)
     return {
         f"{module}:{name}": _digest(walk.text(module, name))
         for module, names in sorted(walk.reached.items())
@@ -283,8 +288,8 @@ def _calls(node: ast.AST) -> Iterator[str]:
 class _Walk:
     """What a script reaches: its definitions, what these use, and so on."""
 
-    def __init__(self, script: Path, packages: Mapping[str, Path]) -> None:
-        self._packages, self._folder = packages, script.parent
+    def __init__(self, script: Path, packages: Mapping[str, Path], left_out: Collection[str] = ()) -> None:
+        self._packages, self._folder, self._left_out = packages, script.parent, frozenset(left_out)
         self._paths: dict[str, Path | None] = {script.stem: script}
         self._pending: list[tuple[str, str]] = []
         self.reached: dict[str, set[str]] = {}
@@ -305,7 +310,9 @@ class _Walk:
         return "\n".join([*(statement.tree for statement in statements), *sorted(imports)])
 
     def _path(self, module: str) -> Path | None:
-        """The file of a module of our own; None if there is none."""
+        """The file of a module of our own that counts; None if there is none."""
+        if module in self._left_out:
+            return None
         if module not in self._paths:
             top, *inner = module.split(".")
             folder = self._packages.get(top, self._folder / top).joinpath(*inner)
@@ -323,6 +330,8 @@ class _Walk:
         above = package[: len(package) + 1 - imported.level] if imported.level else []
         names = [*above, *filter(None, imported.module.split("."))]
         top = names[0] if names else ""
+        if not self._left_out.isdisjoint(accumulate([*names, imported.name or ""], "{}.{}".format)):
+            return None
         # A package does not see the scripts: its `import cortex` is pycortex, though a script has this name.
         if top not in self._packages and (parts[0] in self._packages or not self._path(top)):
             return None
@@ -377,7 +386,7 @@ class _Walk:
 
     def _want_all(self, module: str) -> None:
         self._run(module)
-        if module in self.whole:
+        if module in self.whole or not self._path(module):
             return
         self.whole.add(module)
         code, path = self._code(module), self._path(module)

@@ -92,12 +92,19 @@ def address(file: RemoteFile, base: str = BASE) -> str:
 
 def is_complete(path: Path, file: RemoteFile) -> bool:
     """Whether `path` holds the content of `file`, judged by its size and then its md5."""
-    if not path.is_file() or path.stat().st_size != file.bytes:
-        return False
+    return path.is_file() and path.stat().st_size == file.bytes and _md5(path) == file.md5
+
+
+def file_here(path: Path, name: str) -> RemoteFile:
+    """What a manifest would say of the file at `path`, called `name` within the dataset; of no version."""
+    return RemoteFile(name, path.stat().st_size, _md5(path), version="")
+
+
+def _md5(path: Path) -> str:
     with path.open("rb") as content:
         # Some institutes' machines refuse an md5 that might be meant to keep a secret.
         md5 = hashlib.file_digest(content, with_arguments(hashlib.md5, usedforsecurity=False))
-    return md5.hexdigest() == file.md5
+    return md5.hexdigest()
 
 
 class _Fault(Exception):
@@ -141,8 +148,9 @@ def download(
 ) -> None:
     """Make `target` hold the content of `file`, unless it does already.
 
-    What arrives is kept in ``<target>.partial``, from which a later attempt or run goes on. `target` appears, or
-    changes, only when the content is complete and right. One download at a time may write to a target.
+    What arrives is kept in ``<target>.partial``, from which a later attempt or run goes on. `target` appears only
+    when the content is complete and right; what is there already is never changed. One download at a time may write
+    to a target.
 
     Parameters
     ----------
@@ -158,14 +166,14 @@ def download(
     Raises
     ------
     InputError : if the file cannot be downloaded or written, or comes with wrong content again and again; if
-        `target` is a folder, or a link that does not lead to the content.
+        `target` is there with other content, or is a folder, or a link that does not lead to the content.
     """
     url = address(file, base)
     partial = target.with_name(target.name + ".partial")
     try:
         if is_complete(target, file):
             return
-        _check_replaceable(target)
+        _check_free(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         if _size(partial) >= file.bytes and not is_complete(partial, file):
             _throw_away(partial, progress)
@@ -184,7 +192,7 @@ def download(
         ) from error
 
 
-def _check_replaceable(target: Path) -> None:
+def _check_free(target: Path) -> None:
     if target.is_symlink():
         raise InputError(
             f"{target} is a link that does not lead to the file's content, as in a DataLad copy of the "
@@ -192,6 +200,11 @@ def _check_replaceable(target: Path) -> None:
         )
     if target.is_dir():
         raise InputError(f"{target} is a folder, but a file is to be downloaded there: move it away.")
+    if target.exists():
+        raise InputError(
+            f"{target} is not the file of the dataset, whose size or MD5 sum is another, and is left as it is: move "
+            "it away, and the right one will be downloaded."
+        )
 
 
 def _size(path: Path) -> int:

@@ -16,6 +16,7 @@ from brainlm.openneuro import (
     RemoteFile,
     address,
     download,
+    file_here,
     is_complete,
     read_manifest,
 )
@@ -292,6 +293,14 @@ def test_complete_is_the_size_and_the_md5(tmp_path):
     assert not is_complete(path, file)
 
 
+def test_what_a_manifest_would_say_of_a_file(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"abc")
+    assert file_here(path, "derivative/a.json") == RemoteFile(
+        "derivative/a.json", 3, "900150983cd24fb0d6963f7d28e17f72", ""
+    )
+
+
 # Downloads that go well.
 
 
@@ -344,12 +353,13 @@ def test_nothing_is_asked_for_a_file_that_is_there(run, bucket):
 @pytest.mark.parametrize(
     "there", [b"", CONTENT[:-1], CONTENT[:-1] + b"?", CONTENT + b"?", b"/annex/objects/MD5E-s3--0.hf5\n"]
 )
-def test_a_file_that_is_wrong_is_fetched_again(run, bucket, there):
+def test_a_file_that_is_wrong_is_left_as_it_is(run, bucket, there):
     run.target.parent.mkdir()
     run.target.write_bytes(there)
-    run(bucket.add())
-    run.assert_done()
-    assert bucket.ranges == [None]
+    with pytest.raises(InputError, match=r"story\.hf5 is not the file of the dataset.*move it away"):
+        run(bucket.add())
+    assert bucket.requests == []
+    assert {path.name: path.read_bytes() for path in run.target.parent.iterdir()} == {"story.hf5": there}
 
 
 def test_a_file_appears_only_when_it_is_complete_and_on_the_disk(run, bucket, monkeypatch):
@@ -366,15 +376,6 @@ def test_a_file_appears_only_when_it_is_complete_and_on_the_disk(run, bucket, mo
     assert [there for _, _, there in events] == [False] * len(events)
     assert events[-1] == ("fsync", len(CONTENT), False)
     assert sum(n_bytes for event, n_bytes, _ in events if event == "written") == len(CONTENT)
-    run.assert_done()
-
-
-def test_a_wrong_file_stays_until_the_right_one_is_complete(run, bucket):
-    run.target.parent.mkdir()
-    run.target.write_bytes(b"before")
-    seen = set()
-    run(bucket.add(), progress=lambda n_bytes: seen.add(run.target.read_bytes()))
-    assert seen == {b"before"}
     run.assert_done()
 
 

@@ -1,6 +1,7 @@
 """A dataset is downloaded from its address, here one on this machine that has the tiny dataset."""
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -118,3 +119,61 @@ def test_a_dataset_that_does_not_fit_on_the_disk_is_not_begun(remote):
     assert Handler.asked == []
     # What would be done can be seen without the space for it.
     assert remote.pending(f"results/remote/words/{STORY}.tsv")
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_folder_of_the_users_own_is_completed_and_never_emptied(tiny, remote, tmp_path):
+    """Files that are there are checked and used, missing ones come beside them, and Snakemake deletes none."""
+    root = tmp_path / "my data"
+    shutil.copytree(tiny.results / "ds003020", root)
+    missing = root / TEXTGRID
+    missing.unlink()
+    own = remote.changed(dataset__root=str(root))
+    words = f"results/remote/words/{STORY}.tsv"
+    run = own.snakemake(RESPONSES, words)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert [path.partition("?")[0] for path in Handler.asked] == [f"/{TEXTGRID}"]
+    assert missing.read_bytes() == (tiny.results / "ds003020" / TEXTGRID).read_bytes()
+    before = contents(root)
+    for arguments in (["--forceall"], ["--delete-all-output"]):
+        run = own.snakemake(RESPONSES, words, *arguments)
+        assert run.returncode == 0, run.stdout[-3000:]
+        assert contents(root) == before
+    assert not (own.folder / RESPONSES).exists() and len(Handler.asked) == 1
+    # Afterwards everything is made again, without a download.
+    assert own.snakemake(RESPONSES).returncode == 0 and len(Handler.asked) == 1
+
+
+def test_a_file_with_another_checksum_is_an_error_and_stays(tiny, remote, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(tiny.results / "ds003020", root)
+    hdf5 = root / "derivative" / "preprocessed_data" / SUBJECT / f"{STORY}.hf5"
+    content = bytearray(hdf5.read_bytes())
+    content[len(content) // 2] ^= 1
+    hdf5.write_bytes(content)
+    run = remote.changed(dataset__root=str(root)).snakemake(RESPONSES)
+    assert run.returncode != 0 and "Traceback" not in run.stdout
+    said = [line for line in run.stdout.splitlines() if line.startswith("Error in fetch")]
+    assert (
+        len(said) == 1 and f"{hdf5} is not the file of the dataset" in said[0] and "move it away" in said[0]
+    )
+    assert hdf5.read_bytes() == content and Handler.asked == []
+
+
+def test_a_run_on_downloaded_data_begins_and_ends_like_any_other(remote):
+    """Its own check at the start leaves those of all runs in place."""
+    manifest = remote.folder / "manifest.tsv"
+    lacking = f"{SUBJECT}/{STORIES[1]}.hf5"
+    manifest.write_text("".join(line for line in manifest.open() if lacking not in line))
+    run = remote.snakemake(f"results/remote/words/{STORY}.tsv")
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert f"{SUBJECT} has no responses to 1 of {len(STORIES)} stories (1 train)" in run.stdout
+    # The digests of the code, by which a change of it is named later.
+    assert list((remote.folder / ".snakemake" / "brainlm-code").glob("*.json"))

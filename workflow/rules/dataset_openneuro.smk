@@ -7,22 +7,15 @@ def needed_files():
         for story in all_stories_of(of)
     ]
     textgrids = story_files(f"{DERIVATIVE}/TextGrids/{{story}}.TextGrid")
-    cortices = [file for of in wildcards for file in cortex_files(of)]
-    names = [f"{DERIVATIVE}/respdict.json", *transform_files(), *responses, *textgrids, *cortices]
-    return [str(Path(name).relative_to(ROOT)) for name in names]
+    cortices = [path for of in wildcards for path in cortex_paths(of)]
+    names = [f"{DERIVATIVE}/{name}.json" for name in ("respdict", "subject_xfms")]
+    return [str(Path(name).relative_to(ROOT)) for name in [*names, *responses, *textgrids, *cortices]]
 
 
-onstart:
-    try:
-        require_space(needed_files(), MANIFEST, Path(ROOT))
-    except ConfigError as error:
-        sys.exit(str(error))
-
-
+# The file itself is no output: it may lie in a folder of the user's, where nothing is ever deleted.
 rule fetch:
     output:
-        # Snakemake deletes an output before it is made again (--forceall), but not one that is updated.
-        file=update(f"{DERIVATIVE}/{{file}}"),
+        record=f"{RESULTS}/fetched/{{file}}.json",
     log:
         f"{RESULTS}/logs/fetch/{{file}}.log",
     wildcard_constraints:
@@ -37,5 +30,6 @@ rule fetch:
         mirror=DATASET["mirror"],
     params:
         code=code_of("fetch"),
+        root=ROOT,
     script:
         "../scripts/fetch.py"

@@ -1,7 +1,7 @@
 rule responses:
     input:
-        hdf5=f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5",
-        respdict=ancient(f"{DERIVATIVE}/respdict.json"),
+        hdf5=from_dataset(f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5"),
+        respdict=ancient(from_dataset(f"{DERIVATIVE}/respdict.json")),
         mask=mask_files,
     output:
         responses=directory(f"{RESULTS}/responses/{{subject}}/{{story}}.zarr"),

@@ -1,11 +1,6 @@
-from functools import partial
-
-from dataset_files import transcript_path
-
-
 rule words:
     input:
-        transcript=partial(transcript_path, DATASET["source"], DERIVATIVE),
+        transcript=transcript_of,
     output:
         words=f"{RESULTS}/words/{{story}}.tsv",
     log:

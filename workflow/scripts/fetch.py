@@ -1,21 +1,27 @@
-"""Download a file of the dataset, unless it is there."""
+"""Make sure that a file of the dataset is there and is the right one; download it if it is missing."""
 
 from pathlib import Path
 
 from brainlm.errors import InputError
-from brainlm.openneuro import download, read_manifest
+from brainlm.fetched import save_fetched
+from brainlm.openneuro import download, file_here, read_manifest
 from job import log, logged, progress_bar
 
 with logged(snakemake):
-    name = f"derivative/{snakemake.wildcards.file}"
+    name = snakemake.wildcards.file
+    target = Path(snakemake.params.root) / name
     files = read_manifest(Path(snakemake.resources.manifest))
-    if name not in files:
+    if name in files:
+        file, partial = files[name], target.with_name(target.name + ".partial")
+        here = partial.stat().st_size if partial.exists() else 0
+        with progress_bar(file.bytes, "B", unit_scale=True, desc=target.name, initial=here) as progress:
+            download(file, target, base=snakemake.resources.mirror, progress=progress.update)
+    elif target.is_file():
+        file = file_here(target, name)
+        log.info("%s lists no such file: nothing tells whether it is right", snakemake.resources.manifest)
+    else:
         raise InputError(
             f"{snakemake.resources.manifest} does not list {name}; is it a file of this dataset?"
         )
-    target = Path(snakemake.output.file)
-    partial = target.with_name(target.name + ".partial")
-    here = partial.stat().st_size if partial.exists() else 0
-    with progress_bar(files[name].bytes, "B", unit_scale=True, desc=target.name, initial=here) as progress:
-        download(files[name], target, base=snakemake.resources.mirror, progress=progress.update)
-    log.info("%s is there, %d bytes", target, files[name].bytes)
+    log.info("%s is there, %d bytes", target, file.bytes)
+    save_fetched(file, Path(snakemake.output.record))

@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from brainlm.errors import InputError
+from brainlm.fetched import fetched_file
 from brainlm.provenance import write_record
 from brainlm.resample import tr_midpoints
 from brainlm.sources import Recording
@@ -51,6 +52,14 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
 def results_folder() -> Path:
     """The folder of the run's results, as the Snakefile says."""
     return Path(os.environ["BRAINLM_RESULTS"])
+
+
+def dataset_file(path: str | Path) -> Path:
+    """The file of the dataset that an input is, or stands for: the record of a file that was fetched."""
+    path = Path(path)
+    if not path.is_relative_to(results_folder() / "fetched"):
+        return path
+    return fetched_file(path, Path(os.environ["BRAINLM_DATASET"]))
 
 
 def _keep_records(snakemake: Any, facts: Mapping[str, Any]) -> None:
@@ -98,8 +107,9 @@ def of_each_source(of_kind: Mapping[str, Any], sources: Iterable[str]) -> dict[s
 
 def tr_times(story: str, respdict: str | Path, params: Any) -> np.ndarray:
     """(time,) s after sound onset of the story's response rows; their number follows from respdict.json."""
+    respdict = dataset_file(respdict)
     try:
-        trs = json.loads(Path(respdict).read_text(encoding="utf-8"))
+        trs = json.loads(respdict.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{respdict} is no JSON file ({error}): download it again.") from error
     if story not in trs:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from brainlm.cortex import check_width, read_mask
 from brainlm.responses import convert
-from job import describe, log, logged, tr_times
+from job import dataset_file, describe, log, logged, tr_times
 
 with logged(snakemake):
     times_s = tr_times(snakemake.wildcards.story, snakemake.input.respdict, snakemake.params)
+    hdf5 = dataset_file(snakemake.input.hdf5)
     summary = convert(
-        Path(snakemake.input.hdf5),
+        hdf5,
         Path(snakemake.output.responses),
         expected_rows=len(times_s),
         tr_times_s=times_s,
@@ -18,4 +19,4 @@ with logged(snakemake):
     log.info(describe(asdict(summary)))
     if snakemake.params.mask:
         mask, _ = read_mask(Path(snakemake.params.mask))
-        check_width(mask, summary.n_voxels, str(snakemake.input.hdf5))
+        check_width(mask, summary.n_voxels, str(hdf5))

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from dataset_checks import SPLITS, check_dataset, hint, read_stories, stories_of_groups, stories_of_subjects
-from dataset_files import ConfigError
+from dataset_files import ConfigError, counted_from, with_shipped_files
 from experiments import (
     STANDING_EXPERIMENTS,
     Model,
@@ -80,6 +80,7 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         raise ConfigError(_sentence(error))
     # Words of a transcript are in lower case.
     config["themes"] = {theme: [word.lower() for word in words] for theme, words in config["themes"].items()}
+    config["dataset"] = with_shipped_files(config["dataset"])
     stories = read_stories(Path(config["dataset"]["stories"]))
     check_dataset(config, stories)
     subject_stories = stories_of_subjects(config, stories)
@@ -173,7 +174,9 @@ def _check_language_model(language_model: Mapping[str, Any]) -> None:
     # A hub name has one slash at most.
     is_path = source.startswith(("/", "./", "../", "~")) or source.endswith(".gguf") or source.count("/") > 1
     if is_path and not source.startswith("package:") and not _path_exists(source):
-        raise ConfigError(f"Config: language_model.path_or_hub_id names {source}, which does not exist.")
+        raise ConfigError(
+            f"Config: language_model.path_or_hub_id names {source}, which does not exist{counted_from(source)}."
+        )
     window, stride = (language_model["context"][key] for key in ("window_tokens", "stride_tokens"))
     if (window is None) != (stride is None):
         raise ConfigError(

@@ -14,6 +14,7 @@ from dataset_files import (
     ConfigError,
     check_copy,
     check_local_tree,
+    counted_from,
     manifest_of,
     read_manifest,
     response_files,
@@ -32,7 +33,7 @@ def hint(name: str, known: Sequence[str], otherwise: str) -> str:
 def read_stories(path: Path) -> dict[str, list[str]]:
     """Split -> its stories, from the table of stories."""
     if not path.exists():
-        raise ConfigError(f"Config: dataset.stories names {path}, which does not exist.")
+        raise ConfigError(f"Config: dataset.stories names {path}, which does not exist{counted_from(path)}.")
     if not path.is_file():
         raise ConfigError(f"Config: dataset.stories names {path}, which is a folder; it must be a table.")
     table = pd.DataFrame()

@@ -17,7 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
 
-DS003020_MANIFEST = Path(__file__).parents[1] / "config" / "ds003020" / "manifest.tsv"
+REPOSITORY = Path(__file__).parents[1]
+SHIPPED = "config"
+"""The repository's folder of configs, and of the tables and stories that they name."""
+DS003020_MANIFEST = REPOSITORY / SHIPPED / "ds003020" / "manifest.tsv"
 RESPDICT = "derivative/respdict.json"
 TRANSFORMS = "derivative/subject_xfms.json"
 RESPONSES = "derivative/preprocessed_data/{subject}/{story}.hf5"
@@ -28,6 +31,29 @@ _CORTEX_FILE = re.compile(
 
 class ConfigError(ValueError):
     """What is wrong with the config, in one sentence."""
+
+
+def with_shipped_files(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The config's section `dataset` with the tables and stories that come with the workflow found where they lie.
+
+    A relative path counts from the working directory; one below config/ at which nothing is there is the
+    repository's.
+    """
+
+    def found(path: str) -> str:
+        shipped = REPOSITORY / path
+        is_shipped = Path(path).parts[:1] == (SHIPPED,) and not Path(path).exists() and shipped.exists()
+        return str(shipped) if is_shipped else path
+
+    given = {key: found(dataset[key]) for key in ("stories", "manifest") if dataset.get(key)}
+    if "simulation" in dataset:
+        given["simulation"] = dataset["simulation"] | {"texts": found(dataset["simulation"]["texts"])}
+    return {**dataset, **given}
+
+
+def counted_from(path: Path | str) -> str:
+    """What a sentence about a path that is not there adds, if the path is a relative one."""
+    return "" if Path(path).expanduser().is_absolute() else f" in the working directory, {Path.cwd()}"
 
 
 def manifest_of(dataset: Mapping[str, Any]) -> Path:
@@ -43,7 +69,7 @@ def read_manifest(path: Path) -> dict[str, int]:
     ConfigError: no such table, or without columns path and bytes.
     """
     if not path.is_file():
-        raise ConfigError(f"Config: dataset.manifest names {path}, which is no file.")
+        raise ConfigError(f"Config: dataset.manifest names {path}, which is no file{counted_from(path)}.")
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     if not {"path", "bytes", "md5", "s3_version"} <= set(table.columns):
         raise ConfigError(
@@ -121,7 +147,7 @@ def check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
         )
     derivative = Path(dataset["root"]) / "derivative"
     if not derivative.is_dir():
-        raise ConfigError(f"Config: dataset.root has no folder {derivative}.")
+        raise ConfigError(f"Config: dataset.root has no folder {derivative}{counted_from(derivative)}.")
     for subject in config["subjects"]:
         if not (derivative / "preprocessed_data" / subject).is_dir():
             known = sorted(path.name for path in (derivative / "preprocessed_data").glob("*"))

@@ -1,11 +1,14 @@
 """After a change of the config only what depends on it runs again; and the shipped configs make a whole plan."""
 
+import re
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 from brainlm.passages import ROLES
-from tiny_dataset import EXPERIMENTS, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
+from tiny_dataset import EXPERIMENTS, REPOSITORY, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
 # Codes, and what was planted, are only asked of the reported experiment and of its control.
@@ -137,6 +140,35 @@ def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_rea
     assert pending["passages"] == pending["predictions"] == 1
 
 
+def why(workspace: Workspace, *arguments: str) -> list[str]:
+    """What `make why` prints."""
+    command = [sys.executable, REPOSITORY / "workflow" / "why.py", "--configfile", workspace.config_file()]
+    run = subprocess.run(
+        [*command, "--directory", workspace.folder, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=workspace.folder,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout.splitlines()
+
+
+def test_why_says_what_has_changed_and_for_which_jobs(tiny):
+    assert why(tiny) == ["Nothing is to be done."]
+    changed = tiny.changed(crosscoder__k=4, crosscoder__alpha=0.5)
+    experiments = ", ".join(sorted(EXPERIMENTS))
+    (trained, following) = why(changed)
+    rest = f"experiment {experiments}; seed 0): k 3 → 4; alpha 0.03125 → 0.5"
+    assert trained == f"train ({MODELS} jobs: subject {SUBJECT}; {rest}"
+    assert following.startswith("and what follows from these: ") and f"scores ({MODELS})" in following
+    # Params of one job that are no sections are told apart by nothing but their values.
+    (line, *_) = why(
+        tiny.changed(passages__span_s=6, scores__minimum_shift_s=12), "--allowed-rules", "interpretations"
+    )
+    assert line == f"interpretations (subject={SUBJECT}, experiment=matched, seed=0): 10, 8 → 12, 6"
+    tiny.config_file()
+
+
 # Edits of the code, in a copy of the repository
 
 
@@ -156,6 +188,18 @@ def edit(workspace: Workspace, file: str, old: str, new: str) -> None:
 def test_results_that_are_copied_beside_a_fresh_clone_are_up_to_date(clone):
     for text in (clone.folder / "stories").glob("*.txt"):
         text.touch()
+    assert clone.pending() == []
+
+
+def test_bookkeeping_re_runs_nothing(clone):
+    """How jobs log, fail and record where their results come from, and the version's number, change no result."""
+    version = clone.repository / "brainlm" / "__init__.py"
+    version.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
+    assert "99.0" in version.read_text()
+    edit(clone, "brainlm/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
+    edit(clone, "brainlm/errors.py", "class InputError(ValueError):", "class InputError(Exception):")
+    edit(clone, "brainlm/files.py", '".partial"', '".unfinished"')
+    edit(clone, "workflow/scripts/job.py", '"the job failed"', '"this job failed"')
     assert clone.pending() == []
 
 

@@ -8,12 +8,18 @@ from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
-from code_changes import CODE_PREFIX, save_definitions
-from code_digest import code_digest
+from code_changes import CODE_PREFIX, digest_of, save_definitions
 from configuration import deviations, make_plan
 from dataset_checks import describe_missing, read_stories
-from dataset_files import ConfigError, manifest_of, read_manifest, read_transforms, require_space
-from experiments import reading_models
+from dataset_files import (
+    ConfigError,
+    manifest_of,
+    read_manifest,
+    read_transforms,
+    require_space,
+    transcript_path,
+)
+from experiments import reading_models, story_batches
 from failures import summary
 from job_sizes import (
     hdf5_bytes,
@@ -30,21 +36,13 @@ from job_sizes import (
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 
 
-def paper_config():
-    """The config of the paper; its paths are the repository's, wherever the workflow runs."""
-    repository = Path(workflow.basedir).parent
-    paper = load_configfile(repository / "config" / "paper.yaml")
-    paper["dataset"]["stories"] = str(repository / paper["dataset"]["stories"])
-    return paper
-
-
-SCRIPTS = Path(workflow.basedir) / "scripts"
-CODE_PACKAGES = {"brainlm": Path(workflow.basedir).parent / "brainlm"}
+SCRIPTS = WORKFLOW / "scripts"
+CODE_PACKAGES = {"brainlm": WORKFLOW.parent / "brainlm"}
 
 
 try:
     PLAN = make_plan(config)
-    PAPER_PLAN = make_plan(paper_config())
+    PAPER_PLAN = make_plan(load_configfile(WORKFLOW.parent / "config" / "paper.yaml"))
     DATASET = PLAN.config["dataset"]
     MISSING_STORIES = describe_missing(read_stories(Path(DATASET["stories"])), PLAN.subject_stories)
     RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
@@ -58,8 +56,8 @@ except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))
 
-# Where a job's process, which reads this file as well, keeps the records of its results.
-os.environ.update(BRAINLM_RESULTS=RESULTS)
+# Where a job's process, which reads this file as well, keeps the records of its results and finds the dataset.
+os.environ.update(BRAINLM_RESULTS=RESULTS, BRAINLM_DATASET=ROOT)
 LM = PLAN.config["language_model"]["name"]
 LM_SOURCE = PLAN.config["language_model"]["path_or_hub_id"]
 LM_IS_GGUF = LM_SOURCE.endswith(".gguf")
@@ -89,6 +87,14 @@ wildcard_constraints:
 def story_files(pattern, stories=STORIES):
     """The pattern's path for each story; other wildcards stay as they are."""
     return [pattern.replace("{story}", story) for story in stories]
+
+
+def from_dataset(path):
+    """What a rule that reads a file of the dataset waits for: the file, or, where it may have to be downloaded, a
+    record that it is there: a file in a folder of the user's must be no output, which Snakemake may delete."""
+    if DATASET["source"] != "openneuro":
+        return path
+    return f"{RESULTS}/fetched/{Path(path).relative_to(ROOT).as_posix()}.json"
 
 
 def stories_of(wildcards):
@@ -225,8 +231,8 @@ def training_threads(wildcards):
 
 
 @cache
-def digest_of(script):
-    return CODE_PREFIX + code_digest(SCRIPTS / f"{script}.py", CODE_PACKAGES)
+def code_param(script):
+    return CODE_PREFIX + digest_of(SCRIPTS / f"{script}.py", CODE_PACKAGES)
 
 
 def code_of(script):
@@ -234,7 +240,7 @@ def code_of(script):
 
     # Per job, so that the process of a job digests no script but its own.
     def code(wildcards):
-        return digest_of(script)
+        return code_param(script)
 
     return code
 
@@ -377,7 +383,7 @@ def transform_of(wildcards):
 def transform_files():
     """What says how transforms are called; a local dataset may lack it."""
     path = f"{DERIVATIVE}/subject_xfms.json"
-    return [path] if DATASET["source"] != "local" or Path(path).exists() else []
+    return [from_dataset(path)] if DATASET["source"] != "local" or Path(path).exists() else []
 
 
 def mask_path(wildcards):
@@ -390,10 +396,12 @@ def mask_path(wildcards):
 def mask_files(wildcards):
     """What has to be there for the mask to be."""
     path = mask_path(wildcards)
-    return [f"{DERIVATIVE}/pycortex-db/{wildcards.subject}" if SIMULATED else path] if path else []
+    if not path:
+        return []
+    return [f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"] if SIMULATED else [from_dataset(path)]
 
 
-def cortex_files(wildcards):
+def cortex_paths(wildcards):
     """What pycortex needs of a subject."""
     folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
     if DATASET["source"] != "openneuro":
@@ -409,10 +417,12 @@ def cortex_files(wildcards):
     return [f"{folder}/{file}" for file in [*surfaces, *transform, "overlays.svg"]]
 
 
-def lm_batches():
-    """Stories that one job reads with the language model, the same ones in whichever splits they are."""
-    size, stories = PLAN.config["language_model"]["stories_per_job"], sorted(STORIES)
-    return [stories[start : start + size] for start in range(0, len(stories), size)]
+def cortex_files(wildcards):
+    return [from_dataset(path) for path in cortex_paths(wildcards)]
+
+
+def transcript_of(wildcards):
+    return from_dataset(transcript_path(DATASET["source"], DERIVATIVE, wildcards))
 
 
 def reading_summaries(wildcards):
@@ -444,23 +454,3 @@ def missing_stories_of(wildcards):
 def deviations_of(wildcards):
     """In what the subject's results are not made as the paper's."""
     return deviations(PLAN, PAPER_PLAN, wildcards.subject)
-
-
-onstart:
-    save_definitions(SCRIPTS, CODE_PACKAGES)
-    print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
-    for group, members in GROUPS.items():
-        needed = training_of(SimpleNamespace(subject=group, experiment="matched"))
-        print(
-            f"Group {group} ({', '.join(members)}): training needs about {needed:.1f} GB of memory.",
-            file=sys.stderr,
-        )
-
-
-onsuccess:
-    shell(f"test ! -f {RESULTS}/tables/checks.md || cat {RESULTS}/tables/checks.md")
-
-
-onerror:
-    # Snakemake hands over all logs of the run.
-    print(summary("".join(Path(file).read_text(encoding="utf-8") for file in log)), file=sys.stderr)

@@ -1,0 +1,24 @@
+# What is said and done at a run's start and end: Snakemake keeps one of each of these, the last that it reads.
+onstart:
+    if DATASET["source"] == "openneuro":
+        try:
+            require_space(needed_files(), MANIFEST, Path(ROOT))
+        except ConfigError as error:
+            sys.exit(str(error))
+    save_definitions(SCRIPTS, CODE_PACKAGES)
+    print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
+    for group, members in GROUPS.items():
+        needed = training_of(SimpleNamespace(subject=group, experiment="matched"))
+        print(
+            f"Group {group} ({', '.join(members)}): training needs about {needed:.1f} GB of memory.",
+            file=sys.stderr,
+        )
+
+
+onsuccess:
+    shell(f"test ! -f {RESULTS}/tables/checks.md || cat {RESULTS}/tables/checks.md")
+
+
+onerror:
+    # Snakemake hands over all logs of the run.
+    print(summary("".join(Path(file).read_text(encoding="utf-8") for file in log)), file=sys.stderr)

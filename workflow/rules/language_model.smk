@@ -73,6 +73,8 @@ rule features:
     params:
         code=code_of("features"),
         features=variant_of,
+        # For sentences about its words; they are read once, by the rule words.
+        transcript=partial(transcript_path, DATASET["source"], DERIVATIVE),
         tr_s=DATASET["tr_s"],
         sound_onset_s=DATASET["sound_onset_s"],
         trim=DATASET["trim"],

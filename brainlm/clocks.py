@@ -78,7 +78,7 @@ def check_clocks(
     n_unseen = int((onset_s > seen_until_s).sum())
     if n_unseen > UNSEEN * n_words:
         if not late.any():
-            cause = "does dataset.trim.last cut off too much? " + cause
+            cause = "does dataset.trim.last cut off too much, " + _another_clock(sound_onset_s)
         found.append(
             f"{transcript}: {n_unseen} of {n_words} words begin after {_seconds(seen_until_s)} and are in no row: "
             f"the last row (TR) is at {_seconds(tr_times_s[-1])}, the recording's end at {_seconds(end_s)}: {cause}"
@@ -120,7 +120,11 @@ def _cause(onset_s: np.ndarray, offset_s: np.ndarray, start_s: float, end_s: flo
             f"it lasts {_seconds(length_s)} and the recording {_seconds(end_s - start_s)}: is it another story's "
             "transcript, is the story's number in respdict.json or dataset.tr_s wrong, or are its times no seconds?"
         )
-    return f"is dataset.sound_onset_s ({_seconds(-start_s)}) wrong, or is it another story's transcript?"
+    return _another_clock(-start_s)
+
+
+def _another_clock(sound_onset_s: float) -> str:
+    return f"is dataset.sound_onset_s ({_seconds(sound_onset_s)}) wrong, or is it another story's transcript?"
 
 
 def _seconds(time_s: float) -> str:

@@ -146,7 +146,7 @@ def test_words_after_all_rows_are_worth_a_warning_from_a_twentieth_on():
     assert warning.startswith(
         f"{NAME}: 11 of 200 words begin after 183 s and are in no row: the last row (TR) is at 169 s"
     )
-    assert "dataset.trim.last" in warning
+    assert "does dataset.trim.last cut off too much, is dataset.sound_onset_s (10 s) wrong, or is" in warning
     assert check([*seen[1:], *[183.0] * 11]) == []
 
 

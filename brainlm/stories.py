@@ -1,13 +1,14 @@
 """Stories of the simulated dataset: annotated text and a model of when each word is spoken."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from brainlm.errors import InputError
-from brainlm.textgrid import NON_WORDS
+from brainlm.labels import sort_labels
 
 THEMES = ("place", "negative", "colloquial")
 PAUSES_S = {"": 0.0, ",": 0.25, ".": 0.6, "paragraph": 1.2}
@@ -15,8 +16,12 @@ PAUSES_S = {"": 0.0, ",": 0.25, ".": 0.6, "paragraph": 1.2}
 _TAG_OR_WORD = re.compile(r"<(?P<close>/?)(?P<tag>[^<>]*)>|(?P<word>[^\s<>]+)|(?P<paragraph>\n\s*\n)")
 
 
-def read_annotated(path: Path) -> pd.DataFrame:
+def read_annotated(path: Path, non_words: Collection[str] | None = None) -> pd.DataFrame:
     """Read a story whose text marks spans as ``<place> ... </place>``, one span never inside another.
+
+    Parameters
+    ----------
+    non_words: labels that are no words in transcripts, see `brainlm.labels.sort_labels`.
 
     Returns
     -------
@@ -25,7 +30,7 @@ def read_annotated(path: Path) -> pd.DataFrame:
 
     Raises
     ------
-    InputError: an unknown, nested or unclosed tag, or a word that TextGrids use for a noise ("sp"), with its
+    InputError: an unknown, nested or unclosed tag, or a word that transcripts use for a noise ("sp"), with its
         line; or no words.
     """
     text = path.read_text(encoding="utf-8")
@@ -40,10 +45,11 @@ def read_annotated(path: Path) -> pd.DataFrame:
             spoken = re.sub(r"[^\w']|_", "", written.lower()).strip("'")
             end = written.rstrip("\"')\u201d")[-1:]
             pause = "." if end in ".?!" else "," if end in ",;:" else ""
-            if spoken in NON_WORDS - {""}:
+            if spoken and not sort_labels([spoken], non_words).is_word[0]:
                 line = text.count("\n", 0, match.start()) + 1
                 raise InputError(
-                    f"{path}, line {line}: '{spoken}' stands for a noise in transcripts; reword it."
+                    f"{path}, line {line}: '{spoken}' stands for a noise in transcripts; reword it, or take "
+                    "it out of dataset.non_words."
                 )
             if spoken:
                 rows.append({"word": spoken, "theme": theme, "pause": pause})

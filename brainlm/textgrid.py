@@ -1,89 +1,74 @@
-"""Praat TextGrids: the words of a story and when they are spoken.
+"""Praat TextGrids: the words of a story and when they are spoken."""
 
-Praat's long and short text formats are the same sequence of texts in quotes, numbers and flags, once the keys
-and comments between them are left out; see "TextGrid file formats" in Praat's manual.
-"""
-
-import codecs
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
+from brainlm.labels import sort_labels
+from brainlm.praat import Tier, read_tiers
 
 WORDS_TIER = 1
-NON_WORDS = frozenset({"", "sentence_start", "sentence_end", "br", "lg", "ls", "ns", "sp", "sl", "cg", "ig"})
-"""Labels that stand for pauses, breaths, laughter, lip smacks, noise and the like."""
-
-# Praat reads blank-separated items: a number counts only when it stands alone, so that the index in
-# `intervals [12]:` does not, and `!` begins a comment only where an item may begin.
-_ITEM = re.compile(
-    r'"(?P<text>[^"]*(?:""[^"]*)*)"'
-    r'|(?P<open_text>")'
-    r"|(?P<comment>![^\r\n]*)"
-    r"|(?P<flag><[^<>\s]*>)"
-    r"|(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?!\S)"
-    r'|[^\s"]+'
-)
-_HEADER = re.compile(r'\s*(?:File type\s*=\s*)?"ooTextFile')
 
 
-@dataclass(frozen=True)
-class _Tier:
-    kind: str
-    intervals: list[tuple[float, float, str]]
-    """(onset_s, offset_s, label); a point tier has none"""
+def read_words(
+    path: Path | str, *, non_words: Collection[str] | None = None, words_tier: str | None = None
+) -> pd.DataFrame:
+    """Read the words of a story's TextGrid, in any format that `brainlm.praat.read_tiers` takes.
 
+    They are the interval tier with "word" in its name, in any case, wherever it stands: aligners put the phones
+    before or behind it. If no name has it, they are the second tier. A label with blanks or line breaks in it stays
+    one word, because it has one interval; each run of them becomes a single blank.
 
-class _MalformedError(Exception):
-    """What is wrong with a TextGrid, in words that follow the file's name."""
-
-
-def read_words(path: Path | str) -> pd.DataFrame:
-    """Read the words of a story's TextGrid: tier 1, after the phones in tier 0.
-
-    The file may be in the long or the short text format, in UTF-8, in UTF-16 with a byte order mark, or in
-    Latin-1. A label with blanks or line breaks in it stays one word, because it has one interval; each run of
-    them becomes a single blank. Labels in `NON_WORDS` are dropped, in any case, with or without braces.
+    Parameters
+    ----------
+    non_words : labels that are dropped, see `brainlm.labels.sort_labels`.
+    words_tier : name of the tier of words.
 
     Returns
     -------
     DataFrame with a row per word in order of onset: ``word`` (str, lower case, no blanks at its ends),
-    ``onset_s`` and ``offset_s`` (float64, seconds after sound onset). ``.attrs["dropped"]`` is the number of
-    dropped intervals by label, e.g. ``{"": 3, "sp": 120}``.
+    ``onset_s`` and ``offset_s`` (float64, seconds after sound onset). Of ``.attrs``, ``["dropped"]`` is the number
+    of dropped intervals by label, e.g. ``{"": 3, "sp": 120}``, ``["in_brackets"]`` lists those of these labels that
+    only their brackets betray, and ``["notes"]`` and ``["warnings"]`` list sentences for a log and for the user.
 
     Raises
     ------
-    InputError : if the file is missing, not downloaded, no TextGrid, truncated or damaged; if its tier 1 is
-        missing or has no intervals; if an interval ends before it begins; if no word is left.
+    InputError : see `brainlm.praat.read_tiers`; if no interval tier, or more than one, is called `words_tier`;
+        without `words_tier`, if several have "word" in their names, or if none has and the second tier is missing
+        or has no intervals; if an interval ends before it begins; if no word is left.
     """
     path = Path(path)
-    check_downloaded(path)
-    try:
-        intervals = _words_tier(_parse(_decode(path.read_bytes())))
-    except _MalformedError as problem:
-        raise InputError(f"{path} {problem}") from None
-
-    words, dropped = [], Counter()
-    for onset_s, offset_s, label in sorted(intervals, key=lambda interval: interval[0]):
-        word = " ".join(label.split()).lower()
-        bare = word.casefold().strip("{} ")
-        if bare in NON_WORDS:
-            dropped[bare] += 1
-        else:
-            words.append((word, onset_s, offset_s))
+    tiers = read_tiers(path)
+    number = _number_of_words_tier(path, tiers, words_tier)
+    tier = tiers[number]
+    for onset_s, offset_s, label in tier.intervals:
+        if offset_s < onset_s:
+            raise InputError(
+                f"{path} has an interval that ends before it begins ({label!r}, {onset_s} to {offset_s} s): "
+                f"mend its times in the tier '{tier.name}'."
+            )
+    intervals = sorted(tier.intervals, key=lambda interval: interval[0])
+    labels = sort_labels((label for *_, label in intervals), non_words)
+    words = [
+        (" ".join(label.split()).lower(), onset_s, offset_s)
+        for (onset_s, offset_s, label), is_word in zip(intervals, labels.is_word, strict=True)
+        if is_word
+    ]
     if not words:
         raise InputError(
-            f"{path} has no words: none of the {len(intervals)} intervals of its second tier is one. "
-            "Check that its first tier holds the phones and its second the words."
+            f"{path} has no words: none of the {len(intervals)} intervals of its tier '{tier.name}' is one. "
+            "Name the tier of words in dataset.words_tier, or take what are words out of dataset.non_words."
         )
     table = pd.DataFrame(words, columns=["word", "onset_s", "offset_s"])
-    table.attrs["dropped"] = dict(sorted(dropped.items()))
+    notes, warnings = _doubts(path, tiers, number) if words_tier is None else ([], [])
+    table.attrs |= {
+        "dropped": labels.dropped,
+        "in_brackets": labels.in_brackets,
+        "notes": notes,
+        "warnings": warnings,
+    }
     return table
 
 
@@ -109,111 +94,54 @@ def write(
     Path(path).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _decode(content: bytes) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            return content.decode("utf-16")
-        except UnicodeDecodeError:
-            raise _truncated() from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def _parse(text: str) -> list[_Tier]:
-    if not _HEADER.match(text):
-        raise _not_a_textgrid()
-    items = _items(text)
-    _take(items, "text")
-    if _take(items, "text") != "TextGrid":
-        raise _not_a_textgrid()
-    _take_numbers(items, 2)
-    if _take(items, "flag") != "<exists>":
-        return []
-    return [_parse_tier(items) for _ in range(_take_count(items))]
-
-
-def _parse_tier(items: Iterator[tuple[str, str]]) -> _Tier:
-    kind = _take(items, "text")
-    _take(items, "text")
-    _take_numbers(items, 2)
-    intervals = []
-    for _ in range(_take_count(items)):
-        if kind == "IntervalTier":
-            onset_s, offset_s = _take_numbers(items, 2)
-            intervals.append((onset_s, offset_s, _take(items, "text")))
-        else:
-            _take_numbers(items, 1)
-            _take(items, "text")
-    return _Tier(kind, intervals)
-
-
-def _words_tier(tiers: list[_Tier]) -> list[tuple[float, float, str]]:
+def _number_of_words_tier(path: Path, tiers: Sequence[Tier], words_tier: str | None) -> int:
+    found = [
+        number
+        for number, tier in enumerate(tiers)
+        if tier.kind == "IntervalTier"
+        and ("word" in tier.name.casefold() if words_tier is None else tier.name == words_tier)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        names = _listed(tiers[number] for number in found)
+        raise InputError(
+            f"{path} has {len(found)} tiers that may hold the words: {names}. Name the right one in "
+            "dataset.words_tier; if they have the same name, rename it in Praat."
+        )
+    if words_tier is not None:
+        raise InputError(
+            f"{path} has no interval tier called '{words_tier}', which dataset.words_tier names; it has "
+            f"{_listed(tier for tier in tiers if tier.kind == 'IntervalTier') or 'none'}."
+        )
     if len(tiers) <= WORDS_TIER:
-        raise _MalformedError(
-            f"has {len(tiers)} tier(s), but words are read from its second one: "
-            "give it a tier of phones, which may be empty, and a tier of words."
+        raise InputError(
+            f"{path} has {len(tiers)} tier(s), and none called words: words are then read from its second one. "
+            "Rename the tier of words in Praat, or name it in dataset.words_tier."
         )
-    tier = tiers[WORDS_TIER]
-    if tier.kind != "IntervalTier":
-        raise _MalformedError(
-            f"has a {tier.kind} as its second tier, but words need intervals (an IntervalTier): "
-            "put the words into the second tier."
+    kind = tiers[WORDS_TIER].kind
+    if kind != "IntervalTier":
+        raise InputError(
+            f"{path} has a {kind} as its second tier, and no interval tier called words, but words need intervals: "
+            "name their tier in dataset.words_tier."
         )
-    for onset_s, offset_s, label in tier.intervals:
-        if offset_s < onset_s:
-            raise _MalformedError(
-                f"has an interval that ends before it begins ({label!r}, {onset_s} to {offset_s} s): "
-                "mend its times in the words tier."
-            )
-    return tier.intervals
+    return WORDS_TIER
 
 
-def _items(text: str) -> Iterator[tuple[str, str]]:
-    """The (kind, value) of each text, number and flag; keys and comments are left out."""
-    for match in _ITEM.finditer(text):
-        kind = match.lastgroup
-        if kind == "open_text":
-            raise _truncated()
-        if kind == "text":
-            yield kind, match["text"].replace('""', '"')
-        elif kind in ("number", "flag"):
-            yield kind, match[kind]
+def _doubts(path: Path, tiers: Sequence[Tier], number: int) -> tuple[list[str], list[str]]:
+    """Sentences for the log, and for the user, about where the words were found when nobody named their tier."""
+    name = tiers[number].name
+    if "word" in name.casefold():
+        place = f"words are read from its tier {number + 1}, '{name}', and not from the second"
+        return [f"{path}: {place}."] * (number != WORDS_TIER), []
+    sentence = f"{path} has no tier called words: they are read from the second of {_listed(tiers)}"
+    if len(tiers) > 2 or "phon" in name.casefold():
+        return [], [f"{sentence}. Name their tier in dataset.words_tier."]
+    return [f"{sentence}."], []
 
 
-def _take(items: Iterator[tuple[str, str]], kind: str) -> str:
-    found, value = next(items, ("end", ""))
-    if found == "end":
-        raise _truncated()
-    if found != kind:
-        raise _MalformedError(
-            f"is damaged: there is the {found} {value!r} where a {kind} is due. "
-            "Get the file again, or open it in Praat and save it as a text file."
-        )
-    return value
-
-
-def _take_numbers(items: Iterator[tuple[str, str]], count: int) -> list[float]:
-    return [float(_take(items, "number")) for _ in range(count)]
-
-
-def _take_count(items: Iterator[tuple[str, str]]) -> int:
-    value = _take(items, "number")
-    if not value.isdecimal():
-        raise _MalformedError(
-            f"is damaged: {value} is no number of tiers or intervals. "
-            "Get the file again, or open it in Praat and save it as a text file."
-        )
-    return int(value)
-
-
-def _not_a_textgrid() -> _MalformedError:
-    return _MalformedError("is not a Praat TextGrid: open it in Praat and save it as a text file.")
-
-
-def _truncated() -> _MalformedError:
-    return _MalformedError("is truncated: it ends in the middle. Get the file again.")
+def _listed(tiers: Iterable[Tier]) -> str:
+    return ", ".join(f"'{tier.name}'" for tier in tiers)
 
 
 def _fill_gaps(name: str, tier: pd.DataFrame, end_s: float) -> list[tuple[float, float, str]]:

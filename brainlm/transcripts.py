@@ -3,19 +3,22 @@
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
+from brainlm.labels import oddities, sort_labels
 from brainlm.textgrid import read_words
 
 COLUMNS = ("word", "onset", "offset")
 
 
-def read_transcript(path: Path | str) -> pd.DataFrame:
+def read_transcript(
+    path: Path | str, *, non_words: Collection[str] | None = None, words_tier: str | None = None
+) -> pd.DataFrame:
     """Read a story's words from a table (``.tsv``), or from a TextGrid as `brainlm.textgrid.read_words` does.
 
     A table is UTF-8, with or without byte order mark. Its first line names the columns, which stand between
@@ -38,15 +41,23 @@ def read_transcript(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     try:
-        return _read_table(path) if path.suffix == ".tsv" else read_words(path)
+        words = (
+            _read_table(path, non_words)
+            if path.suffix == ".tsv"
+            else read_words(path, non_words=non_words, words_tier=words_tier)
+        )
     except PermissionError:
         raise InputError(
             f"{path} cannot be read: its permissions, or those of its folder, do not allow it. Change them "
             "(`chmod u+r`) or ask its owner."
         ) from None
+    words.attrs["warnings"] = words.attrs["warnings"] + [
+        f"{path} {what}" for what in oddities(words["word"].tolist())
+    ]
+    return words
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, non_words: Collection[str] | None) -> pd.DataFrame:
     check_downloaded(path)
     rows = _rows(path)
     line, header = next(rows, (1, []))
@@ -57,23 +68,31 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"{', '.join(COLUMNS)}, with tabs between them."
         )
 
-    words, n_dropped = [], 0
+    lines, cells_of_lines = [], []
     for line, cells in rows:
         if len(cells) != len(header):
             raise InputError(
                 f"{path}, line {line}: it has {len(cells)} cells, but the first line has {len(header)}; put one "
                 "tab between two cells."
             )
-        word, onset, offset = (cells[header.index(column)] for column in COLUMNS)
-        if word:
-            words.append(_word(word, onset, offset, f"{path}, line {line}"))
-        else:
-            n_dropped += 1
+        lines.append(line)
+        cells_of_lines.append([cells[header.index(column)] for column in COLUMNS])
+    labels = sort_labels((word for word, *_ in cells_of_lines), non_words)
+    words = [
+        _word(*cells, f"{path}, line {line}")
+        for line, cells, is_word in zip(lines, cells_of_lines, labels.is_word, strict=True)
+        if is_word
+    ]
     if not words:
         raise InputError(f"{path} has no words: give it a line with word, onset and offset for each one.")
     table = pd.DataFrame(words, columns=["word", "onset_s", "offset_s"])
     table = table.sort_values("onset_s", kind="stable", ignore_index=True)
-    table.attrs["dropped"] = {"": n_dropped} if n_dropped else {}
+    table.attrs |= {
+        "dropped": labels.dropped,
+        "in_brackets": labels.in_brackets,
+        "notes": [],
+        "warnings": [],
+    }
     return table
 
 

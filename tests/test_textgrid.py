@@ -10,7 +10,7 @@ from praatio.data_classes.interval_tier import IntervalTier
 from praatio.data_classes.point_tier import PointTier
 
 from brainlm.errors import InputError
-from brainlm.textgrid import NON_WORDS, read_words, write
+from brainlm.textgrid import read_words, write
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"]
 BYTE_ORDER_MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
@@ -92,9 +92,9 @@ def test_any_label_comes_back(tmp_path, labels, cuts, short, encoding):
     intervals = [*zip(labels, bounds_s, bounds_s[1:], strict=False), ("end", bounds_s[-1], 10.5)]
     path = write_words(tmp_path / "story.TextGrid", intervals, short=short, duration_s=10.5)
     encode_again(path, encoding)
-    words = read_words(path)
+    words = read_words(path, non_words=[])
     expected = [(" ".join(label.split()).lower(), onset, offset) for label, onset, offset in intervals]
-    kept = [row for row in expected if row[0].casefold().strip("{} ") not in NON_WORDS]
+    kept = [row for row in expected if row[0]]
     assert rows(words) == kept
     gaps = 2 if labels else 1  # before the first interval and before the last
     assert sum(words.attrs["dropped"].values()) == len(expected) - len(kept) + gaps
@@ -117,11 +117,12 @@ def test_labels_that_are_no_words_are_dropped_and_counted(tmp_path):
     ]
     intervals = [(label, i * 0.5, i * 0.5 + 0.5) for i, label in enumerate([*labels, "brr", "{laugh}"])]
     words = read_words(write_words(tmp_path / "story.TextGrid", intervals, duration_s=7.0))
-    assert words.word.tolist() == ["brr", "{laugh}"]
+    assert words.word.tolist() == ["brr"]
     assert words.attrs["dropped"] == {
         "br": 2, "cg": 1, "ig": 1, "lg": 1, "ls": 1, "ns": 1,
-        "sentence_end": 1, "sentence_start": 1, "sl": 1, "sp": 2,
+        "sentence_end": 1, "sentence_start": 1, "sl": 1, "sp": 2, "{laugh}": 1,
     }  # fmt: skip
+    assert words.attrs["in_brackets"] == ["{laugh}"]
 
 
 def test_blanks_and_line_breaks_inside_a_label_become_one_blank(tmp_path):
@@ -225,9 +226,108 @@ def test_a_damaged_file(tmp_path):
 
 
 def test_one_tier_only(tmp_path):
-    write(tmp_path / "story.TextGrid", {"word": tier(WORDS)}, 10.0)
+    write(tmp_path / "story.TextGrid", {"text": tier(WORDS)}, 10.0)
     with pytest.raises(InputError, match=r"story\.TextGrid has 1 tier"):
         read_words(tmp_path / "story.TextGrid")
+    words = read_words(tmp_path / "story.TextGrid", words_tier="text")
+    assert rows(words) == WORDS
+    assert words.attrs["notes"] == words.attrs["warnings"] == []
+
+
+# Which tier holds the words
+
+PHONES = [("AY1", 0.5, 0.75), ("G", 0.75, 1.0), ("spn", 1.0, 2.0)]
+
+
+def grid_of(path: Path, names: list[str], *, words_at: int, points: tuple[str, ...] = ()) -> Path:
+    """A TextGrid as praatio writes it, all of whose interval tiers but one hold phones."""
+    grid = praatio_textgrid.Textgrid()
+    for number, name in enumerate(names):
+        intervals = WORDS if number == words_at else PHONES
+        grid.addTier(IntervalTier(name, [(start, end, label) for label, start, end in intervals], 0, 10))
+    for name in points:
+        grid.addTier(PointTier(name, [(0.5, "click")], 0, 10), tierIndex=0)
+    grid.save(str(path), format="long_textgrid", includeBlankSpaces=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "words_at", "place"),
+    [
+        (["words", "phones"], 0, "tier 1, 'words'"),  # as MFA writes it
+        (["Anna - WORDS", "Anna - phones"], 0, "tier 1, 'Anna - WORDS'"),
+        (["phones", "notes", "my word tier"], 2, "tier 3, 'my word tier'"),
+        (["words"], 0, "tier 1, 'words'"),
+        (["phones", "Words"], 1, None),  # as in ds003020
+    ],
+)
+def test_the_tier_called_words_is_read_wherever_it_stands(tmp_path, names, words_at, place):
+    path = grid_of(tmp_path / "story.TextGrid", names, words_at=words_at)
+    words = read_words(path)
+    assert rows(words) == WORDS
+    assert words.attrs["warnings"] == []
+    said = [f"{path}: words are read from its {place}, and not from the second."] if place else []
+    assert words.attrs["notes"] == said
+
+
+def test_a_tier_of_points_called_words_does_not_count(tmp_path):
+    path = grid_of(tmp_path / "story.TextGrid", ["phones", "words"], words_at=1, points=("word marks",))
+    assert rows(read_words(path)) == WORDS
+    with pytest.raises(
+        InputError, match=r"no interval tier called 'word marks'.*it has 'phones', 'words'\.$"
+    ):
+        read_words(path, words_tier="word marks")
+
+
+def test_of_several_tiers_called_words_the_config_names_one(tmp_path):
+    path = grid_of(tmp_path / "story.TextGrid", ["words A", "phones", "Words B"], words_at=2)
+    with pytest.raises(InputError, match=r"2 tiers .*: 'words A', 'Words B'\. .*dataset\.words_tier"):
+        read_words(path)
+    assert rows(read_words(path, words_tier="Words B")) == WORDS
+
+
+def test_tiers_of_one_name_are_refused_even_when_it_is_given(tmp_path):
+    path = tmp_path / "story.TextGrid"
+    header = '"ooTextFile" "TextGrid" 0 1 <exists> 2 '
+    path.write_text(header + '"IntervalTier" "words" 0 1 1 0 1 "a" "IntervalTier" "words" 0 1 1 0 1 "b"')
+    for name in (None, "words"):
+        with pytest.raises(InputError, match=r"story\.TextGrid has 2 tiers .*rename"):
+            read_words(path, words_tier=name)
+
+
+def test_a_tier_that_the_config_names_is_taken_before_one_called_words(tmp_path):
+    path = grid_of(tmp_path / "story.TextGrid", ["words", "phones", "text"], words_at=2)
+    words = read_words(path, words_tier="text")
+    assert rows(words) == WORDS
+    assert words.attrs["notes"] == words.attrs["warnings"] == []
+
+
+def test_a_tier_that_is_not_there_is_refused_with_those_that_are(tmp_path):
+    path = grid_of(tmp_path / "story.TextGrid", ["phones", "words"], words_at=1)
+    with pytest.raises(InputError, match=r"story\.TextGrid has no .*'Word'.*it has 'phones', 'words'\.$"):
+        read_words(path, words_tier="Word")
+
+
+@pytest.mark.parametrize(
+    ("names", "warns"),
+    [
+        (["segments", "text"], False),
+        (["", ""], False),
+        (["ORT-MAU", "KAN-MAU", "MAU"], True),
+        (["text", "phones"], True),
+    ],
+)
+def test_without_a_name_the_second_tier_is_read_and_said_to_be(tmp_path, names, warns):
+    path = tmp_path / "story.TextGrid"
+    tiers = [f'"IntervalTier" "{name}" 0 1 1 0 1 "{number}"' for number, name in enumerate(names)]
+    path.write_text(f'"ooTextFile" "TextGrid" 0 1 <exists> {len(names)} ' + " ".join(tiers))
+    words = read_words(path)
+    assert words.word.tolist() == ["1"]
+    (sentence,) = words.attrs["warnings" if warns else "notes"]
+    assert words.attrs["notes" if warns else "warnings"] == []
+    listed = ", ".join(f"'{name}'" for name in names)
+    assert sentence.startswith(f"{path} has no tier called words: they are read from the second of {listed}.")
+    assert ("dataset.words_tier" in sentence) is warns
 
 
 def test_no_tiers(tmp_path):

@@ -75,12 +75,10 @@ def test_any_words_and_times_come_back_in_order_of_onset(tsv, spoken, quoted):
     # pandas puts a word into quotes where it has quotes itself, or everything if told so.
     table.to_csv(tsv, sep="\t", index=False, quoting=1 if quoted else 0)
     expected = sorted(((word.lower(), on, off) for word, on, off in spoken), key=lambda row: row[1])
-    assert rows(read_transcript(tsv)) == expected
+    assert rows(read_transcript(tsv, non_words=[])) == expected
 
 
-@pytest.mark.parametrize(
-    "word", ["nan", "null", "NA", "n/a", "None", "true", "1", "007", "sp", "{br}", "#hash"]
-)
+@pytest.mark.parametrize("word", ["nan", "null", "NA", "n/a", "None", "true", "1", "007", "#hash", "pause"])
 def test_a_word_is_taken_as_it_is(tsv, tmp_path, word):
     tsv.write_text(f"{HEADER}{word}\t1\t2\n")
     words = read_transcript(tsv)
@@ -95,6 +93,73 @@ def test_lines_without_a_word_are_dropped_and_counted(tsv):
     words = read_transcript(tsv)
     assert rows(words) == [("a", 1.0, 2.0), ("b", 3.0, 4.0)]
     assert words.attrs["dropped"] == {"": 2}
+
+
+LABELS = ["sp", "{BR}", "Hello", "[Noise]", "sil", "(um)", "pause", "SP", "#"]
+
+
+@pytest.fixture(params=["tsv", "TextGrid"])
+def labelled(request, tmp_path) -> Path:
+    """A transcript of either kind that holds `LABELS`."""
+    path = tmp_path / f"story.{request.param}"
+    onset_s = np.arange(len(LABELS), dtype=float)
+    table = pd.DataFrame({"word": LABELS, "onset": onset_s, "offset": onset_s + 1})
+    if request.param == "tsv":
+        table.to_csv(path, sep="\t", index=False)
+    else:
+        tier = table.set_axis(["label", "onset_s", "offset_s"], axis=1)
+        write(path, {"words": tier, "phones": tier}, len(LABELS))
+    return path
+
+
+def test_labels_that_are_no_words_are_dropped_from_either_kind_of_transcript(labelled):
+    words = read_transcript(labelled)
+    assert rows(words) == [("hello", 2.0, 3.0), ("pause", 6.0, 7.0)]
+    assert words.attrs["dropped"] == {"#": 1, "(um)": 1, "[noise]": 1, "br": 1, "sil": 1, "sp": 2}
+    assert words.attrs["in_brackets"] == ["(um)", "[noise]"]
+
+
+def test_other_labels_than_the_usual_ones_can_be_dropped(labelled):
+    words = read_transcript(labelled, non_words=["PAUSE ", "[]"])
+    assert words["word"].tolist() == ["sp", "{br}", "hello", "sil", "(um)", "sp", "#"]
+    assert words.attrs["dropped"] == {"[noise]": 1, "pause": 1}
+
+
+def test_every_label_but_the_empty_one_can_be_kept(labelled):
+    words = read_transcript(labelled, non_words=[])
+    assert words["word"].tolist() == [label.lower() for label in LABELS]
+    assert words.attrs["dropped"] == {}
+
+
+def test_a_label_that_is_no_word_may_have_blanks_and_no_times(tsv):
+    tsv.write_text(HEADER + "a\t0\t1\n[background noise]\t\t\nnot-found-in-audio\tn/a\tn/a\nb\t3\t4\n")
+    assert rows(read_transcript(tsv)) == [("a", 0.0, 1.0), ("b", 3.0, 4.0)]
+
+
+def test_a_table_of_nothing_but_noise_has_no_words(tsv):
+    assert refusal(tsv, HEADER + "sil\t0\t1\n<unk>\t1\t2\n").startswith(" has no words")
+
+
+def test_phones_in_place_of_words_are_worth_a_warning(tsv):
+    tsv.write_text(HEADER + "HH\t0\t1\nAH0\t1\t2\nL\t2\t3\nOW1\t3\t4\nhello\t4\t5\n")
+    (warning,) = read_transcript(tsv).attrs["warnings"]
+    assert warning.startswith(f"{tsv} has 4 words of 5 that look like phones, such as 'hh': ")
+    assert "dataset.words_tier" in warning
+
+
+def test_words_with_blanks_are_worth_a_warning(tmp_path):
+    path = tmp_path / "story.TextGrid"
+    labels = pd.DataFrame({"label": ["so we left", "then"], "onset_s": [0.0, 2.0], "offset_s": [2.0, 3.0]})
+    write(path, {"phones": labels, "words": labels}, 3.0)
+    (warning,) = read_transcript(path).attrs["warnings"]
+    assert warning.startswith(f"{path} has blanks in 1 of its 2 words, such as 'so we left': ")
+
+
+@pytest.mark.parametrize("text", ["er oh i am so uh we saw a b and c", "the cat sat on the mat", "k"])
+def test_common_short_words_are_worth_no_warning(tsv, text):
+    lines = [f"{word}\t{i}\t{i + 1}\n" for i, word in enumerate(f"{text} we left".split())]
+    tsv.write_text(HEADER + "".join(lines))
+    assert read_transcript(tsv).attrs["warnings"] == []
 
 
 def test_columns_may_stand_in_any_order_among_others(tsv):

@@ -302,7 +302,7 @@ def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:
 def _input_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the values of responses and activations; which blocks are kept beside features.block does not."""
     keys = {
-        "dataset": ("source", "tr_s", "sound_onset_s", "trim"),
+        "dataset": ("source", "tr_s", "sound_onset_s", "trim", "non_words", "words_tier"),
         "language_model": ("path_or_hub_id", "revision", "context"),
     }
     return leaves({section: {key: config[section][key] for key in keys[section]} for section in keys})

@@ -103,6 +103,7 @@ def local(tmp_path_factory) -> Workspace:
     workspace, before = Workspace(folder, config), contents(root)
     run = workspace.snakemake()
     assert run.returncode == 0, run.stdout[-3000:]
+    assert [line for line in run.stdout.splitlines() if line.startswith("Warning: ")] == []
     assert contents(root) == before, "something was written into the dataset"
     return workspace
 

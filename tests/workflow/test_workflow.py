@@ -103,6 +103,11 @@ def test_words_are_those_of_the_text(tiny, story):
     assert words["word"].tolist() == spoken_words(text)
 
 
+def test_nothing_is_odd_about_words_and_recordings(tiny):
+    lines = (tiny.folder / "terminal.txt").read_text().splitlines()
+    assert [line for line in lines if line.startswith("Warning: ")] == []
+
+
 @pytest.mark.parametrize("story", STORIES)
 def test_words_follow_each_other_at_the_wanted_rate(tiny, story):
     words = story_words(tiny, story)

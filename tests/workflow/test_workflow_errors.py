@@ -1,12 +1,15 @@
 """What a scientist reads when something is wrong with the data, the model or the config: one clear sentence."""
 
 import json
+import re
 import shutil
 
 import h5py
 import numpy as np
 import pytest
 
+from brainlm.textgrid import read_words, write
+from brainlm.words import load_words
 from tiny_dataset import STORIES, SUBJECT, Workspace
 
 STORY = STORIES[0]
@@ -167,6 +170,79 @@ def test_a_fault_in_a_table_of_words(local, textgrid):
     table.write_text("word\tonset\toffset\nonce\t0.5\t0.8\nupon\t0,9\t1\n")
     sentence = f"{table}, line 3: the onset '0,9' is no number", "give seconds"
     assert_stops(local, WORDS, *sentence, log=f"words/{STORY}.log")
+
+
+def test_transcripts_of_other_clocks_and_aligners(local, textgrid):
+    folder = textgrid.parent
+    words = {story: read_words(folder / f"{story}.TextGrid") for story in STORIES}
+    in_milliseconds, of_mfa, truncated, of_phones = STORIES[:4]
+
+    textgrid.unlink()
+    table = folder.parent / "transcripts" / f"{in_milliseconds}.tsv"
+    table.parent.mkdir()
+    given = words[in_milliseconds]
+    given.assign(onset=1000 * given["onset_s"], offset=1000 * given["offset_s"]).to_csv(table, sep="\t")
+
+    # As MFA writes them: words before phones, and labels of its own for silence and unknown words.
+    labelled = {story: of.rename(columns={"word": "label"}) for story, of in words.items()}
+    spoken = labelled[of_mfa]["label"].where(labelled[of_mfa].index != 3, "<unk>")
+    phones = labelled[of_mfa].assign(label="AH0")
+    duration_s = words[of_mfa]["offset_s"].iloc[-1]
+    tiers = {"words": labelled[of_mfa].assign(label=spoken), "phones": phones}
+    write(folder / f"{of_mfa}.TextGrid", tiers, duration_s)
+    half = labelled[truncated].iloc[: len(labelled[truncated]) // 2]
+    write(folder / f"{truncated}.TextGrid", {"phone": half, "word": half}, duration_s=1000)
+    as_phones = labelled[of_phones].assign(label="AH0")
+    write(folder / f"{of_phones}.TextGrid", {"phone": as_phones, "word": as_phones}, duration_s=1000)
+
+    model = local.results / SUBJECT / "matched" / "seed0" / "crosscoder.safetensors"
+    run = local.snakemake(model.relative_to(local.folder))
+
+    assert run.returncode != 0
+    assert "Traceback" not in run.stdout
+    n_words = len(words[in_milliseconds])
+    where = (
+        f"{table}, story '{in_milliseconds}': {n_words} of {n_words} words begin after the recording's end"
+    )
+    assert re.search(rf"^Error in features: {re.escape(where)} .*milliseconds\?", run.stdout, re.MULTILINE), (
+        run.stdout[-3000:]
+    )
+    features = local.results / "features" / "tiny-llama" / "block2"
+    assert not (features / f"{in_milliseconds}.zarr").exists()
+    assert (features / f"{of_mfa}.zarr").exists()
+    assert not model.parent.exists()
+
+    read = load_words(local.results / "words" / f"{of_mfa}.tsv")
+    assert read["word"].tolist() == words[of_mfa]["word"].drop(3).tolist()
+    log = (local.results / "logs" / "words" / f"{of_mfa}.log").read_text()
+    assert "words are read from its tier 1, 'words'" in log
+    assert "dropped because they stand in brackets: <unk>" in log
+
+    warned = [line for line in run.stdout.splitlines() if line.startswith("Warning: ")]
+    assert len(warned) == 2
+    (line,) = [line for line in warned if f"{truncated}.TextGrid, story '{truncated}': " in line]
+    assert "rows (TRs) have no word" in line
+    (line,) = [line for line in warned if f"{of_phones}.TextGrid has " in line]
+    assert "look like phones" in line
+    for story, rule in ((truncated, "features/tiny-llama/block2"), (of_phones, "words")):
+        log = (local.results / "logs" / rule / f"{story}.log").read_text()
+        assert any(line.removeprefix("Warning: ") in log for line in warned)
+
+
+def test_the_config_chooses_the_tier_and_the_labels_that_are_no_words(local, textgrid):
+    tier = read_words(textgrid).rename(columns={"word": "label"})
+    other = tier.assign(label="sil")
+    write(textgrid, {"words A": other, "phones": other, "words B": tier}, duration_s=1000)
+    sentence = f"{textgrid} has 2 tiers that may hold the words: 'words A', 'words B'.", "dataset.words_tier"
+    assert_stops(local, WORDS, *sentence, log=f"words/{STORY}.log")
+    chosen = local.changed(dataset__words_tier="words A", dataset__non_words=["[]"])
+    run = chosen.snakemake(WORDS)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert set(load_words(local.folder / WORDS)["word"]) == {"sil"}
+    # Neither another clock nor other features read transcripts again.
+    other_clock = chosen.changed(dataset__tr_s=1.9, dataset__sound_onset_s=9, features__delays_s=[2])
+    assert "words" not in {job.rule for job in other_clock.pending(WORDS)}
+    assert "words" in {job.rule for job in chosen.changed(dataset__non_words=["sp"]).pending(WORDS)}
 
 
 def test_missing_textgrid(local, textgrid):

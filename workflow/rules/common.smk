@@ -421,8 +421,12 @@ def cortex_files(wildcards):
     return [from_dataset(path) for path in cortex_paths(wildcards)]
 
 
+def transcript_file(wildcards):
+    return transcript_path(DATASET["source"], DERIVATIVE, wildcards)
+
+
 def transcript_of(wildcards):
-    return from_dataset(transcript_path(DATASET["source"], DERIVATIVE, wildcards))
+    return from_dataset(transcript_file(wildcards))
 
 
 def reading_summaries(wildcards):

@@ -19,6 +19,7 @@ rule simulate_stories:
         runtime=minutes(60),
     params:
         code=code_of("simulate_stories"),
+        non_words=DATASET["non_words"],
         seed=SIMULATION["seed"],
         words_per_minute=SIMULATION["words_per_minute"],
         tr_s=DATASET["tr_s"],

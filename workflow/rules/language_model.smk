@@ -70,6 +70,8 @@ rule features:
     resources:
         mem_mb=memory(3),
         runtime=minutes(20),
+        # For sentences about its words, which the rule words has read.
+        transcript=transcript_file,
     params:
         code=code_of("features"),
         features=variant_of,

@@ -14,5 +14,7 @@ rule words:
         runtime=minutes(10),
     params:
         code=code_of("words"),
+        non_words=DATASET["non_words"],
+        words_tier=DATASET["words_tier"],
     script:
         "../scripts/words.py"

@@ -2,28 +2,43 @@
 
 from pathlib import Path
 
+from brainlm.clocks import check_clocks
 from brainlm.features import story_features
 from brainlm.store import add_array, new_store, open_store
 from brainlm.words import load_words
-from job import logged, tr_times
+from job import logged, tr_times, warn
 
 with logged(snakemake):
-    settings = snakemake.params.features
+    params, story = snakemake.params, snakemake.wildcards.story
+    settings = params.features
+    words = load_words(Path(snakemake.input.words))
+    onset_s, offset_s = words["onset_s"].to_numpy(), words["offset_s"].to_numpy()
+    times_s = tr_times(story, snakemake.input.respdict, params)
+    for sentence in check_clocks(
+        onset_s,
+        offset_s,
+        times_s,
+        transcript=f"{snakemake.resources.transcript}, story '{story}'",
+        n_volumes=params.trim["first"] + len(times_s) + params.trim["last"],
+        tr_s=params.tr_s,
+        sound_onset_s=params.sound_onset_s,
+        delays_s=settings["delays_s"],
+        window=settings["lanczos"]["window"],
+    ):
+        warn(sentence)
     activations = open_store(snakemake.input.activations)
     block = activations["block"][:].tolist().index(settings["block"])
-    words = load_words(Path(snakemake.input.words))
-    times_s = tr_times(snakemake.wildcards.story, snakemake.input.respdict, snakemake.params)
     features = story_features(
         activations["hidden"][block],
         activations["word_index"][:],
-        words["onset_s"].to_numpy(),
-        words["offset_s"].to_numpy(),
+        onset_s,
+        offset_s,
         times_s,
         unit=settings["unit"],
         token_time=settings["token_time"],
         delays_s=settings["delays_s"],
         **settings["lanczos"],
     )
-    with new_store(snakemake.output.features, {"story": snakemake.wildcards.story, **settings}) as store:
+    with new_store(snakemake.output.features, {"story": story, **settings}) as store:
         add_array(store, "features", features, ("time", "hidden"))
         add_array(store, "time", times_s, ("time",), attributes={"units": "s after sound onset"})

@@ -49,6 +49,12 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
                 raise
 
 
+def warn(sentence: str) -> None:
+    """Say what is odd, though no error: in the job's log and, since nobody reads every log, on the terminal."""
+    log.warning("%s", sentence)
+    print(f"Warning: {sentence}", file=sys.__stderr__)
+
+
 def results_folder() -> Path:
     """The folder of the run's results, as the Snakefile says."""
     return Path(os.environ["BRAINLM_RESULTS"])

@@ -20,7 +20,7 @@ with logged(snakemake):
     for story, path in texts.items():
         # Each story has its own stream, so that adding one leaves the others as they are.
         random = np.random.default_rng([params.seed, *story.encode()])
-        told = speak(read_annotated(path), random, words_per_minute=params.words_per_minute)
+        told = speak(read_annotated(path, params.non_words), random, words_per_minute=params.words_per_minute)
         sound_s = told["offset_s"].iloc[-1] + 0.5
         spoken = told.rename(columns={"word": "label"})[["label", "onset_s", "offset_s"]]
         # Phones are not simulated: "spn", spoken noise, stands for those of a word.

@@ -1,0 +1,131 @@
+"""Whether a story's words and its recording can be on one clock, as far as lengths tell."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from brainlm.errors import InputError
+
+OUTSIDE = 1 / 2
+"""Share of words outside the recording above which they are not this recording's."""
+UNSEEN = 1 / 20
+"""Share of words after all that the rows see above which something may be wrong."""
+WORDLESS = 1 / 5
+"""Share of rows without a word from which on something may be wrong."""
+FASTEST_WORDS_PER_S = 10
+"""Nobody speaks faster for long: times that would ask for it are not milliseconds."""
+
+
+def check_clocks(
+    onset_s: np.ndarray,
+    offset_s: np.ndarray,
+    tr_times_s: np.ndarray,
+    *,
+    transcript: str,
+    n_volumes: int,
+    tr_s: float,
+    sound_onset_s: float,
+    delays_s: Sequence[float],
+    window: int,
+) -> list[str]:
+    """Compare the times of a story's words with those of its recording.
+
+    The recording lasts from -sound_onset_s to n_volumes tr_s - sound_onset_s. A row at t sees the words that are
+    heard, even in part, within `window` TRs of t - delay, for any delay.
+
+    Parameters
+    ----------
+    onset_s, offset_s : (word,) s after sound onset, at least one.
+    tr_times_s : (time,) of the response's rows, s after sound onset, increasing.
+    transcript : what sentences call the words: their file and the story.
+    n_volumes : of the recording, before any are trimmed.
+    sound_onset_s : s after the recording's first volume; may be negative.
+    delays_s, window : of the features; the window in TRs.
+
+    Returns
+    -------
+    Sentences for the user: if more than `UNSEEN` of the words begin more than the largest delay and the window after
+    the last row; if `WORDLESS` of the rows or more see no word.
+
+    Raises
+    ------
+    InputError : if more than `OUTSIDE` of the words begin after the recording's end or end before it begins; if fewer
+        than two rows are left of the recording.
+    """
+    if len(tr_times_s) < 2:
+        raise InputError(
+            f"{transcript}: {len(tr_times_s)} rows (TRs) are left of its recording after dataset.trim, but two are "
+            "needed: check it and the story's number of volumes in respdict.json."
+        )
+    start_s, end_s = -sound_onset_s, n_volumes * tr_s - sound_onset_s
+    n_words, n_rows = len(onset_s), len(tr_times_s)
+    late, early = onset_s > end_s, offset_s < start_s
+    cause = _cause(onset_s, offset_s, start_s, end_s)
+    if late.sum() + early.sum() > OUTSIDE * n_words:
+        where = [
+            f"{of.sum()} of {n_words} words {what}"
+            for of, what in (
+                (late, f"begin after the recording's end ({_seconds(end_s)})"),
+                (early, f"end before the recording's beginning ({_seconds(start_s)})"),
+            )
+            if of.any()
+        ]
+        raise InputError(f"{transcript}: {' and '.join(where)}: {cause}")
+
+    found = []
+    reach_s = window * tr_s
+    seen_until_s = tr_times_s[-1] + max(delays_s) + reach_s
+    n_unseen = int((onset_s > seen_until_s).sum())
+    if n_unseen > UNSEEN * n_words:
+        if not late.any():
+            cause = "does dataset.trim.last cut off too much, " + _another_clock(sound_onset_s)
+        found.append(
+            f"{transcript}: {n_unseen} of {n_words} words begin after {_seconds(seen_until_s)} and are in no row: "
+            f"the last row (TR) is at {_seconds(tr_times_s[-1])}, the recording's end at {_seconds(end_s)}: {cause}"
+        )
+    wordless = ~_sees_a_word(onset_s, offset_s, tr_times_s, delays_s, reach_s)
+    if wordless.sum() >= WORDLESS * n_rows:
+        found.append(
+            f"{transcript}: {wordless.sum()} of {n_rows} rows (TRs) have no word within {_seconds(reach_s)} of any "
+            f"delay: its words last from {_seconds(onset_s.min())} to {_seconds(offset_s.max())}, the recording "
+            f"from {_seconds(start_s)} to {_seconds(end_s)}: is a part of the transcript missing, is it another "
+            f"story's, or is dataset.sound_onset_s ({_seconds(sound_onset_s)}) wrong?"
+        )
+    return found
+
+
+def _sees_a_word(
+    onset_s: np.ndarray,
+    offset_s: np.ndarray,
+    tr_times_s: np.ndarray,
+    delays_s: Sequence[float],
+    reach_s: float,
+) -> np.ndarray:
+    """(time,) bool: whether a word is heard within `reach_s` of the row's time less any delay."""
+    times_s = tr_times_s - np.asarray(delays_s, float)[:, None]
+    n_begun = np.searchsorted(np.sort(onset_s), times_s + reach_s, side="right")
+    n_over = np.searchsorted(np.sort(offset_s), times_s - reach_s, side="left")
+    return (n_begun > n_over).any(axis=0)
+
+
+def _cause(onset_s: np.ndarray, offset_s: np.ndarray, start_s: float, end_s: float) -> str:
+    """What to ask of words that lie outside their recording."""
+    length_s = offset_s.max() - onset_s.min()
+    in_seconds = onset_s / 1000
+    n_outside = ((in_seconds > end_s) | (in_seconds < start_s)).sum()
+    if n_outside <= UNSEEN * len(onset_s) and len(onset_s) <= FASTEST_WORDS_PER_S * length_s / 1000:
+        return "are its times in milliseconds? Give seconds after the sound's onset."
+    if length_s > end_s - start_s:
+        return (
+            f"it lasts {_seconds(length_s)} and the recording {_seconds(end_s - start_s)}: is it another story's "
+            "transcript, is the story's number in respdict.json or dataset.tr_s wrong, or are its times no seconds?"
+        )
+    return _another_clock(-start_s)
+
+
+def _another_clock(sound_onset_s: float) -> str:
+    return f"is dataset.sound_onset_s ({_seconds(sound_onset_s)}) wrong, or is it another story's transcript?"
+
+
+def _seconds(time_s: float) -> str:
+    return f"{time_s:,.1f} s".replace(".0 s", " s")

@@ -17,8 +17,8 @@ def real_array(
 ) -> np.ndarray:
     """Numbers of any type, from NumPy, a list, pandas, xarray, Zarr, HDF5 or PyTorch, as a floating-point array.
 
-    What is such an array already is not copied. Entries that a masked array hides become NaN, numbers beyond the range
-    of `dtype` infinite.
+    What is such an array already is not copied. Entries that a masked array hides become NaN; numbers beyond the
+    range of `dtype` become infinite.
 
     Parameters
     ----------
@@ -103,11 +103,17 @@ def require_finite(values: np.ndarray | torch.Tensor, name: str) -> None:
     finite = np.isfinite(np.asarray(values))
     finite = finite.all(axis=tuple(range(1, finite.ndim)))
     if not finite.all():
-        rows = named_rows(np.flatnonzero(~finite))
-        raise InputError(f"{name} holds values that are not finite in {rows}: leave these rows (TRs) out.")
+        rows = np.flatnonzero(~finite)
+        raise InputError(
+            f"{name} holds values that are not finite in {len(rows)} row{'s' * (len(rows) > 1)} (TRs): "
+            f"{named_rows(rows)}. Leave them out."
+        )
 
 
 def named_rows(rows: Sequence[int] | np.ndarray) -> str:
-    """The numbers of some rows, the first ten by themselves."""
-    named = ", ".join(str(row) for row in rows[:_ROWS_NAMED]) + ", ..." * (len(rows) > _ROWS_NAMED)
-    return f"{len(rows)} row{'s' * (len(rows) != 1)} ({named}, counted from 0)"
+    """The numbers of some rows, ten at most."""
+    return (
+        ", ".join(str(row) for row in rows[:_ROWS_NAMED])
+        + ", ..." * (len(rows) > _ROWS_NAMED)
+        + " (counted from 0)"
+    )

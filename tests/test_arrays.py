@@ -140,8 +140,10 @@ def test_rows_that_are_not_finite_are_named():
     require_finite(values, "x")
     require_finite(values[:0], "x")
     values[4, 1, 0] = np.inf
-    with pytest.raises(InputError, match=r"x holds .* in 1 row \(4, counted from 0\)"):
+    with pytest.raises(InputError, match=r"x holds .* in 1 row \(TRs\): 4 \(counted from 0\)"):
         require_finite(torch.from_numpy(values), "x")
     values[::2] = np.nan
-    with pytest.raises(InputError, match=r"15 rows \(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, \.\.\., counted"):
+    with pytest.raises(
+        InputError, match=r"15 rows \(TRs\): 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, \.\.\. \(counted"
+    ):
         require_finite(values, "x")

@@ -217,7 +217,7 @@ def test_a_row_that_is_not_finite_where_the_model_looks_has_no_code(model, input
     # Whatever cannot hold NaN says where it is.
     rows = model.normalize(inputs)
     for refuses in (model.active_rows, lambda rows: model.active(model.preactivations(rows))):
-        with pytest.raises(InputError, match=r"not finite in 2 rows \(3, 17, counted from 0\)"):
+        with pytest.raises(InputError, match=r"not finite in 2 rows \(TRs\): 3, 17 \(counted from 0\)"):
             refuses(rows)
 
 

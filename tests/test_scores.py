@@ -328,9 +328,7 @@ def test_agreement_says_which_rows_and_which_source_it_lacks(planted):
         agreement(model, {"lm": raw["lm"]})
     censored = raw["brain"].copy()
     censored[[2, 7]] = np.nan
-    with pytest.raises(
-        InputError, match=r"Source 'brain' .* 2 rows \(2, 7, counted from 0\): leave these rows"
-    ):
+    with pytest.raises(InputError, match=r"Source 'brain' .* 2 rows \(TRs\): 2, 7 \(counted from 0\)"):
         agreement(model, {**raw, "brain": censored})
 
 

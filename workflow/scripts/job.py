@@ -48,6 +48,12 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
                 raise
 
 
+def warn(sentence: str) -> None:
+    """A sentence in the log and on the terminal; the job goes on."""
+    log.warning("%s", sentence)
+    print(f"Warning: {sentence}", file=sys.__stderr__)
+
+
 def results_folder() -> Path:
     """The folder of the run's results, as the Snakefile says."""
     return Path(os.environ["BRAINLM_RESULTS"])

@@ -99,7 +99,7 @@ def fit_normalization(
         raise ValueError(f"unknown standardization {standardize!r}")
     n_rows, shift, total, squares = 0, None, 0.0, 0.0
     for raw in stories():
-        rows = raw.astype(np.float64)
+        rows = real_array(raw, f"Source '{source}'", ("time", kept.size), None).astype(np.float64)
         rows[:, ~kept] = 0.0
         if not np.isfinite(rows).all():
             raise InputError(

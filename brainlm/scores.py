@@ -108,7 +108,15 @@ def circular_cross_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Returns
     -------
     (lag, column) float64; row 0 is the correlation without a shift; NaN for constant columns.
+
+    Raises
+    ------
+    InputError: x and y of different shapes.
     """
+    if np.shape(x) != np.shape(y):
+        raise InputError(
+            f"Only rows of the same times can be correlated; got {np.shape(x)} and {np.shape(y)}."
+        )
     n_rows = len(x)
     standardized = []
     for values in (x, y):

@@ -322,6 +322,14 @@ def test_agreement_is_the_correlation_of_projections(planted):
     np.testing.assert_allclose(agreement(model, raw)[:7], expected, atol=1e-5)
 
 
+def test_rows_of_other_times_are_not_correlated():
+    # 10 and 11 rows have as many frequencies.
+    x, y = np.zeros((10, 2)), np.zeros((11, 2))
+    for compare in (circular_cross_correlation, lambda x, y: shift_test(x, y, minimum_shift=2)):
+        with pytest.raises(InputError, match=r"same times .* got \(10, 2\) and \(11, 2\)"):
+            compare(x, y)
+
+
 def test_agreement_says_which_rows_and_which_source_it_lacks(planted):
     model, raw = planted
     with pytest.raises(InputError, match="between 'brain' and 'lm'; 'brain' is missing"):

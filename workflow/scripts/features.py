@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from brainlm.errors import InputError
 from brainlm.features import story_features
 from brainlm.store import add_array, new_store, open_store
 from brainlm.words import load_words
@@ -11,11 +14,18 @@ with logged(snakemake):
     settings = snakemake.params.features
     activations = open_store(snakemake.input.activations)
     block = activations["block"][:].tolist().index(settings["block"])
-    words = load_words(Path(snakemake.input.words))
+    words, word_index = load_words(Path(snakemake.input.words)), activations["word_index"][:]
+    for edge in ("onset_s", "offset_s"):
+        then, now = activations[f"word_{edge}"][:], words[edge].to_numpy()
+        if word_index.max(initial=-1) >= len(now) or not np.allclose(then, now[word_index], atol=1e-6):
+            raise InputError(
+                f"{snakemake.input.activations} holds other words than {snakemake.input.words}: remove it and run "
+                "again."
+            )
     times_s = tr_times(snakemake.wildcards.story, snakemake.input.respdict, snakemake.params)
     features = story_features(
         activations["hidden"][block],
-        activations["word_index"][:],
+        word_index,
         words["onset_s"].to_numpy(),
         words["offset_s"].to_numpy(),
         times_s,

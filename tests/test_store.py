@@ -138,6 +138,16 @@ def test_opening_what_is_no_store(tmp_path):
             open_store(tmp_path / "empty.zarr")
 
 
+def test_a_store_that_the_system_does_not_let_be_read_need_not_be_removed(tmp_path):
+    (tmp_path / "x.zarr").mkdir()
+    (tmp_path / "x.zarr" / "zarr.json").symlink_to("zarr.json")
+    with pytest.raises(
+        InputError, match=r"x\.zarr cannot be read \(Too many levels of symbolic links\)"
+    ) as error:
+        open_store(tmp_path / "x.zarr")
+    assert "remove" not in str(error.value)
+
+
 def test_every_axis_needs_a_name(tmp_path):
     with pytest.raises(ValueError, match="2 axes but 1"), new_store(tmp_path / "x.zarr", {}) as group:
         add_array(group, "bold", np.zeros((2, 2)), ("time",))

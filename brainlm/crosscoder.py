@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from brainlm.arrays import real_tensor, require_finite
 from brainlm.errors import InputError
 from brainlm.files import whole_file
 from brainlm.normalization import Normalization
@@ -66,14 +67,21 @@ class Crosscoder:
         -------
         (time, latent) float32.
         """
-        return torch.as_tensor(rows) @ (self.encoder or self.weights)[source]
+        weights = (self.encoder or self.weights)[source]
+        return real_tensor(rows, f"Normalized rows of '{source}'", ("time", len(weights))) @ weights
 
     def preactivations(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
         """What TopK chooses from, on normalized rows, source name -> (time, width): (time, latent) float32."""
         return sum(self.project(source, values) for source, values in rows.items()) + self.bias
 
     def active(self, preactivations: Tensor) -> Tensor:
-        """Which latents TopK keeps of (time, latent) pre-activations: (time, latent) bool."""
+        """Which latents TopK keeps of (time, latent) pre-activations: (time, latent) bool.
+
+        Raises
+        ------
+        InputError: rows that are not finite, because none of their latents is above another.
+        """
+        require_finite(preactivations, "The input")
         selection = Selection(self.k, self.relu, self.select_by, threshold=self.threshold)
         norms = None
         if self.select_by == "contribution":
@@ -81,9 +89,17 @@ class Crosscoder:
         return active_latents(preactivations, selection, norms)
 
     def encode_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> Tensor:
-        """Eq. 1 on normalized rows, source name -> (time, width): (time, latent) float32."""
+        """Eq. 1 on normalized rows, source name -> (time, width): (time, latent) float32.
+
+        A row with a value that is not finite, in any source, is NaN throughout.
+        """
         preactivations = self.preactivations(rows)
-        return torch.where(self.active(preactivations), preactivations, 0)
+        # One such value reaches the pre-activations of all latents.
+        missing = ~preactivations.isfinite().all(dim=1)
+        preactivations[missing] = 0
+        z = torch.where(self.active(preactivations), preactivations, 0)
+        z[missing] = torch.nan
+        return z
 
     def active_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> tuple[np.ndarray, np.ndarray]:
         """The code of normalized rows in sparse form, for storing.
@@ -92,10 +108,14 @@ class Crosscoder:
         -------
         (time, active) float32 values of active latents in falling order, then zeros, and (time, active) int32 indices
         of their latents; as many columns as any row has active latents (k, usually).
+
+        Raises
+        ------
+        InputError: rows with values that are not finite, which have no active latents.
         """
         preactivations = self.preactivations(rows)
         active = self.active(preactivations)
-        n_columns = max(int(active.sum(dim=1).max()), 1)
+        n_columns = max([1, *active.sum(dim=1).tolist()])
         kept = torch.where(active, preactivations, -torch.inf).topk(n_columns, dim=1)
         values = torch.where(kept.values.isinf(), 0, kept.values)
         return values.numpy(), kept.indices.numpy().astype(np.int32)
@@ -104,28 +124,33 @@ class Crosscoder:
         """Eq. 2 and 3, in normalized units: (time, latent) to (time, width)."""
         return z @ self.weights[source].T
 
-    def normalize(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def normalize(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Raw inputs, source name -> (time, column), to normalized rows, source name -> (time, width) float32.
 
         Raises
         ------
-        InputError: no input, an unknown source, or arrays whose shapes do not fit the model or each other.
+        InputError: no input, an unknown source, anything but real numbers, or arrays whose shapes do not fit the
+            model or each other.
         """
+        if not isinstance(inputs, Mapping):
+            raise InputError(
+                f"A crosscoder takes a mapping, source name -> array; got {type(inputs).__name__}: name the source, "
+                f"one of {', '.join(self.weights)}."
+            )
         unknown = set(inputs) - set(self.weights)
         if unknown or not inputs:
-            raise InputError(
-                f"This crosscoder encodes the sources {', '.join(self.weights)}; got {', '.join(inputs) or 'none'}."
-            )
-        for source, values in inputs.items():
-            if values.ndim != 2 or values.shape[1] != self.widths[source]:
-                raise InputError(
-                    f"Source '{source}' must be an array (time, {self.widths[source]}); got {values.shape}."
-                )
-        if len({len(values) for values in inputs.values()}) > 1:
-            raise InputError("All sources must have the same number of rows (TRs).")
-        return {source: self.normalization[source].apply(values) for source, values in inputs.items()}
+            given = ", ".join(map(str, inputs)) or "none"
+            raise InputError(f"This crosscoder encodes the sources {', '.join(self.weights)}; got {given}.")
+        rows = {
+            source: self.normalization[source].apply(values, f"Source '{source}'")
+            for source, values in inputs.items()
+        }
+        if len({len(values) for values in rows.values()}) > 1:
+            counts = ", ".join(f"{source} {len(values)}" for source, values in rows.items())
+            raise InputError(f"All sources must have the same number of rows (TRs); got {counts}.")
+        return rows
 
-    def encode(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def encode(self, inputs: Mapping[str, Any]) -> np.ndarray:
         """Latents of raw data.
 
         A source that is left out contributes nothing: the bias is kept and nothing is rescaled, so that
@@ -133,28 +158,45 @@ class Crosscoder:
 
         Parameters
         ----------
-        inputs: source name -> (time, column) raw array.
+        inputs: source name -> (time, column) raw array: of NumPy, pandas, xarray, Zarr or PyTorch, or nested lists.
 
         Returns
         -------
-        (time, latent) float32; at most k non-zero values a row, unless trained with BatchTopK.
+        (time, latent) float32; at most k non-zero values a row, unless trained with BatchTopK. A row with a value
+        that is not finite in a column that the model uses (a censored volume, say) is NaN throughout.
+
+        Raises
+        ------
+        InputError: as `normalize`.
         """
         return self.encode_rows(self.normalize(inputs)).numpy()
 
-    def decode(self, z: np.ndarray) -> dict[str, np.ndarray]:
-        """Reconstructions in raw units, source name -> (time, column) float32; NaN in excluded columns."""
-        z = torch.as_tensor(z)
-        return {
-            source: self.normalization[source].invert(self.decode_rows(source, z).numpy())
-            for source in self.weights
-        }
+    def decode(self, z: Any) -> dict[str, np.ndarray]:
+        """Reconstructions in raw units, source name -> (time, column) float32.
+
+        NaN in excluded columns, and in rows of the code z, (time, latent), with a value that is not finite.
+
+        Raises
+        ------
+        InputError: z is no array of real numbers of that shape.
+        """
+        z = real_tensor(z, "The code z", ("time", self.n_latents))
+        missing = ~z.isfinite().all(dim=1).numpy()
+        decoded = {}
+        for source in self.weights:
+            decoded[source] = self.normalization[source].invert(self.decode_rows(source, z).numpy())
+            decoded[source][missing] = np.nan
+        return decoded
 
     def decoder_norms(self) -> dict[str, np.ndarray]:
         """Source name -> (latent,) float32: norms ‖d_i‖ of the decoder vectors, in normalized units."""
         return {source: weights.norm(dim=0).numpy() for source, weights in self.weights.items()}
 
     def save(self, path: str | Path) -> None:
-        """Write weights, normalization and settings to one safetensors file, in one piece or not at all."""
+        """Write weights, normalization and settings to one safetensors file, in one piece or not at all.
+
+        Parent folders are made.
+        """
         tensors = {"bias": self.bias}
         for source, weights in self.weights.items():
             normalization = self.normalization[source]
@@ -180,6 +222,7 @@ class Crosscoder:
         # safetensors writes several keys in an order that changes from call to call; one key keeps the bytes.
         metadata = {"crosscoder": json.dumps(header, sort_keys=True)}
         # As bytes, because safetensors' own file is readable by its owner alone.
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with whole_file(Path(path)) as partial:
             partial.write_bytes(
                 save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
@@ -207,6 +250,24 @@ class Crosscoder:
             raise InputError(
                 f"{path} cannot be read as a crosscoder; was it copied whole? ({error})"
             ) from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror or error}).") from None
+        try:
+            model = cls._from_file(header, tensors)
+        except KeyError as error:
+            raise InputError(
+                f"{path} lacks {error}, so that it is no whole crosscoder: copy it again."
+            ) from None
+        for source, weights in model.weights.items():
+            if tuple(weights.shape) != (model.normalization[source].width, model.n_latents):
+                raise InputError(
+                    f"{path}: the weights of '{source}' are {tuple(weights.shape)}, but "
+                    f"{(model.normalization[source].width, model.n_latents)} is needed: copy the file again."
+                )
+        return model
+
+    @classmethod
+    def _from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "Crosscoder":
         normalization = {
             source: Normalization(
                 kept=tensors[f"kept.{source}"].numpy(),

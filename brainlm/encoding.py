@@ -100,8 +100,8 @@ def ridge_correlations(
 
     Raises
     ------
-    InputError: fewer stories than folds, or no feature that is finite and varies.
-    ValueError: numbers of rows, features or voxels that do not fit.
+    InputError: fewer stories than folds, no feature that is finite and varies, or numbers of rows, features or voxels
+        that do not fit.
     """
     _check_shapes(features_train, targets_train, story_train, features_test, targets_test)
     folds = story_folds(story_train, n_folds)
@@ -142,7 +142,7 @@ def _check_shapes(x: np.ndarray, y: Any, story: np.ndarray, x_test: np.ndarray, 
     rows_fit = len(x) == y.shape[0] == len(story) and len(x_test) == y_test.shape[0]
     if not rows_fit or x.shape[1] != x_test.shape[1] or y.shape[1] != y_test.shape[1]:
         train, test = (x.shape, y.shape, np.shape(story)), (x_test.shape, y_test.shape)
-        raise ValueError(f"features, targets (and stories) do not fit: {train} in training, {test} in test")
+        raise InputError(f"Features, targets (and stories) do not fit: {train} in training, {test} in test.")
 
 
 def _standardize(train: np.ndarray, test: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from brainlm.errors import InputError
 from brainlm.resample import delayed_weights
 
 
@@ -82,7 +83,17 @@ def story_features(
     Returns
     -------
     (time, hidden) float32.
+
+    Raises
+    ------
+    InputError: hidden states that are not those of the story's words.
     """
+    in_order = word_index.size == 0 or (word_index[0] >= 0 and np.all(np.diff(word_index) >= 0))
+    if len(hidden) != word_index.size or not in_order or np.any(word_index >= len(onset_s)):
+        raise InputError(
+            f"{len(hidden)} hidden states and {word_index.size} tokens do not fit a story of {len(onset_s)} words: "
+            "run the step that reads the story with the language model again."
+        )
     states, words = select_units(hidden, word_index, unit=unit)
     times_s = token_times(words, onset_s, offset_s, rule=token_time)
     weights = delayed_weights(times_s, tr_times_s, delays_s=delays_s, window=window, normalize=normalize)

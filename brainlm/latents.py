@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainlm.arrays import require_finite
 from brainlm.store import add_array, add_strings, new_store, open_store, read_strings
 
 
@@ -36,7 +37,13 @@ def save_codes(codes: dict[str, StoryCode], splits: dict[str, Sequence[str]], pa
     ----------
     codes: story -> its code.
     splits: split -> its stories, which together are those of `codes`.
+
+    Raises
+    ------
+    InputError: activations that are not finite.
     """
+    for story, code in codes.items():
+        require_finite(code.values, f"The code of story '{story}'")
     stories = [story for split in splits.values() for story in split]
     ordered = [codes[story] for story in stories]
     story_number = np.repeat(np.arange(len(stories), dtype=np.int32), [len(code.values) for code in ordered])

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from brainlm.arrays import real_array
 from brainlm.errors import InputError
 from brainlm.store import add_array, new_store, open_store
 
@@ -40,15 +42,26 @@ class Normalization:
         """Number of columns the model sees."""
         return int(self.kept.sum())
 
-    def apply(self, raw: np.ndarray) -> np.ndarray:
-        """(time, column) raw rows to (time, kept) float32."""
-        rows = np.array(raw[:, self.kept], dtype=np.float32)
+    def apply(self, raw: Any, name: str = "Raw rows") -> np.ndarray:
+        """(time, column) raw rows to (time, kept) float32; what is not finite stays so.
+
+        Raises
+        ------
+        InputError: other than real numbers of that shape; `name` says which they are.
+        """
+        rows = real_array(raw, name, ("time", self.raw_width))[:, self.kept]
         rows -= self.offset
         rows /= self.scale * np.float32(self.mean_norm)
         return rows
 
-    def invert(self, rows: np.ndarray) -> np.ndarray:
-        """(time, kept) normalized rows to (time, column) float32 in raw units; NaN where not kept."""
+    def invert(self, rows: Any) -> np.ndarray:
+        """(time, kept) normalized rows to (time, column) float32 in raw units; NaN where not kept.
+
+        Raises
+        ------
+        InputError: other than real numbers of that shape.
+        """
+        rows = real_array(rows, "Normalized rows", ("time", self.width))
         raw = np.full((len(rows), self.raw_width), np.nan, np.float32)
         raw[:, self.kept] = rows * (self.scale * np.float32(self.mean_norm)) + self.offset
         return raw
@@ -86,7 +99,7 @@ def fit_normalization(
         raise ValueError(f"unknown standardization {standardize!r}")
     n_rows, shift, total, squares = 0, None, 0.0, 0.0
     for raw in stories():
-        rows = raw.astype(np.float64)
+        rows = real_array(raw, f"Source '{source}'", ("time", kept.size), None).astype(np.float64)
         rows[:, ~kept] = 0.0
         if not np.isfinite(rows).all():
             raise InputError(

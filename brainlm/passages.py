@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from brainlm.errors import InputError
 from brainlm.scores import require_shifts
 
 ROLES = ("uninterpretable", "shared", "brain-dominant", "lm-dominant")
@@ -44,9 +45,18 @@ def maximal_passages(
     -------
     Columns latent, rank (from 1), story, time_s, activation, passage. Stories in which a latent never has a
     positive value give it no passage.
+
+    Raises
+    ------
+    InputError: a story with other numbers of times than rows.
     """
     rows = []
     for story, activation in activations.items():
+        if len(activation) != len(tr_times_s[story]):
+            raise InputError(
+                f"Story '{story}' has {len(activation)} rows of activations, but {len(tr_times_s[story])} times: run "
+                "the step that writes its latents again."
+            )
         peak = activation.argmax(axis=0)
         for latent in np.flatnonzero(activation.max(axis=0) > 0):
             time_s = float(tr_times_s[story][peak[latent]])
@@ -73,7 +83,16 @@ def theme_share(
     Returns
     -------
     (time,) float64; 0 where no word is heard.
+
+    Raises
+    ------
+    InputError: other numbers of words with a theme than in the story.
     """
+    if len(in_theme) != len(words):
+        raise InputError(
+            f"A theme is given for {len(in_theme)} words, but the story has {len(words)}: both must come from the "
+            "same transcript."
+        )
     heard = (words["offset_s"].to_numpy() > tr_times_s[:, None] - span_s) & (
         words["onset_s"].to_numpy() < tr_times_s[:, None]
     )
@@ -104,7 +123,13 @@ def separation(activation: np.ndarray, in_theme: np.ndarray, *, minimum_shift: i
     Returns
     -------
     AUCs, NaN where all or none of the rows are in the theme.
+
+    Raises
+    ------
+    InputError: other numbers of rows in the theme than of activations, or too few for a shift.
     """
+    if len(in_theme) != len(activation):
+        raise InputError(f"A theme is given for {len(in_theme)} TRs, but activations for {len(activation)}.")
     n_rows, n_in = len(in_theme), int(in_theme.sum())
     require_shifts(n_rows, minimum_shift)
     ranks = rankdata(activation, axis=0)

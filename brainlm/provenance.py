@@ -49,7 +49,8 @@ def digest(path: Path) -> str:
 
         <relative path> NUL <size in bytes, decimal> NUL <content>
 
-    Snakemake's time stamps are left out; empty folders do not count. A file is read a block of 1 MB at a time.
+    Snakemake's time stamps are left out; empty folders do not count. Whatever else is put into a folder, a file
+    browser's .DS_Store too, changes its digest. A file is read a block of 1 MB at a time.
 
     Raises
     ------

@@ -17,6 +17,9 @@ ev - (1 - ev) / (n - 1) with ev = 1 - mean_r var(y_r - ȳ) / mean_r var(y_r), th
 Gallant and Huth labs corrected for n. The ratio and the roots have a bias in the order of 1 / T: sqrt(EV) is
 too low by about var(EV estimate) / (8 EV^1.5), which matters where EV is small.
 
+A hearing that is lost in a voxel (constant there, or not finite at some time) is left out there: n, ȳ and all that
+follows are those of the others.
+
 What hearings share without the story (say a slow drift in each scan) counts as signal, and what the story
 evokes differently each time (say adaptation) as noise.
 
@@ -41,7 +44,9 @@ class RepeatReliability:
     ceiling_single: np.ndarray
     """(voxel,) float64 noise ceiling of a correlation with one hearing, in (0, 1]; NaN where EV <= 0."""
     ceiling_mean: np.ndarray
-    """(voxel,) float64 noise ceiling of a correlation with the mean of all hearings; NaN where EV <= 0."""
+    """(voxel,) float64 noise ceiling of a correlation with the mean of the hearings; NaN where EV <= 0."""
+    n_hearings: np.ndarray
+    """(voxel,) int hearings that are not lost in the voxel; fewer than 2 leave it undefined."""
     n_repeats: int
     n_times: int
 
@@ -49,6 +54,11 @@ class RepeatReliability:
     def n_without_signal(self) -> int:
         """Voxels without measurable signal, EV <= 0; those where EV is undefined are not among them."""
         return int(np.sum(self.explainable_variance <= 0))
+
+    @property
+    def n_with_lost_hearings(self) -> int:
+        """Voxels whose values are those of fewer than all hearings; where EV is undefined, none."""
+        return int(np.sum((self.n_hearings < self.n_repeats) & np.isfinite(self.explainable_variance)))
 
 
 def reliability(repeats: np.ndarray | zarr.Array, block_voxels: int = 4096) -> RepeatReliability:
@@ -66,7 +76,7 @@ def reliability(repeats: np.ndarray | zarr.Array, block_voxels: int = 4096) -> R
 
     Returns
     -------
-    Float64 arrays; NaN for voxels that are somewhere not finite, or constant within a hearing.
+    Float64 arrays; NaN for voxels in which fewer than 2 hearings vary and are finite at all times.
 
     Raises
     ------
@@ -85,36 +95,44 @@ def reliability(repeats: np.ndarray | zarr.Array, block_voxels: int = 4096) -> R
     if block_voxels < 1:
         raise ValueError(f"block_voxels is {block_voxels}, but must be at least 1")
 
-    signal, noise = np.empty(n_voxels), np.empty(n_voxels)
+    signal, noise, n_hearings = np.empty(n_voxels), np.empty(n_voxels), np.empty(n_voxels, int)
     for start in range(0, n_voxels, block_voxels):
         voxels = slice(start, min(start + block_voxels, n_voxels))
         # A copy even of float64, because `_powers` overwrites it.
-        signal[voxels], noise[voxels] = _powers(np.array(repeats[:, :, voxels], dtype=np.float64))
+        block = np.array(repeats[:, :, voxels], dtype=np.float64)
+        signal[voxels], noise[voxels], n_hearings[voxels] = _powers(block)
 
     measurable = np.where(signal > 0, signal, np.nan)
+    of_mean = np.maximum(n_hearings, 1)
     return RepeatReliability(
         explainable_variance=signal / (signal + noise),
         ceiling_single=np.sqrt(measurable / (measurable + noise)),
-        ceiling_mean=np.sqrt(measurable / (measurable + noise / n_repeats)),
+        ceiling_mean=np.sqrt(measurable / (measurable + noise / of_mean)),
+        n_hearings=n_hearings,
         n_repeats=n_repeats,
         n_times=n_times,
     )
 
 
-def _powers(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Signal and noise power, (voxel,) each, of hearings y, (repeat, time, voxel) float64; overwrites y."""
-    n_repeats, n_times, _ = y.shape
+def _powers(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Signal and noise power and number of hearings, (voxel,) each, of hearings y, (repeat, time, voxel) float64;
+    overwrites y."""
+    n_times = y.shape[1]
     # Exact where a variance is not: the mean of equal numbers need not equal them, and leaves a variance > 0.
     with np.errstate(invalid="ignore"):
         spread = np.ptp(y, axis=1)
     varies = np.isfinite(spread) & (spread > 0)
-    y[:, :, ~varies.all(axis=0)] = np.nan
+    n_hearings = varies.sum(axis=0)
+    n = np.where(n_hearings > 1, n_hearings, np.nan)
+    # A lost hearing adds 0 to every sum over hearings.
+    lost = ~varies[:, None]
+    np.copyto(y, 0, where=lost)
     y -= y.mean(axis=1, keepdims=True)
-    mean = y.mean(axis=0)
-    y -= mean
-    noise = np.einsum("rtv,rtv->v", y, y) / ((n_repeats - 1) * (n_times - 1))
+    mean = y.sum(axis=0) / n
+    np.subtract(y, mean, out=y, where=~lost)
+    noise = np.einsum("rtv,rtv->v", y, y) / ((n - 1) * (n_times - 1))
     variance_of_mean = np.einsum("tv,tv->v", mean, mean) / (n_times - 1)
-    return variance_of_mean - noise / n_repeats, noise
+    return variance_of_mean - noise / n, noise, n_hearings
 
 
 def normalized_correlation(correlation: np.ndarray, ceiling: np.ndarray) -> np.ndarray:

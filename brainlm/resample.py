@@ -1,9 +1,13 @@
 """From the times of tokens to the times of fMRI volumes: TR grids, Lanczos weights, haemodynamic delays."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
+
+from brainlm.arrays import real_array
+from brainlm.errors import InputError
 
 
 def tr_midpoints(n_rows: int, *, tr_s: float, sound_onset_s: float, first_tr: int) -> np.ndarray:
@@ -46,10 +50,22 @@ def lanczos_weights(
     Returns
     -------
     (time, sample) float64, sparse.
+
+    Raises
+    ------
+    InputError: times that are no finite numbers, TR times that are fewer than two or not increasing, or a window
+        without lobes.
     """
-    times_s, tr_times_s = np.asarray(times_s, float), np.asarray(tr_times_s, float)
+    times_s = real_array(times_s, "The samples' times", ("sample",), float)
+    tr_times_s = real_array(tr_times_s, "The TR times", ("time",), float)
+    if not (np.isfinite(times_s).all() and np.isfinite(tr_times_s).all()):
+        raise InputError(
+            "The samples' times and the TR times must be finite: leave out samples without a time."
+        )
     if tr_times_s.size < 2 or np.any(np.diff(tr_times_s) <= 0):
-        raise ValueError("the TR times must be two or more, and increasing")
+        raise InputError("The TR times must be two or more, and increasing.")
+    if window <= 0:
+        raise InputError(f"A Lanczos window needs a lobe on each side; got {window}.")
     spacing = np.diff(tr_times_s).mean()
     order = np.argsort(times_s, kind="stable")
     reach = window * spacing
@@ -71,9 +87,9 @@ def lanczos_weights(
 
 
 def lanczos(
-    values: np.ndarray,
-    times_s: np.ndarray,
-    tr_times_s: np.ndarray,
+    values: Any,
+    times_s: Any,
+    tr_times_s: Any,
     window: int = 3,
     normalize: bool = False,
 ) -> np.ndarray:
@@ -87,11 +103,16 @@ def lanczos(
 
     Returns
     -------
-    (time, dim), of the values' floating type.
+    (time, dim), of the values' floating type, float32 at least. A value that is not finite reaches all TRs in whose
+    window it is.
+
+    Raises
+    ------
+    InputError: as `lanczos_weights`, and other than one row of values for each time.
     """
-    values = np.asarray(values)
     weights = lanczos_weights(times_s, tr_times_s, window=window, normalize=normalize)
-    return weights.astype(np.result_type(values.dtype, np.float32)) @ values
+    values = real_array(values, "The values", (weights.shape[1], "dim"), None)
+    return weights.astype(values.dtype) @ values
 
 
 def delayed_weights(

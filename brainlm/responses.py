@@ -1,7 +1,6 @@
 """Brain responses: a story's HDF5 file as the dataset has it becomes a labelled Zarr store."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,13 +8,19 @@ import h5py
 import numpy as np
 import zarr
 
-from brainlm.annex import check_downloaded
+from brainlm.arrays import named_rows
 from brainlm.errors import InputError
+from brainlm.hdf5 import find_dataset, open_hdf5, read
 from brainlm.store import add_array, empty_array, new_store, to_json
 
 # float32 rounds a z-score by less than 1e-6; a difference that matters to anyone is far larger than this.
 _SAME_MEAN = 1e-4
-_ROWS_NAMED = 10
+# Volumes cut off after z-scoring, a few percent of a story, move means and SDs by a few hundredths, slow drifts by
+# some more; the next unit in use, percent signal change, has SDs of some 0.5.
+_MEAN_BOUND = 0.25
+_SD_BOUNDS = (0.75, 1.25)
+# A mask that reaches beyond the brain has some odd voxels.
+_ODD_VOXELS = 0.05
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,20 @@ class ResponseSummary:
     n_voxels: int
     n_invalid_voxels: int
     """voxels that are constant or somewhere not finite"""
+    median_mean: float
+    """of the valid voxels' means over time, without their signs; 0 if z-scored"""
+    median_sd: float
+    """of the valid voxels' standard deviations over time; 1 if z-scored, less for a mean of z-scored repeats"""
+    n_not_zscored: int
+    """valid voxels whose mean is beyond ±0.25, or SD beyond 0.75 (0.75 / √n for the mean of n repeats) to 1.25"""
     n_repeats: int
     """0 if the file holds no individual repeats"""
+    n_voxels_with_lost_repeats: int
+    """valid voxels that are constant or somewhere not finite in a repeat or more"""
     data_is_mean_of_repeats: bool | None
     """None without repeats"""
     largest_difference_from_mean: float | None
-    """of `data` from the mean of the repeats, absolute; infinite where only one of them is finite"""
+    """of `data` from the mean of the repeats that are finite, absolute; infinite where only one of both is finite"""
 
 
 def convert(
@@ -64,8 +77,8 @@ def convert(
 
     Raises
     ------
-    InputError : if the file is missing, not downloaded, truncated or damaged; if ``data`` is missing, not of
-        shape (time, voxel), without voxels or of another length than `expected_rows`; if
+    InputError : if the file is missing, not downloaded, in use, damaged or otherwise not to be read; if ``data`` is
+        missing, not of shape (time, voxel), without voxels or of another length than `expected_rows`; if
         ``individual_repeats`` do not fit ``data``; if there are rows without any finite value, or no valid
         voxel.
     ValueError : if `tr_times_s` does not have `expected_rows` values.
@@ -75,44 +88,52 @@ def convert(
     if tr_times_s.shape != (expected_rows,):
         raise ValueError(f"tr_times_s has shape {tr_times_s.shape}, but {expected_rows} rows are expected")
 
-    with _open_hdf5(hdf5_path) as file:
+    with open_hdf5(hdf5_path) as file:
         data = _find_data(file, hdf5_path, expected_rows)
         repeats = _find_repeats(file, hdf5_path, data.shape)
         attributes = {"source_file": hdf5_path.name, "simulated": bool(file.attrs.get("simulated", False))}
         with new_store(store_path, attributes) as group:
             _write_coordinates(group, tr_times_s, data.shape[1])
-            valid = _copy_data(data, group, hdf5_path, block_rows)
-            difference = (
-                None if repeats is None else _copy_repeats(repeats, data, group, hdf5_path, block_rows)
-            )
+            valid, mean, sd = _copy_data(data, group, hdf5_path, block_rows)
+            n_repeats, difference, n_lost = 0, None, 0
+            if repeats is not None:
+                n_repeats = len(repeats)
+                difference, usable = _copy_repeats(repeats, data, group, hdf5_path, block_rows)
+                n_lost = int(np.sum(valid & ~usable.all(axis=0)))
+            is_mean = None if difference is None else difference <= _SAME_MEAN
+            smallest_sd = _SD_BOUNDS[0] / np.sqrt(n_repeats if is_mean else 1)
+            odd = (np.abs(mean) > _MEAN_BOUND) | (sd < smallest_sd) | (sd > _SD_BOUNDS[1])
             summary = ResponseSummary(
                 n_times=data.shape[0],
                 n_voxels=data.shape[1],
                 n_invalid_voxels=int(np.sum(~valid)),
-                n_repeats=0 if repeats is None else repeats.shape[0],
-                data_is_mean_of_repeats=None if difference is None else difference <= _SAME_MEAN,
+                median_mean=float(np.median(np.abs(mean[valid]))),
+                median_sd=float(np.median(sd[valid])),
+                n_not_zscored=int(np.sum(valid & odd)),
+                n_repeats=n_repeats,
+                n_voxels_with_lost_repeats=n_lost,
+                data_is_mean_of_repeats=is_mean,
                 largest_difference_from_mean=difference,
             )
             group.attrs.update(to_json(asdict(summary)))
     return summary
 
 
-@contextmanager
-def _open_hdf5(path: Path) -> Iterator[h5py.File]:
-    check_downloaded(path)
-    try:
-        file = h5py.File(path, "r")
-    except PermissionError as error:
-        raise InputError(f"{path} cannot be read: you have no permission to.") from error
-    except OSError as error:
-        raise _damaged(path, error) from error
-    with file:
-        yield file
+def scale_warning(summary: ResponseSummary) -> str | None:
+    """A sentence if more than a twentieth of the valid voxels are not z-scored, as `ResponseSummary` counts them."""
+    n_valid = summary.n_voxels - summary.n_invalid_voxels
+    if summary.n_not_zscored <= _ODD_VOXELS * n_valid:
+        return None
+    return (
+        f"{summary.n_not_zscored:,} of {n_valid:,} voxels are not z-scored over the story (half of the means lie "
+        f"beyond ±{summary.median_mean:.3g}, half of the SDs above {summary.median_sd:.3g}; 0 and 1 are expected): "
+        "z-score each voxel over each story, or those of the largest numbers decide what is learned."
+    )
 
 
 def _find_data(file: h5py.File, path: Path, expected_rows: int) -> h5py.Dataset:
-    data = file.get("data")
-    if not isinstance(data, h5py.Dataset):
+    data = find_dataset(file, path, "data")
+    if data is None:
         raise InputError(
             f"{path} has no dataset `data` (it holds: {', '.join(file) or 'nothing'}): "
             "is it a file of derivative/preprocessed_data?"
@@ -136,10 +157,10 @@ def _find_data(file: h5py.File, path: Path, expected_rows: int) -> h5py.Dataset:
 
 
 def _find_repeats(file: h5py.File, path: Path, data_shape: tuple[int, int]) -> h5py.Dataset | None:
-    repeats = file.get("individual_repeats")
-    if repeats is None:
+    if "individual_repeats" not in file.keys():  # noqa: SIM118, for a link to nothing is no member, but a key
         return None
-    shape = repeats.shape if isinstance(repeats, h5py.Dataset) else ()
+    repeats = find_dataset(file, path, "individual_repeats")
+    shape = repeats.shape if repeats is not None else ()
     if shape[1:] != data_shape or shape[0] == 0:
         raise InputError(
             f"{path}: `individual_repeats` has shape {shape}, which does not fit `data` of shape "
@@ -155,21 +176,27 @@ def _write_coordinates(group: zarr.Group, tr_times_s: np.ndarray, n_voxels: int)
     add_array(group, "voxel", np.arange(n_voxels), ("voxel",), attributes=voxel_attributes)
 
 
-def _copy_data(data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: int) -> np.ndarray:
-    """Write ``bold`` and ``valid``; returns `valid`, (voxel,) bool."""
+def _copy_data(
+    data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Write ``bold`` and ``valid``; returns `valid`, (voxel,) bool, and the valid voxels' means and SDs, (voxel,)."""
     bold_attributes = {"units": "z-score", "long_name": "BOLD response, z-scored per voxel over the story"}
     bold = empty_array(group, "bold", data.shape, np.float32, ("time", "voxel"), attributes=bold_attributes)
 
     finite = np.ones(data.shape[1], dtype=bool)
     constant = np.ones(data.shape[1], dtype=bool)
+    total, squares = np.zeros((2, data.shape[1]))
     lost_rows: list[int] = []
-    first_row = _read(data, np.s_[0], path)
+    first_row = read(data, np.s_[0], path)
     for rows in _row_blocks(data.shape[0], block_rows):
-        block = _read(data, rows, path)
+        block = read(data, rows, path)
         bold[rows] = block
         finite_here = np.isfinite(block)
         finite &= finite_here.all(axis=0)
         constant &= (block == first_row).all(axis=0)
+        with np.errstate(invalid="ignore"):
+            total += block.sum(axis=0, dtype=np.float64)
+            squares += np.einsum("tv,tv->v", block, block, dtype=np.float64)
         lost_rows += (rows.start + np.flatnonzero(~finite_here.any(axis=1))).tolist()
 
     if lost_rows:
@@ -187,27 +214,40 @@ def _copy_data(data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: in
         ("voxel",),
         attributes={"long_name": "the voxel varies and is finite at all times"},
     )
-    return valid
+    mean = np.where(valid, total / len(data), np.nan)
+    return valid, mean, np.sqrt(np.maximum(squares / len(data) - mean**2, 0))
 
 
 def _copy_repeats(
     repeats: h5py.Dataset, data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: int
-) -> float:
-    """Write ``repeats``; returns the largest absolute difference of their mean from `data`."""
+) -> tuple[float, np.ndarray]:
+    """Write ``repeats``; returns the largest absolute difference of their mean from `data`, and which of them vary
+    and are finite at all times, (repeat, voxel) bool."""
     dims = ("repeat", "time", "voxel")
     attributes = {"units": "z-score", "long_name": "BOLD response to each presentation of the story"}
     copy = empty_array(group, "repeats", repeats.shape, np.float32, dims, attributes=attributes)
     add_array(group, "repeat", np.arange(len(repeats)), ("repeat",))
 
     largest = 0.0
+    finite, constant = np.ones((2, len(repeats), data.shape[1]), dtype=bool)
+    first_rows = [read(repeats, np.s_[repeat, 0], path) for repeat in range(len(repeats))]
     for rows in _row_blocks(data.shape[0], block_rows):
         total = np.zeros((rows.stop - rows.start, data.shape[1]))
+        n_finite = np.zeros(total.shape, dtype=np.int32)
         for repeat in range(len(repeats)):
-            block = _read(repeats, np.s_[repeat, rows], path)
+            block = read(repeats, np.s_[repeat, rows], path)
             copy[repeat, rows] = block
-            total += block
-        largest = max(largest, _largest_difference(total / len(repeats), _read(data, rows, path)))
-    return largest
+            finite_here = np.isfinite(block)
+            finite[repeat] &= finite_here.all(axis=0)
+            constant[repeat] &= (block == first_rows[repeat]).all(axis=0)
+            np.add(total, block, out=total, where=finite_here)
+            n_finite += finite_here
+        block = read(data, rows, path)
+        # A mean may or may not leave out what is lost.
+        lost = (n_finite == 0) | (~np.isfinite(block) & (n_finite < len(repeats)))
+        mean = np.divide(total, n_finite, out=np.full(total.shape, np.nan), where=~lost)
+        largest = max(largest, _largest_difference(mean, block))
+    return largest, finite & ~constant
 
 
 def _largest_difference(mean: np.ndarray, block: np.ndarray) -> float:
@@ -223,21 +263,8 @@ def _row_blocks(n_rows: int, block_rows: int) -> Iterator[slice]:
         yield slice(start, min(start + block_rows, n_rows))
 
 
-def _read(dataset: h5py.Dataset, rows: slice | int | tuple[int, slice], path: Path) -> np.ndarray:
-    """Rows of `dataset` as float32; HDF5 converts them while reading, so there is no copy in float64."""
-    try:
-        return dataset.astype(np.float32)[rows]
-    except OSError as error:
-        raise _damaged(path, error) from error
-
-
 def _lost(path: Path, rows: list[int]) -> InputError:
-    named = ", ".join(map(str, rows[:_ROWS_NAMED])) + (", ..." if len(rows) > _ROWS_NAMED else "")
     return InputError(
-        f"{path} has {len(rows)} rows (TRs) in which no voxel is finite: {named} (counted from 0). "
+        f"{path} has {len(rows)} rows (TRs) in which no voxel is finite: {named_rows(rows)}. "
         "Download the file again, or leave the story out."
     )
-
-
-def _damaged(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} is truncated or damaged, or no HDF5 file ({error}): download it again.")

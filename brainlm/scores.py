@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from brainlm.arrays import real_array, require_finite
 from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
 from brainlm.sources import Rows
@@ -14,7 +16,7 @@ SHARED_BOUND = 0.2
 DOMINANT_BOUND = 0.5
 
 
-def relative_difference(brain_norms: np.ndarray, lm_norms: np.ndarray) -> np.ndarray:
+def relative_difference(brain_norms: Any, lm_norms: Any) -> np.ndarray:
     """r of eq. 5: (‖d_brain‖ - ‖d_lm‖) / max(‖d_brain‖, ‖d_lm‖), in [-1, 1]; NaN where both norms are 0.
 
     Parameters
@@ -24,13 +26,26 @@ def relative_difference(brain_norms: np.ndarray, lm_norms: np.ndarray) -> np.nda
     Returns
     -------
     (latent,) float64.
+
+    Raises
+    ------
+    InputError: other than as many norms of one source as of the other, or negative ones.
     """
-    brain_norms, lm_norms = np.asarray(brain_norms, float), np.asarray(lm_norms, float)
+    brain_norms = real_array(brain_norms, "The norms of the brain's decoder vectors", None, float)
+    lm_norms = real_array(lm_norms, "The norms of the LM's decoder vectors", None, float)
+    if brain_norms.shape != lm_norms.shape:
+        raise InputError(
+            f"r compares the norms of the same latents; got {brain_norms.shape} and {lm_norms.shape}."
+        )
+    if (brain_norms < 0).any() or (lm_norms < 0).any():
+        raise InputError(
+            "r compares norms of decoder vectors, which are never negative: give norms, not weights."
+        )
     larger = np.maximum(brain_norms, lm_norms)
     return np.divide(brain_norms - lm_norms, larger, out=np.full(larger.shape, np.nan), where=larger > 0)
 
 
-def classify(r: np.ndarray) -> np.ndarray:
+def classify(r: Any) -> np.ndarray:
     """The paper's classes (section 3.3), bounds excluded.
 
     -0.2 < r < 0.2 shared; r > 0.5 brain-dominant; r < -0.5 lm-dominant; NaN undefined; the rest between.
@@ -38,8 +53,12 @@ def classify(r: np.ndarray) -> np.ndarray:
     Returns
     -------
     (latent,) array of strings.
+
+    Raises
+    ------
+    InputError: other than real numbers.
     """
-    r = np.asarray(r, float)
+    r = real_array(r, "r", None, float)
     conditions = [np.isnan(r), np.abs(r) < SHARED_BOUND, r > DOMINANT_BOUND, r < -DOMINANT_BOUND]
     return np.select(conditions, ["undefined", "shared", "brain-dominant", "lm-dominant"], default="between")
 
@@ -50,7 +69,7 @@ def class_shares(classes: np.ndarray, alive: np.ndarray) -> dict[str, float]:
     return {name: float(np.mean(live == name)) if live.size else float("nan") for name in CLASSES}
 
 
-def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def pearson(x: Any, y: Any) -> np.ndarray:
     """Pearson correlation of each column of x with the same column of y over rows.
 
     Parameters
@@ -60,8 +79,15 @@ def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Returns
     -------
     (column,) float64; NaN where either column is constant or holds a value that is not finite.
+
+    Raises
+    ------
+    InputError: other than real numbers of one shape, (time, column).
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
+    x = real_array(x, "x", ("time", "column"), float)
+    y = real_array(y, "y", x.shape, float)
+    if not len(x):
+        return np.full(x.shape[1], np.nan)
     finite = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
     varies = (
         finite & (np.ptp(np.where(finite, x, 0), axis=0) > 0) & (np.ptp(np.where(finite, y, 0), axis=0) > 0)
@@ -82,7 +108,15 @@ def circular_cross_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     Returns
     -------
     (lag, column) float64; row 0 is the correlation without a shift; NaN for constant columns.
+
+    Raises
+    ------
+    InputError: x and y of different shapes.
     """
+    if np.shape(x) != np.shape(y):
+        raise InputError(
+            f"Only rows of the same times can be correlated; got {np.shape(x)} and {np.shape(y)}."
+        )
     n_rows = len(x)
     standardized = []
     for values in (x, y):
@@ -158,7 +192,7 @@ def false_discovery_control(p_values: np.ndarray, level: float) -> np.ndarray:
 
 
 def agreement(
-    model: Crosscoder, inputs: Mapping[str, np.ndarray], *, source: str = "brain", reference: str = "lm"
+    model: Crosscoder, inputs: Mapping[str, Any], *, source: str = "brain", reference: str = "lm"
 ) -> np.ndarray:
     """Do two sources, say brain and LM, say the same about a latent on rows it was not trained on?
 
@@ -172,8 +206,17 @@ def agreement(
     Returns
     -------
     (latent,) float64, NaN where a projection is constant.
+
+    Raises
+    ------
+    InputError: one of the two sources is missing, arrays do not fit the model, or rows are not finite.
     """
     rows = model.normalize(inputs)
+    missing = [name for name in (source, reference) if name not in rows]
+    if missing:
+        raise InputError(f"Agreement is between '{source}' and '{reference}'; '{missing[0]}' is missing.")
+    for name in (source, reference):
+        require_finite(rows[name], f"Source '{name}'")
     return pearson(*(model.project(name, rows[name]).numpy() for name in (source, reference)))
 
 

@@ -25,26 +25,46 @@ class Recording:
 
     def read(self, story: str) -> np.ndarray:
         """The story's (time, column) raw array."""
-        return open_store(self.stores[story])[self.array][:]
+        return self._array(story)[:]
 
     def stacked(self, stories: Sequence[str], columns: np.ndarray) -> "StackedRows":
         """Some columns of the stories, (time, column) raw, read when they are sliced."""
-        return StackedRows([open_store(self.stores[story])[self.array] for story in stories], columns)
+        return StackedRows([self._array(story) for story in stories], columns)
 
     def n_rows(self, story: str) -> int:
         """Number of rows (TRs) of the story."""
-        return open_store(self.stores[story])[self.array].shape[0]
+        return self._array(story).shape[0]
+
+    def time_s(self, story: str) -> np.ndarray | None:
+        """(time,) s of the story's rows after sound onset; None if its store does not say."""
+        group = open_store(self.stores[story])
+        return group["time"][:] if "time" in group else None
+
+    def _array(self, story: str) -> zarr.Array:
+        group = open_store(self.stores[story])
+        if self.array not in group:
+            raise InputError(
+                f"{self.stores[story]} has no array '{self.array}': remove it and run the step that writes it again."
+            )
+        return group[self.array]
 
     def valid_columns(self, stories: Sequence[str]) -> np.ndarray:
-        """(column,) bool: columns that no story marks as invalid (NaN or constant)."""
+        """(column,) bool: columns that no story marks as invalid (NaN or constant).
+
+        Raises
+        ------
+        InputError: stories with different numbers of columns.
+        """
         valid = None
         for story in stories:
             group = open_store(self.stores[story])
-            here = group["valid"][:] if "valid" in group else np.ones(group[self.array].shape[1], bool)
-            if valid is not None and here.size != valid.size:
+            width = self._array(story).shape[1]
+            here = group["valid"][:] if "valid" in group else np.ones(width, bool)
+            if valid is not None and width != valid.size:
                 raise InputError(
-                    f"{self.stores[story]} has {here.size} columns, the stories before it {valid.size}: "
-                    "all responses of a subject have the same voxels. Replace the file, or leave the story out."
+                    f"{self.stores[story]} has {width} columns, the stories before it {valid.size}: "
+                    "all stories have the same voxels of a subject, and the same hidden dimensions. Replace the "
+                    "file, or leave the story out."
                 )
             valid = here if valid is None else valid & here
         return valid
@@ -144,7 +164,7 @@ def story_lengths(recordings: Mapping[str, Recording], stories: Sequence[str]) -
 
     Raises
     ------
-    InputError: sources with different numbers of rows for a story.
+    InputError: sources with different numbers of rows for a story, or rows at different times.
     """
     lengths = []
     for story in stories:
@@ -157,8 +177,23 @@ def story_lengths(recordings: Mapping[str, Recording], stories: Sequence[str]) -
                 + ", ".join(str(recording.stores[story]) for recording in recordings.values())
                 + "."
             )
+        _require_same_times(recordings, story)
         lengths.append(next(iter(of_source.values())))
     return lengths
+
+
+def _require_same_times(recordings: Mapping[str, Recording], story: str) -> None:
+    known = {recording.stores[story]: recording.time_s(story) for recording in recordings.values()}
+    known = {store: times for store, times in known.items() if times is not None}
+    for store, times in known.items():
+        first_store, first = next(iter(known.items()))
+        # To the microsecond: sums of seconds are rounded.
+        if times.shape != first.shape or np.abs(times - first).max(initial=0) > 1e-6:
+            raise InputError(
+                f"The rows of story '{story}' lie at other times in {store} than in {first_store}: both must be made "
+                "with the same dataset.tr_s, dataset.sound_onset_s and dataset.trim; run the steps that write them "
+                "again."
+            )
 
 
 def side_by_side(recordings: Mapping[str, Recording], stories: Sequence[str]) -> np.ndarray:
@@ -170,9 +205,11 @@ def side_by_side(recordings: Mapping[str, Recording], stories: Sequence[str]) ->
 
     Raises
     ------
-    InputError: recordings with different numbers of rows for a story.
+    InputError: recordings with different numbers of rows for a story, or stories with different numbers of columns.
     """
     story_lengths(recordings, stories)
+    for recording in recordings.values():
+        recording.valid_columns(stories)
     return np.concatenate(
         [
             np.concatenate([recording.read(story) for recording in recordings.values()], axis=1)
@@ -219,7 +256,8 @@ def assemble(
         for source, recording in recordings.items():
             for story, rows in _consecutive(stories, lengths):
                 target = rows if source == reference else target_of[rows]
-                values[target, slices[source]] = normalization[source].apply(recording.read(story))
+                name = f"Source '{source}' in {recording.stores[story]}"
+                values[target, slices[source]] = normalization[source].apply(recording.read(story), name)
     story_of_row = np.repeat(np.arange(len(stories)), lengths)
     return Rows(values, slices, story_of_row, tuple(stories))
 

@@ -4,6 +4,7 @@ Each array names its dimensions, so that ``xarray.open_zarr(path, consolidated=F
 labels. The same input gives the same bytes: nothing written here depends on time, machine or process.
 """
 
+import errno
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +73,7 @@ def open_store(path: Path | str) -> zarr.Group:
 
     Raises
     ------
-    InputError : if there is no such folder, or it is no Zarr v3 group, or its metadata cannot be read.
+    InputError : if there is no such folder, or it is no Zarr v3 group, or the system does not let it be read.
     """
     path = Path(path)
     if not path.exists():
@@ -80,6 +81,11 @@ def open_store(path: Path | str) -> zarr.Group:
     try:
         return zarr.open_group(path, mode="r", zarr_format=3)
     except (BaseZarrError, OSError, ValueError, KeyError, TypeError) as error:
+        if getattr(error, "errno", None) not in (None, errno.ENOENT, errno.ENOTDIR):
+            raise InputError(
+                f"{path} cannot be read ({error.strerror}): look at the permissions, the disk or the network before "
+                "the store itself."
+            ) from error
         raise InputError(
             f"{path} cannot be read as a Zarr v3 store ({_first_line(error)}): "
             "remove it and run the step that writes it again."

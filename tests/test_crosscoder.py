@@ -4,8 +4,11 @@ import stat
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import xarray
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from brainlm.crosscoder import Crosscoder
@@ -190,13 +193,96 @@ def test_no_latent_decodes_to_the_offset(model):
     [
         ({"brain": np.zeros((20, 5))}, r"'brain' must be an array \(time, 6\); got \(20, 5\)"),
         ({"lm": np.zeros(3)}, r"'lm' must be an array \(time, 3\); got \(3,\)"),
-        ({"lm": np.zeros((19, 3))}, "same number of rows"),
+        ({"lm": np.zeros((19, 3))}, "same number of rows.*brain 20, lm 19"),
+        ({"brain": None}, "'brain' must be an array .* got NoneType"),
+        ({"brain": np.zeros((20, 6), complex)}, "'brain' must be an array .* got complex numbers"),
+        ({3: np.zeros((20, 3))}, "got brain, lm, 3"),
         ({"eeg": np.zeros((20, 3))}, "sources brain, lm; got brain, lm, eeg"),
     ],
 )
 def test_inputs_that_do_not_fit_are_errors(model, inputs, changed, message):
     with pytest.raises(InputError, match=message):
         model.encode({**inputs, **changed})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_row_that_is_not_finite_where_the_model_looks_has_no_code(model, inputs, value):
+    whole = model.encode(inputs)
+    inputs["brain"][3, 1] = inputs["lm"][17, 0] = value
+    inputs["brain"][9, 2] = value  # a column that the model does not use
+    z = model.encode(inputs)
+    assert np.isnan(z[[3, 17]]).all()
+    others = np.delete(np.arange(20), [3, 17])
+    np.testing.assert_allclose(z[others], whole[others], rtol=1e-5)
+    # Whatever cannot hold NaN says where it is.
+    rows = model.normalize(inputs)
+    for refuses in (model.active_rows, lambda rows: model.active(model.preactivations(rows))):
+        with pytest.raises(InputError, match=r"not finite in 2 rows \(TRs\): 3, 17 \(counted from 0\)"):
+            refuses(rows)
+
+
+def test_batches_without_a_row_have_codes_without_a_row(model, inputs):
+    nothing = {source: raw[:0] for source, raw in inputs.items()}
+    assert model.encode(nothing).shape == (0, N_LATENTS)
+    assert model.decode(model.encode(nothing))["brain"].shape == (0, 6)
+    for part in model.active_rows(model.normalize(nothing)):
+        assert part.shape == (0, 1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_encode_and_decode_take_other_arrays(model, inputs):
+    inputs = {source: raw.astype(np.float32) for source, raw in inputs.items()}
+    z = model.encode(inputs)
+    brain, lm = inputs["brain"], inputs["lm"]
+    frozen = z.astype(">f8")
+    frozen.flags.writeable = False
+    for held in (
+        {"brain": brain.tolist(), "lm": torch.from_numpy(lm).requires_grad_()},
+        {"brain": pd.DataFrame(brain), "lm": np.asfortranarray(lm.astype(">f8"))},
+        xarray.Dataset({"brain": (("time", "voxel"), brain), "lm": (("time", "hidden"), lm)}),
+    ):
+        np.testing.assert_allclose(model.encode(held), z, rtol=1e-5)
+    for held in (z.tolist(), frozen, torch.from_numpy(z).double().requires_grad_(), z[::-1].copy()[::-1]):
+        np.testing.assert_allclose(
+            model.decode(held)["brain"], model.decode(z)["brain"], rtol=1e-5, atol=1e-6
+        )
+
+
+def test_hidden_entries_of_a_masked_array_are_missing(model, inputs):
+    hidden = np.ma.array(inputs["lm"], mask=np.zeros((20, 3), bool))
+    hidden[5] = np.ma.masked
+    z = model.encode({"brain": inputs["brain"], "lm": hidden})
+    np.testing.assert_array_equal(np.isnan(z).any(axis=1), np.arange(20) == 5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_row_of_the_code_that_is_not_finite_has_no_reconstruction(model, inputs, value):
+    z = model.encode(inputs)
+    whole = model.decode(z)
+    z[4, 7] = value
+    for source, rows in model.decode(z).items():
+        assert np.isnan(rows[4]).all()
+        np.testing.assert_allclose(
+            np.delete(rows, 4, 0), np.delete(whole[source], 4, 0), rtol=1e-5, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("z", [np.zeros(N_LATENTS), np.zeros((5, N_LATENTS + 1)), None, [["a"] * N_LATENTS]])
+def test_a_code_that_does_not_fit_is_an_error(model, z):
+    with pytest.raises(InputError, match=rf"The code z must be an array \(time, {N_LATENTS}\)"):
+        model.decode(z)
+
+
+def test_rows_that_are_normalized_have_another_width(model, inputs):
+    with pytest.raises(
+        InputError, match=r"Normalized rows of 'brain' must be an array \(time, 5\); got \(20, 6\)"
+    ):
+        model.project("brain", inputs["brain"])
+
+
+def test_an_array_without_its_source_is_an_error(model, inputs):
+    with pytest.raises(InputError, match=r"source name -> array; got ndarray.*brain, lm"):
+        model.encode(inputs["brain"])
 
 
 def test_no_input_is_an_error(model):
@@ -311,6 +397,35 @@ def test_a_foreign_safetensors_file_is_an_error(tmp_path, metadata):
     save_file({"bias": torch.zeros(3)}, path, metadata)
     with pytest.raises(InputError, match="not a crosscoder written by brainlm"):
         Crosscoder.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop("kept.brain"), r"lacks 'kept\.brain'"),
+        (lambda tensors: tensors.pop("bias"), "lacks 'bias'"),
+        (
+            lambda tensors: tensors.update({"weights.lm": torch.zeros(4, N_LATENTS)}),
+            r"weights of 'lm' are \(4, 12\), but \(3, 12\) is needed",
+        ),
+        (lambda tensors: tensors.update(bias=torch.zeros(13)), r"'brain' are \(5, 12\), but \(5, 13\)"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit_is_an_error(model, tmp_path, change, message):
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata)
+    with pytest.raises(InputError, match=rf"model\.safetensors.*{message}"):
+        Crosscoder.load(path)
+
+
+def test_folders_are_made_for_a_model(model, tmp_path):
+    model.save(str(tmp_path / "new" / "er" / "model.safetensors"))
+    assert Crosscoder.load(str(tmp_path / "new" / "er" / "model.safetensors")).k == K
 
 
 def test_another_kind_of_file_is_an_error(tmp_path):

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brainlm.errors import InputError
 from brainlm.features import select_units, story_features, token_times
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
@@ -72,6 +73,79 @@ def slow_features(states, times_s, tr_times_s, delays_s, window, normalize) -> n
             mean = weights.sum() if normalize else 1.0
             features[i] += weights @ states / mean / len(delays_s)
     return features
+
+
+def slow_story(hidden, counts, onset_s, offset_s, tr_times_s, token_time, delays_s, window) -> np.ndarray:
+    """Token by token, TR by TR and delay by delay, for tokens as units."""
+    spacing = (tr_times_s[-1] - tr_times_s[0]) / (len(tr_times_s) - 1)
+    features = np.zeros((len(tr_times_s), hidden.shape[1]))
+    for i, tr_time in enumerate(tr_times_s):
+        for delay in delays_s:
+            token = 0
+            for count, onset, offset in zip(counts, onset_s, offset_s, strict=True):
+                for position in range(count):
+                    part = (position + 0.5) / count if token_time == "spread" else 0.5
+                    x = (tr_time - delay - (onset + part * (offset - onset))) / spacing
+                    if abs(x) <= window:
+                        features[i] += np.sinc(x) * np.sinc(x / window) * hidden[token] / len(delays_s)
+                    token += 1
+    return features
+
+
+@EXAMPLES
+@given(
+    words=st.lists(
+        # Times to the millisecond, in no order; words may overlap, hide in one another, or last no time at all.
+        st.tuples(st.integers(0, 3), st.integers(0, 30_000), st.sampled_from([0, 0, 1, 250, 4000])),
+        min_size=1,
+        max_size=10,
+    ),
+    token_time=st.sampled_from(["spread", "midpoint"]),
+    delays_s=st.lists(st.sampled_from([0.0, 1.3, 2.0, 8.0]), min_size=1, max_size=3),
+    window=st.integers(1, 4),
+)
+def test_words_of_any_times_are_what_a_loop_over_tokens_makes_of_them(words, token_time, delays_s, window):
+    counts, onset_ms, duration_ms = np.array(words).T
+    onset_s, offset_s = onset_ms / 1000, (onset_ms + duration_ms) / 1000
+    hidden = np.random.default_rng(0).standard_normal((counts.sum(), 3)).astype(np.float32)
+    # Off the milliseconds, so that no token lies on the edge of a window but for rounding.
+    tr_times_s = 3.0001234 + 1.7003 * np.arange(12)
+    features = story_features(
+        hidden,
+        np.repeat(np.arange(len(words)), counts),
+        onset_s,
+        offset_s,
+        tr_times_s,
+        unit="token",
+        token_time=token_time,
+        delays_s=delays_s,
+        window=window,
+        normalize=False,
+    )
+    expected = slow_story(hidden, counts, onset_s, offset_s, tr_times_s, token_time, delays_s, window)
+    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_states", "word_index"),
+    [(5, WORD_INDEX), (6, [0, 2, 2, 2, 3, 4]), (6, [0, 2, 1, 2, 3, 3]), (2, [-1, 0])],
+)
+def test_states_of_another_story_are_an_error(n_states, word_index):
+    with pytest.raises(
+        InputError, match=rf"{n_states} hidden states and . tokens do not fit a story of 4 words"
+    ):
+        story_features(
+            np.zeros((n_states, 2), np.float32),
+            np.array(word_index),
+            ONSET_S,
+            OFFSET_S,
+            np.arange(4.0),
+            unit="token",
+            token_time="spread",
+            delays_s=(2,),
+            window=3,
+            normalize=False,
+        )
 
 
 @pytest.mark.parametrize("normalize", [False, True])

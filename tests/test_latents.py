@@ -78,3 +78,12 @@ def test_a_story_without_a_code_is_an_error(tmp_path, codes):
 def test_a_store_that_does_not_exist_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="latents.zarr does not exist"):
         load_codes(tmp_path / "latents.zarr", "test")
+
+
+def test_a_code_that_is_not_finite_is_not_stored(tmp_path, codes):
+    codes["third"].values[2, 1] = np.nan
+    with pytest.raises(
+        InputError, match=r"'third' holds values that are not finite in 1 row \(TRs\): 2 \(counted from 0\)"
+    ):
+        save_codes(codes, SPLITS, tmp_path / "latents.zarr")
+    assert not list(tmp_path.iterdir())

@@ -170,3 +170,19 @@ def test_no_story_is_an_error():
 def test_an_unknown_standardization_is_an_error(stories):
     with pytest.raises(ValueError, match="robust"):
         fit(stories, "robust")
+
+
+def test_rows_that_do_not_fit_are_an_error(stories):
+    normalization = fit(stories, kept=np.arange(6) != 2)
+    with pytest.raises(InputError, match=r"Raw rows must be an array \(time, 6\); got \(11, 5\)"):
+        normalization.apply(stories[0][:, :5])
+    with pytest.raises(InputError, match=r"Normalized rows must be an array \(time, 5\); got \(11, 6\)"):
+        normalization.invert(stories[0])
+
+
+def test_missing_values_stay_missing_there_and_back(stories):
+    normalization = fit(stories, "zscore")
+    raw = stories[0].copy()
+    raw[4, 1], raw[6, 2] = np.nan, np.inf
+    back = normalization.invert(normalization.apply(raw.tolist()))
+    np.testing.assert_allclose(back, raw, rtol=1e-4, atol=1e-5)

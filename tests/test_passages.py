@@ -260,3 +260,13 @@ def test_with_spans_most_words_make_a_theme_and_with_lists_the_most_hit_tenth_of
 def test_too_few_rows_for_a_null_are_an_error():
     with pytest.raises(InputError, match=r"30 test TRs .* scores.minimum_shift_s"):
         separation(np.random.default_rng(0).random((30, 2)), np.arange(30) < 10, minimum_shift=16)
+
+
+def test_what_belongs_to_other_words_or_rows_is_an_error():
+    with pytest.raises(InputError, match="given for 9 words, but the story has 10"):
+        theme_share(np.ones(9, bool), WORDS, np.arange(5.0), 2.0)
+    # 10 and 11 rows have as many frequencies.
+    with pytest.raises(InputError, match="given for 10 TRs, but activations for 11"):
+        separation(np.zeros((11, 3)), np.ones(10, bool), minimum_shift=2)
+    with pytest.raises(InputError, match="'a' has 5 rows of activations, but 6 times"):
+        maximal_passages({"a": np.ones((5, 2))}, {"a": np.arange(6.0)}, {"a": WORDS}, span_s=3, n_passages=1)

@@ -126,6 +126,16 @@ def test_every_change_of_a_store_changes_its_digest(tmp_path, change):
     assert digest(store) != before
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", ".nfs000000000012ab3400000001", "zarr.json~"])
+def test_what_another_program_leaves_in_a_store_is_part_of_its_digest(tmp_path, name):
+    store = write_store(tmp_path / "a.zarr")
+    before = digest(store)
+    (store / "x" / name).write_bytes(b"")
+    assert digest(store) != before
+    (store / "x" / name).unlink()
+    assert digest(store) == before
+
+
 def test_what_is_not_there_has_no_digest(tmp_path):
     (tmp_path / "link").symlink_to("nowhere")
     for path in (tmp_path / "missing", tmp_path / "link"):

@@ -104,13 +104,14 @@ def slow_reference(repeats: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     ev, single, mean = (np.full(n_voxels, np.nan) for _ in range(3))
     for voxel in range(n_voxels):
         y = [repeats[r, :, voxel] for r in range(n_repeats)]
-        if not all(np.isfinite(hearing).all() and len(set(hearing)) > 1 for hearing in y):
+        y = [hearing for hearing in y if np.isfinite(hearing).all() and len(set(hearing)) > 1]
+        if len(y) < 2:
             continue
         signal = np.mean([np.cov(a, b)[0, 1] for a, b in itertools.combinations(y, 2)])
         ev[voxel] = signal / np.mean([np.var(hearing, ddof=1) for hearing in y])
         if signal > 0:
             single[voxel] = ev[voxel] ** 0.5
-            mean[voxel] = (signal / np.var(sum(y) / n_repeats, ddof=1)) ** 0.5
+            mean[voxel] = (signal / np.var(sum(y) / len(y), ddof=1)) ** 0.5
     return ev, single, mean
 
 
@@ -254,17 +255,41 @@ def test_undefined_voxels_are_nan_and_not_counted():
     y = hearings(3, 30, 8, signal=4, seed=17)[1]
     expected = reliability(y)
     broken = y.copy()
-    broken[1, 4, 0] = np.nan
-    broken[2, 7, 1] = np.inf
+    broken[1:, 4, 0] = np.nan
+    broken[::2, 7, 1] = np.inf
     broken[:, :, 2] = 0.1
-    broken[1, :, 3] = 0.1
+    broken[1, :, 3], broken[2, 0, 3] = 0.1, np.nan
     broken[:, :, 4] = np.inf
     broken[:, :, 5] = np.nan
     result = reliability(broken, block_voxels=4)
-    assert result.n_without_signal == 0
+    assert result.n_without_signal == result.n_with_lost_hearings == 0
+    assert result.n_hearings.tolist() == [1, 1, 0, 1, 0, 0, 3, 3]
     for field in FIELDS:
         assert np.isnan(getattr(result, field)[:6]).all()
         np.testing.assert_allclose(getattr(result, field)[6:], getattr(expected, field)[6:])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("block_voxels", [1, 3, 4096])
+def test_a_lost_hearing_leaves_the_others(block_voxels):
+    y = hearings(5, 40, 8, seed=23)[1].astype(float)
+    lossy = y.copy()
+    lossy[4, :, :3] = np.nan  # lost altogether
+    lossy[4, 7, 3] = np.nan  # one censored volume
+    lossy[4, :, 4] = 0.0  # lost, and written as zeros
+    lossy[2, 0, 3], lossy[1, :, 4] = -np.inf, 0.1
+    result = reliability(lossy, block_voxels)
+    for voxels, remaining in (
+        (range(3), [0, 1, 2, 3]),
+        ([3], [0, 1, 3]),
+        ([4], [0, 2, 3]),
+        ([5, 6, 7], range(5)),
+    ):
+        expected = reliability(y[np.ix_(remaining, range(40), voxels)])
+        for field in FIELDS:
+            np.testing.assert_allclose(getattr(result, field)[voxels], getattr(expected, field), rtol=1e-10)
+    assert result.n_hearings.tolist() == [4, 4, 4, 3, 3, 5, 5, 5]
+    assert result.n_repeats == 5 and result.n_with_lost_hearings == 5
 
 
 def test_voxels_without_signal_are_counted_not_clipped():

@@ -2,9 +2,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brainlm.errors import InputError
 from brainlm.resample import delayed_weights, lanczos, lanczos_weights, tr_midpoints
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
@@ -191,3 +193,38 @@ def test_a_delay_that_reaches_before_the_speech_gives_zeros(speech):
     # Speech from 20 s on, seen at t - 2 s and up to 6 s ahead: nothing wraps around before 16 s.
     assert np.all(delayed[grid < 16] == 0) and np.all(np.abs(delayed[grid > 24]).max(axis=1) > 0)
     assert delayed_weights(times, grid, delays_s=(60,)).nnz == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"times_s": [1.0, np.nan, 3.0]}, "must be finite"),
+        ({"tr_times_s": [1.0, np.nan, 5.0]}, "must be finite"),
+        ({"times_s": [1.0, 2.0]}, r"values must be an array \(2, dim\); got \(3, 2\)"),
+        ({"times_s": [[1.0], [2.0], [3.0]]}, r"samples' times must be an array \(sample,\); got \(3, 1\)"),
+        ({"values": np.ones(3)}, r"values must be an array \(3, dim\); got \(3,\)"),
+        ({"values": np.ones((3, 2)) * 1j}, "real numbers; got complex"),
+        ({"window": 0}, "needs a lobe on each side; got 0"),
+    ],
+)
+def test_what_cannot_be_resampled_is_refused_in_a_sentence(changed, message):
+    given = {"values": np.ones((3, 2)), "times_s": [1.0, 2.0, 3.0], "tr_times_s": [1.0, 3.0, 5.0]}
+    with pytest.raises(InputError, match=message):
+        lanczos(**given | changed)
+
+
+def test_lists_tensors_and_other_byte_orders_are_resampled_as_arrays_are(speech):
+    times, values = speech
+    grid = np.arange(1, 60, 2.0)
+    expected = lanczos(values, times, grid)
+    others = (values.tolist(), torch.from_numpy(values).requires_grad_(), values.astype(">f8"))
+    for held in others:
+        np.testing.assert_allclose(
+            lanczos(held, times.tolist(), torch.from_numpy(grid)), expected, atol=1e-12
+        )
+
+
+def test_a_missing_value_reaches_the_volumes_in_whose_window_it_is():
+    grid = np.arange(10) * 2.0
+    resampled = lanczos(np.array([[1.0], [np.nan]]), np.array([3.3, 9.0]), grid)[:, 0]
+    np.testing.assert_array_equal(np.isnan(resampled), np.abs(grid - 9) <= 6)

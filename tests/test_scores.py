@@ -97,6 +97,31 @@ def test_class_shares_are_of_live_latents():
     assert set(nobody) == set(CLASSES) and all(np.isnan(share) for share in nobody.values())
 
 
+@pytest.mark.parametrize(
+    ("brain", "lm", "message"),
+    [
+        ([1, 2], [1], r"same latents; got \(2,\) and \(1,\)"),
+        ([1, -2], [1, 2], "never negative"),
+        (["a"], [1], "brain's decoder vectors must be an array of real numbers; got text"),
+        ([1], None, "LM's decoder vectors must be an array of real numbers; got NoneType"),
+    ],
+)
+def test_norms_that_cannot_be_compared_are_an_error(brain, lm, message):
+    with pytest.raises(InputError, match=message):
+        relative_difference(brain, lm)
+
+
+def test_norms_and_r_come_in_any_kind_of_array():
+    norms = torch.tensor([3.0, 1.0], requires_grad=True)
+    r = relative_difference(norms, [3, 4])
+    np.testing.assert_allclose(r, [0, -0.75])
+    assert (
+        classify(torch.from_numpy(r)).tolist() == classify(r.tolist()).tolist() == ["shared", "lm-dominant"]
+    )
+    with pytest.raises(InputError, match="r must be an array of real numbers; got text"):
+        classify(["0.1"])
+
+
 # Correlation
 
 
@@ -127,6 +152,20 @@ def test_pearson_is_nan_for_constant_and_for_incomplete_columns():
     x[:, 5] = np.nan
     expected[[1, 2, 3, 4, 5]] = np.nan
     np.testing.assert_allclose(pearson(x, y), expected, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_pearson_takes_any_kind_of_array_and_refuses_what_does_not_fit():
+    x, y = np.random.default_rng(0).standard_normal((2, 20, 3))
+    expected = pearson(x, y)
+    np.testing.assert_allclose(pearson(x.tolist(), torch.from_numpy(y).requires_grad_()), expected)
+    for n_rows in (0, 1):
+        assert np.isnan(pearson(x[:n_rows], y[:n_rows])).all()
+    for wrong in (y[:19], y[:, :1], y[:1]):
+        with pytest.raises(InputError, match=r"y must be an array \(20, 3\)"):
+            pearson(x, wrong)
+    with pytest.raises(InputError, match=r"x must be an array \(time, column\); got \(20,\)"):
+        pearson(x[:, 0], y[:, 0])
 
 
 # Circular shifts
@@ -281,6 +320,24 @@ def test_agreement_is_the_correlation_of_projections(planted):
     ]
     expected = [scipy.stats.pearsonr(projections[0][:, i], projections[1][:, i]).statistic for i in range(7)]
     np.testing.assert_allclose(agreement(model, raw)[:7], expected, atol=1e-5)
+
+
+def test_rows_of_other_times_are_not_correlated():
+    # 10 and 11 rows have as many frequencies.
+    x, y = np.zeros((10, 2)), np.zeros((11, 2))
+    for compare in (circular_cross_correlation, lambda x, y: shift_test(x, y, minimum_shift=2)):
+        with pytest.raises(InputError, match=r"same times .* got \(10, 2\) and \(11, 2\)"):
+            compare(x, y)
+
+
+def test_agreement_says_which_rows_and_which_source_it_lacks(planted):
+    model, raw = planted
+    with pytest.raises(InputError, match="between 'brain' and 'lm'; 'brain' is missing"):
+        agreement(model, {"lm": raw["lm"]})
+    censored = raw["brain"].copy()
+    censored[[2, 7]] = np.nan
+    with pytest.raises(InputError, match=r"Source 'brain' .* 2 rows \(TRs\): 2, 7 \(counted from 0\)"):
+        agreement(model, {**raw, "brain": censored})
 
 
 def test_agreement_test_tells_shared_latents_from_the_others(planted, rows_of):

@@ -228,6 +228,52 @@ def test_stories_with_unequal_rows_are_named(recordings, normalization, tmp_path
         assemble(unequal, normalization, STORIES, brain_time="matched", seed=0)
 
 
+def with_times(tmp_path, lm_times: np.ndarray) -> dict[str, Recording]:
+    times = {"brain": 11 + 2.0 * np.arange(5), "lm": lm_times}
+    recordings = {}
+    for source, of_rows in times.items():
+        path = write(tmp_path / f"{source}-timed.zarr", "x", np.arange(15.0).reshape(5, 3))
+        with new_store(path, {}) as group:
+            add_array(group, "x", np.arange(15.0).reshape(5, 3), ("time", "column"))
+            add_array(group, "time", of_rows, ("time",))
+        recordings[source] = Recording("x", {"alpha": path})
+    return recordings
+
+
+def test_rows_at_the_same_times_are_paired_but_for_rounding(tmp_path):
+    assert story_lengths(with_times(tmp_path, 11 + 2.0 * np.arange(5) + 1e-9), ["alpha"]) == [5]
+
+
+@pytest.mark.parametrize(
+    "lm_times", [9 + 2.0 * np.arange(5), 11 + 1.5 * np.arange(5), 11 + 2.0 * np.arange(4)]
+)
+def test_rows_at_other_times_are_an_error(tmp_path, as_is, lm_times):
+    recordings = with_times(tmp_path, lm_times)
+    message = r"rows of story 'alpha' lie at other times in .*lm-timed\.zarr than in .*brain-timed\.zarr"
+    with pytest.raises(InputError, match=message):
+        assemble(recordings, {"brain": as_is(3), "lm": as_is(3)}, ["alpha"], brain_time="matched", seed=0)
+    with pytest.raises(InputError, match=message):
+        side_by_side(recordings, ["alpha"])
+
+
+def test_stories_of_different_width_are_named_wherever_they_meet(recordings, normalization, tmp_path):
+    narrow = write(tmp_path / "narrow.zarr", "features", np.zeros((14, 3)))
+    lm = Recording("features", {**recordings["lm"].stores, "beta": narrow})
+    with pytest.raises(
+        InputError, match=r"'lm' in .*narrow\.zarr must be an array \(time, 4\); got \(14, 3\)"
+    ):
+        assemble({**recordings, "lm": lm}, normalization, STORIES, brain_time="matched", seed=0)
+    with pytest.raises(InputError, match=r"narrow\.zarr has 3 columns, the stories before it 4"):
+        side_by_side({"lm": lm}, STORIES)
+
+
+def test_a_store_of_something_else_is_an_error(recordings):
+    other = Recording("features", recordings["brain"].stores)
+    for read in (other.read, other.n_rows, lambda story: other.valid_columns([story])):
+        with pytest.raises(InputError, match=r"gamma-brain\.zarr has no array 'features'"):
+            read("gamma")
+
+
 @pytest.fixture
 def wide(tmp_path, as_is):
     """Two stories of 400 rows, 50 voxels and 30 hidden dimensions, all of them 1."""

@@ -9,6 +9,10 @@ import xarray
 import zarr
 
 from brainlm.errors import InputError
+from brainlm.latents import StoryCode, load_codes, save_codes
+from brainlm.normalization import fit_normalization, load_normalization, save_normalization
+from brainlm.simulation import Planted, load_planted, save_planted
+from brainlm.sources import Recording
 from brainlm.store import (
     add_array,
     add_strings,
@@ -134,6 +138,16 @@ def test_opening_what_is_no_store(tmp_path):
             open_store(tmp_path / "empty.zarr")
 
 
+def test_a_store_that_the_system_does_not_let_be_read_need_not_be_removed(tmp_path):
+    (tmp_path / "x.zarr").mkdir()
+    (tmp_path / "x.zarr" / "zarr.json").symlink_to("zarr.json")
+    with pytest.raises(
+        InputError, match=r"x\.zarr cannot be read \(Too many levels of symbolic links\)"
+    ) as error:
+        open_store(tmp_path / "x.zarr")
+    assert "remove" not in str(error.value)
+
+
 def test_every_axis_needs_a_name(tmp_path):
     with pytest.raises(ValueError, match="2 axes but 1"), new_store(tmp_path / "x.zarr", {}) as group:
         add_array(group, "bold", np.zeros((2, 2)), ("time",))
@@ -201,3 +215,90 @@ def test_attributes_become_json():
 def test_stores_are_version_3(tmp_path):
     write_example(tmp_path / "x.zarr")
     assert zarr.open_group(tmp_path / "x.zarr", mode="r").metadata.zarr_format == 3
+
+
+# What file browsers, editors and file servers leave in folders.
+JUNK = (
+    ".DS_Store",
+    "._zarr.json",
+    "Thumbs.db",
+    "desktop.ini",
+    ".nfs000000000012ab3400000001",
+    "zarr.json~",
+    ".0.swp",
+)
+
+
+def litter(store: Path) -> None:
+    for folder in [store, *(path for path in store.rglob("*") if path.is_dir())]:
+        for name in JUNK:
+            (folder / name).write_bytes(b"\0\1junk")
+
+
+def write_responses(path: Path) -> None:
+    with new_store(path, {}) as group:
+        # In several files.
+        array = empty_array(group, "bold", (4, 3), np.float32, ("time", "voxel"), chunks=(2, 2))
+        array[:] = np.arange(12).reshape(4, 3)
+        add_array(group, "time", np.arange(4.0), ("time",))
+        add_array(group, "valid", [True, False, True], ("voxel",))
+
+
+def read_responses(path: Path) -> list[np.ndarray]:
+    brain = Recording("bold", {"a": path})
+    stacked = brain.stacked(["a"], np.array([2, 0]))[0:4]
+    return [brain.read("a"), brain.valid_columns(["a"]), brain.time_s("a"), stacked]
+
+
+def read_with_xarray(path: Path) -> np.ndarray:
+    with warnings.catch_warnings():
+        # Zarr tells xarray of everything that is none of its own.
+        warnings.filterwarnings("ignore", message="Object at")
+        with xarray.open_zarr(path, consolidated=False) as dataset:
+            return dataset.bold.values
+
+
+def write_codes(path: Path) -> None:
+    code = StoryCode(np.ones((2, 1), np.float32), np.array([[3], [0]], np.int32), np.arange(2.0), 5)
+    save_codes({"a": code}, {"test": ["a"]}, path)
+
+
+def write_normalization(path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((9, 3))
+    fitted, summary = fit_normalization(
+        lambda: [values], standardize="zscore", kept=np.ones(3, bool), source="lm"
+    )
+    save_normalization({"lm": fitted}, {"lm": summary}, path)
+
+
+def read_normalization(path: Path) -> list[np.ndarray]:
+    fitted = load_normalization(path)["lm"]
+    return [fitted.kept, fitted.offset, fitted.scale]
+
+
+def write_planted(path: Path) -> None:
+    planted = Planted(("place", "events"), ("shared", "brain-only"), np.ones((3, 2)), np.zeros(2))
+    save_planted(planted, {"a": 3}, path, maps=np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("write", "read"),
+    [
+        (write_responses, read_responses),
+        (write_responses, read_with_xarray),
+        (write_codes, lambda path: load_codes(path, "test")["a"].activation),
+        (write_normalization, read_normalization),
+        (write_planted, lambda path: load_planted(path)[0].time_courses),
+        (write_example, lambda path: np.array(read_strings(open_store(path), "word"))),
+    ],
+)
+def test_files_of_other_programs_do_not_disturb_a_reader(tmp_path, write, read):
+    store = tmp_path / "x.zarr"
+    write(store)
+    before = read(store)
+    litter(store)
+    for again, value in zip(read(store), before, strict=True):
+        np.testing.assert_array_equal(again, value)
+    # Nor do they stand in the way of a new store.
+    write(store)
+    assert not [path for path in store.rglob("*") if path.name in JUNK]

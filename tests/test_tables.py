@@ -266,9 +266,15 @@ def test_the_ceiling_is_told_if_it_is_known():
             "ceiling_single": 0.424,
             "ceiling_mean": 0.627,
             "n_without_signal": 1169,
+            "n_with_lost_hearings": 0,
         }
     )
     note = ceiling_note(known)
     for part in ("5 hearings of 'oldcamera'", "0.151", "0.42", "0.63", "1,169 have none"):
         assert part in note
+    assert "lost" not in note
+    known["n_with_lost_hearings"] = 2048
+    assert ceiling_note(known).endswith(
+        "In 2,048 voxels a hearing or more is lost (constant or not finite); they rest on the others."
+    )
     assert "No test story was heard several times" in ceiling_note(pd.Series({"story": None}))

@@ -95,8 +95,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory) -> Workspace:
-    """The whole workflow, run once on the section's dataset with its config."""
-    folder, config = tmp_path_factory.mktemp("local"), example()
+    """The whole workflow, run once on the section's dataset with its config, in a folder as people name them."""
+    folder, config = tmp_path_factory.mktemp("local") / "Étude du cerveau (ä, 2. Versuch)", example()
     root = folder / config["dataset"]["root"]
     write_dataset(root, config)
     write_language_model(folder / "tiny-llama", [SENTENCE.lower()])

@@ -30,6 +30,7 @@ with logged(snakemake):
                 "ceiling_mean": np.nanmean(found.ceiling_mean),
                 "n_with_signal": int((found.explainable_variance > 0).sum()),
                 "n_without_signal": found.n_without_signal,
+                "n_with_lost_hearings": found.n_with_lost_hearings,
             }
             if snakemake.input.planted:
                 path = Path(snakemake.input.planted[0])

@@ -15,14 +15,17 @@ with logged(snakemake):
     store = open_store(snakemake.input.ceiling)
     known = "explainable_variance" in store
     n_voxels = len(pd.read_csv(snakemake.input.voxels, sep="\t"))
+    based_on = "no test story was heard several times"
+    if known:
+        n_lost = int(row["n_with_lost_hearings"])
+        based_on = f"{int(row['n_repeats'])} hearings of {int(row['n_trs'])} TRs"
+        based_on += f", fewer in {n_lost:,} voxels" * (n_lost > 0)
     values = store["explainable_variance"][:] if known else np.full(n_voxels, np.nan)
     figure, numbers = draw_voxels(
         snakemake,
         values,
         quantity="explainable variance",
-        based_on=f"{int(row['n_repeats'])} hearings of {int(row['n_trs'])} TRs"
-        if known
-        else "no test story was heard several times",
+        based_on=based_on,
         simulated=simulated,
         n_undefined=int(np.isnan(values).sum()),
     )

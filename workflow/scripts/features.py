@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from brainlm.clocks import check_clocks
+from brainlm.errors import InputError
 from brainlm.features import story_features
 from brainlm.store import add_array, new_store, open_store
 from brainlm.words import load_words
@@ -28,9 +31,17 @@ with logged(snakemake):
         warn(sentence)
     activations = open_store(snakemake.input.activations)
     block = activations["block"][:].tolist().index(settings["block"])
+    word_index = activations["word_index"][:]
+    for edge, now in (("onset_s", onset_s), ("offset_s", offset_s)):
+        then = activations[f"word_{edge}"][:]
+        if word_index.max(initial=-1) >= len(now) or not np.allclose(then, now[word_index], atol=1e-6):
+            raise InputError(
+                f"{snakemake.input.activations} holds other words than {snakemake.input.words}: remove it and run "
+                "again."
+            )
     features = story_features(
         activations["hidden"][block],
-        activations["word_index"][:],
+        word_index,
         onset_s,
         offset_s,
         times_s,

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from brainlm.cortex import check_width, read_mask
-from brainlm.responses import convert
-from job import dataset_file, describe, log, logged, tr_times
+from brainlm.responses import convert, scale_warning
+from job import dataset_file, describe, log, logged, tr_times, warn
 
 with logged(snakemake):
     times_s = tr_times(snakemake.wildcards.story, snakemake.input.respdict, snakemake.params)
@@ -17,6 +17,8 @@ with logged(snakemake):
         tr_times_s=times_s,
     )
     log.info(describe(asdict(summary)))
+    if sentence := scale_warning(summary):
+        warn(f"{hdf5}: {sentence}")
     if snakemake.params.mask:
         mask, _ = read_mask(Path(snakemake.params.mask))
         check_width(mask, summary.n_voxels, str(hdf5))

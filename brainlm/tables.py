@@ -211,6 +211,22 @@ def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
     ]
 
 
+def unheard_themes(n_heard: Mapping[str, int]) -> str | None:
+    """A sentence on themes of which no word is heard, if there are any.
+
+    Parameters
+    ----------
+    n_heard: theme -> how many words of the test stories belong to it.
+    """
+    names = [f"'{theme}'" for theme, number in n_heard.items() if number == 0]
+    if not names:
+        return None
+    return (
+        f"No test story has a word of the theme{'s' * (len(names) > 1)} {', '.join(names)}, for which no latent can "
+        "be found: compare the spelling of the config's words with the transcripts'."
+    )
+
+
 def _with_unit(name: str, unit: str) -> str:
     return f"{name} ({unit})" if unit else name
 
@@ -272,10 +288,10 @@ def ceiling_note(ceiling: pd.Series) -> str:
 
     Parameters
     ----------
-    ceiling: story (missing if none is repeated), n_repeats, explainable_variance, ceiling_single, ceiling_mean and
-        n_without_signal, means over voxels.
+    ceiling: story (missing or empty if none is repeated), n_repeats, explainable_variance, ceiling_single,
+        ceiling_mean and n_without_signal, means over voxels.
     """
-    if pd.isna(ceiling["story"]):
+    if pd.isna(ceiling["story"]) or not ceiling["story"]:
         return "No test story was heard several times, so that no noise ceiling is known."
     return (
         f"Ceiling, from {int(ceiling['n_repeats'])} hearings of '{ceiling['story']}': explainable variance of a "

@@ -1,6 +1,6 @@
 """The tables of a run: what stands in them. `table_files` writes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -211,20 +211,28 @@ def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
     ]
 
 
-def unheard_themes(n_heard: Mapping[str, int]) -> str | None:
-    """A sentence on themes of which no word is heard, if there are any.
+def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[str]:
+    """A sentence for each reason why no latent can be found for some themes.
 
     Parameters
     ----------
     n_heard: theme -> how many words of the test stories belong to it.
+    untested: themes that no TR or every TR belongs to.
     """
-    names = [f"'{theme}'" for theme, number in n_heard.items() if number == 0]
-    if not names:
-        return None
-    return (
-        f"No test story has a word of the theme{'s' * (len(names) > 1)} {', '.join(names)}, for which no latent can "
-        "be found: compare the spelling of the config's words with the transcripts'."
-    )
+    unheard = [f"'{theme}'" for theme in untested if n_heard[theme] == 0]
+    even = [f"'{theme}'" for theme in untested if n_heard[theme] > 0]
+    sentences = []
+    if unheard:
+        sentences.append(
+            f"No test story has a word of the theme{'s' * (len(unheard) > 1)} {', '.join(unheard)}, for which no "
+            "latent can be found: compare the spelling of the config's words with the transcripts'."
+        )
+    if even:
+        sentences.append(
+            f"Words of the theme{'s' * (len(even) > 1)} {', '.join(even)} are heard before no test TR or before all "
+            "alike, so that no latent can be found: give other words."
+        )
+    return sentences
 
 
 def _with_unit(name: str, unit: str) -> str:

@@ -18,7 +18,7 @@ from brainlm.tables import (
     shares_table,
     table1,
     table2,
-    unheard_themes,
+    theme_warnings,
 )
 
 
@@ -194,10 +194,14 @@ def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_f
         assert len(list(back.groupby("source"))) == frame["source"].nunique()
 
 
-def test_unheard_themes_are_named():
-    assert unheard_themes({"place": 3}) is None
-    assert "of the theme 'zoo'," in unheard_themes({"place": 3, "zoo": 0})
-    assert "of the themes 'zoo', 'sea'," in unheard_themes({"zoo": 0, "place": 3, "sea": 0})
+def test_themes_for_which_nothing_can_be_found_are_named():
+    n_heard = {"place": 3, "zoo": 0, "sea": 0, "the": 70}
+    assert theme_warnings(n_heard, []) == []
+    (sentence,) = theme_warnings(n_heard, ["zoo"])
+    assert "No test story has a word of the theme 'zoo'," in sentence
+    unheard, even = theme_warnings(n_heard, ["zoo", "sea", "the"])
+    assert "of the themes 'zoo', 'sea'," in unheard
+    assert "Words of the theme 'the' are heard before no test TR or before all alike" in even
 
 
 def test_markdown_and_html_escape_what_they_would_interpret(tmp_path):

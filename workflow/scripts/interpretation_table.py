@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from brainlm.table_files import read_tsv, write_table
-from brainlm.tables import interpretation_notes, unheard_themes
+from brainlm.tables import interpretation_notes, theme_warnings
 from job import logged
 
 with logged(snakemake):
     ranked = read_tsv(snakemake.input.interpretations)
-    unheard = unheard_themes(dict(zip(ranked["theme"], ranked["n_heard"], strict=True)))
+    untested = ranked[(ranked["latent"] < 0) & (ranked["n_candidates"] > 0)]
+    warnings = theme_warnings(ranked.groupby("theme")["n_heard"].first(), untested["theme"].unique())
     ranked["latent"] = ranked["latent"].astype("Int64").mask(ranked["latent"] < 0)
     write_table(
         ranked,
@@ -18,6 +19,6 @@ with logged(snakemake):
             *interpretation_notes(snakemake.params.span_s, simulated=snakemake.params.simulated),
             "Here null_95 covers the choice among the class's latents, but not among themes.",
             "n_heard: words of the theme in all test stories together.",
-            *([unheard] if unheard else []),
+            *warnings,
         ],
     )

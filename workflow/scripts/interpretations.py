@@ -18,7 +18,7 @@ from brainlm.passages import (
 )
 from brainlm.scores import CLASSES
 from brainlm.table_files import read_tsv
-from brainlm.tables import unheard_themes
+from brainlm.tables import theme_warnings
 from brainlm.words import load_words
 from job import by_story, log, logged
 
@@ -44,9 +44,6 @@ with logged(snakemake):
             if missed:
                 log.info("theme %s: heard in no test story: %s", theme, ", ".join(missed))
     n_heard = {theme: sum(int(in_theme[theme, story].sum()) for story in codes) for theme in themes}
-    if sentence := unheard_themes(n_heard):
-        log.warning("%s", sentence)
-        print(f"{snakemake.wildcards.subject}: {sentence}", file=sys.__stderr__)
     activation = np.concatenate([code.activation for code in codes.values()])
     separations = {}
     for theme in themes:
@@ -59,6 +56,10 @@ with logged(snakemake):
             theme_rows(np.concatenate(shares), annotated=bool(snakemake.input.annotations)),
             minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s),
         )
+    untested = [theme for theme, found in separations.items() if np.isnan(found.auc).all()]
+    for sentence in theme_warnings(n_heard, untested):
+        log.warning("%s", sentence)
+        print(f"{snakemake.wildcards.subject}: {sentence}", file=sys.__stderr__)
     live = latents[latents["alive"]]
     candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in CLASSES[:3]}
     wanted = [(name, theme) for name in candidates for theme in themes]

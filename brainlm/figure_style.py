@@ -88,7 +88,7 @@ def add_titles(panels: Sequence[Axes], titles: Sequence[str], subtitles: Sequenc
     """Title the panels "(a) …", "(b) …", with a line in grey below; a single panel needs no letter."""
     for position, (axes, title) in enumerate(zip(panels, titles, strict=True)):
         letter = f"({chr(ord('a') + position)}) " if len(panels) > 1 else ""
-        axes.set_title(letter + title, pad=12 if subtitles else 5)
+        axes.set_title(letter + plain(title), pad=12 if subtitles else 5)
     for axes, subtitle in zip(panels, subtitles, strict=False):
         axes.annotate(
             subtitle,
@@ -99,6 +99,11 @@ def add_titles(panels: Sequence[Axes], titles: Sequence[str], subtitles: Sequenc
             fontsize=SMALL_PT,
             color="0.35",
         )
+
+
+def plain(text: str) -> str:
+    """A text that holds names of the user's, for a figure: dollars would begin a formula."""
+    return text.replace("$", r"\$")
 
 
 @journal_style()

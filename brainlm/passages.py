@@ -1,7 +1,9 @@
 """What was being said when a latent was most active, and whether a theme explains it (paper, section 4.4)."""
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,9 @@ from scipy.stats import rankdata
 from brainlm.errors import InputError
 from brainlm.scores import require_shifts
 
+_ALIKE = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u02bc\uff07\u00b4`", "'") | dict.fromkeys("\u2010\u2011", "-")
+)
 ROLES = ("uninterpretable", "shared", "brain-dominant", "lm-dominant")
 
 
@@ -69,6 +74,39 @@ def maximal_passages(
         words_heard(words[s], t, span_s)["word"] for s, t in zip(table["story"], table["time_s"], strict=True)
     )
     return table.assign(passage=[" ".join(passage) for passage in heard])
+
+
+def words_of_theme(words: Sequence[str], listed: Iterable[str]) -> np.ndarray:
+    """Which words of a story a theme's list names.
+
+    Capitals, the ways to write accents (Unicode NFC), and the shapes of apostrophes and hyphens make no difference.
+    An entry of several words names them wherever they follow one another.
+
+    Returns
+    -------
+    (word,) bool.
+    """
+    told = [_comparable(word) for word in words]
+    phrases = {tuple(_comparable(entry).split()) for entry in listed}
+    named = np.zeros(len(told), bool)
+    for length in {len(phrase) for phrase in phrases}:
+        for start, passage in enumerate(zip(*(told[first:] for first in range(length)), strict=False)):
+            if passage in phrases:
+                named[start : start + length] = True
+    return named
+
+
+def unheard(stories: Iterable[Sequence[str]], listed: Iterable[str]) -> list[str]:
+    """The entries of a theme's list that are heard in none of the stories, each given by its words."""
+    stories = list(stories)
+    return [entry for entry in listed if not any(words_of_theme(words, [entry]).any() for words in stories)]
+
+
+@cache
+def _comparable(text: str) -> str:
+    composed = unicodedata.normalize("NFC", text).translate(_ALIKE)
+    # Lower case may take composed letters apart.
+    return unicodedata.normalize("NFC", composed.casefold())
 
 
 def theme_share(

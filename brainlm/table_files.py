@@ -1,4 +1,4 @@
-"""Write a table for programs (TSV), text (Markdown) and browsers (HTML)."""
+"""Write a table for programs (TSV), text (Markdown) and browsers (HTML), and read one back."""
 
 import html
 import re
@@ -11,6 +11,13 @@ import pandas as pd
 from brainlm.files import whole_file
 
 MISSING = "–"
+TEXT_COLUMNS = frozenset(
+    {
+        *("class", "experiment", "feature", "passage", "roi", "rois", "source", "story", "subject"),
+        *("subject_a", "subject_b", "theme", "word"),
+    }
+)
+"""Columns of the workflow's tables whose cells are names or words, whatever else they look like."""
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -64,9 +71,25 @@ def write_table(frame: pd.DataFrame, stem: Path, *, title: str, notes: Sequence[
 
 
 def write_tsv(frame: pd.DataFrame, stem: Path) -> None:
-    """Write <stem>.tsv: numbers to seven digits, missing values as "n/a" (as in BIDS; pandas reads it)."""
+    """Write <stem>.tsv: numbers to seven digits, missing values as "n/a" (as in BIDS)."""
     text = frame.astype(object).map(_tsv_value).to_csv(sep="\t", index=False, lineterminator="\n")
     write_atomically(_beside(stem, ".tsv"), text.encode())
+
+
+def read_tsv(path: Path | str) -> pd.DataFrame:
+    """Read a table that the workflow has written, with every name as it was.
+
+    Cells of `TEXT_COLUMNS` are text as they stand: a subject may be called NA or 007, and an empty cell is "". In
+    other columns empty cells and "n/a" are missing, and numbers are numbers.
+    """
+    columns = pd.read_csv(path, sep="\t", nrows=0, dtype=str).columns
+    return pd.read_csv(
+        path,
+        sep="\t",
+        dtype={column: str for column in columns if column in TEXT_COLUMNS},
+        keep_default_na=False,
+        na_values={column: ["", "n/a"] for column in columns if column not in TEXT_COLUMNS},
+    )
 
 
 def write_atomically(path: Path, content: bytes) -> None:

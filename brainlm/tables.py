@@ -1,6 +1,6 @@
 """The tables of a run: what stands in them. `table_files` writes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -211,6 +211,30 @@ def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
     ]
 
 
+def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[str]:
+    """A sentence for each reason why no latent can be found for some themes.
+
+    Parameters
+    ----------
+    n_heard: theme -> how many words of the test stories belong to it.
+    untested: themes that no TR or every TR belongs to.
+    """
+    unheard = [f"'{theme}'" for theme in untested if n_heard[theme] == 0]
+    even = [f"'{theme}'" for theme in untested if n_heard[theme] > 0]
+    sentences = []
+    if unheard:
+        sentences.append(
+            f"No test story has a word of the theme{'s' * (len(unheard) > 1)} {', '.join(unheard)}, for which no "
+            "latent can be found: compare the spelling of the config's words with the transcripts'."
+        )
+    if even:
+        sentences.append(
+            f"Words of the theme{'s' * (len(even) > 1)} {', '.join(even)} are heard before no test TR or before all "
+            "alike, so that no latent can be found: give other words."
+        )
+    return sentences
+
+
 def _with_unit(name: str, unit: str) -> str:
     return f"{name} ({unit})" if unit else name
 
@@ -272,10 +296,10 @@ def ceiling_note(ceiling: pd.Series) -> str:
 
     Parameters
     ----------
-    ceiling: story (missing if none is repeated), n_repeats, explainable_variance, ceiling_single and ceiling_mean
-        (means over voxels), n_without_signal and n_with_lost_hearings (voxels).
+    ceiling: story (missing or empty if none is repeated), n_repeats, explainable_variance, ceiling_single and
+        ceiling_mean (means over voxels), n_without_signal and n_with_lost_hearings (voxels).
     """
-    if pd.isna(ceiling["story"]):
+    if pd.isna(ceiling["story"]) or not ceiling["story"]:
         return "No test story was heard several times, so that no noise ceiling is known."
     n_lost = int(ceiling["n_with_lost_hearings"])
     return (

@@ -18,6 +18,7 @@ from brainlm.figure_style import (
     SMALL_PT,
     journal_style,
     new_figure,
+    plain,
 )
 from brainlm.flatmap_figures import FlatmapPanel
 from brainlm.voxels import ALL_VOXELS, check_one_a_voxel, rois_of
@@ -216,7 +217,7 @@ def _add_note(figure: Figure, table: pd.DataFrame, by_roi: dict[str, np.ndarray]
 
 
 def _add_title(figure: FigureBase, title: str) -> None:
-    figure.suptitle(title, x=0.01, ha="left", fontsize=_TITLE_PT)
+    figure.suptitle(plain(title), x=0.01, ha="left", fontsize=_TITLE_PT)
 
 
 def _wrapped(text: str, width_cm: float, size_pt: float = _TITLE_PT) -> str:
@@ -253,7 +254,7 @@ def _plot_height_cm(by_roi: dict[str, np.ndarray]) -> float:
 
 
 def _shortened(name: str) -> str:
-    """Without its middle, because names of atlases differ at either end; dollars would begin a formula."""
+    """Without its middle, because names of atlases differ at either end."""
     if len(name) > _LONGEST_NAME:
         name = f"{name[: _LONGEST_NAME - 10]}…{name[-9:]}"
-    return name.replace("$", r"\$")
+    return plain(name)

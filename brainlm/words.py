@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from brainlm.errors import InputError
+from brainlm.table_files import read_tsv
 
 
 def save_words(words: pd.DataFrame, path: Path) -> None:
@@ -22,7 +23,7 @@ def load_words(path: Path) -> pd.DataFrame:
     """
     if not path.exists():
         raise InputError(f"{path} does not exist.")
-    words = pd.read_csv(path, sep="\t", keep_default_na=False, dtype={"word": str})
+    words = read_tsv(path)
     missing = [column for column in ("word", "onset_s", "offset_s") if column not in words]
     if missing:
         raise InputError(f"{path} lacks the column '{missing[0]}'.")

@@ -167,11 +167,6 @@ def test_a_byte_order_mark_and_blanks_in_the_stories_table_do_not_matter(simulat
         }
 
 
-def test_words_of_themes_are_compared_in_lower_case(local):
-    themes = make_plan(changed(local, themes={"Place": ["House", "I'm", "door"]})).config["themes"]
-    assert themes == {"Place": ["house", "i'm", "door"]}
-
-
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12", "mps"])
 def test_devices_of_pytorch_are_accepted(simulated, device):
     make_plan(changed(simulated, language_model__device=device))
@@ -294,12 +289,69 @@ def test_given_values_stand_beside_defaults(simulated):
         ({"experiments__wide__seeds": [0, 0]}, ["experiments.wide.seeds", "unique"]),
         ({"dataset__name": "a/b"}, ["dataset.name", "'a/b'"]),
         ({"experiments": {"a b": {}}}, ["a name in experiments must consist of letters", "'a b'"]),
+        ({"subjects": ["S1\n"]}, ["subjects.0 must consist of letters", r"'S1\n'"]),
+        ({"subjects": ["Zoë"]}, ["subjects.0 must consist of letters from a to z, digits", "'Zoë'"]),
+        ({"subjects": ["-1"]}, ["subjects.0 must begin with a letter or a digit, not '-1'"]),
+        ({"subjects": ["_1"]}, ["subjects.0 must begin with a letter or a digit, not '_1'"]),
+        ({"subjects": ["x" * 300]}, ["subjects.0 must be no longer than 80 bytes"]),
+        ({"subjects": ["figures"]}, ["subjects.0 must not be 'figures'", "give it another"]),
+        ({"subjects": ["S1", "Cortex"]}, ["subjects.1 must not be 'Cortex'"]),
+        ({"subjects": ["planted"]}, ["subjects.0 must not be 'planted'"]),
+        ({"subjects": ["s1", "S1"]}, ["subjects and groups have the names 's1' and 'S1'", "rename one"]),
+        ({"groups": {"tables": ["S1", "S2"]}}, ["a name in groups must not be 'tables'"]),
+        ({"groups": {"s2": ["S1", "S2"]}}, ["subjects and groups have the names 'S2' and 's2'"]),
+        ({"dataset__name": ".."}, ["dataset.name must begin with a letter or a digit, not '..'"]),
+        ({"dataset__name": "my data"}, ["dataset.name must consist of letters", "'my data'"]),
+        ({"language_model__name": "org/model"}, ["language_model.name must consist of", "'org/model'"]),
+        ({"experiments": {"wide: S1": {}}}, ["a name in experiments must consist of", "'wide: S1'"]),
+        ({"experiments": {"{subject}": {}}}, ["a name in experiments must consist of", "'{subject}'"]),
+        ({"experiments": {"Matched": {}}}, ["experiments have the names 'matched' and 'Matched'"]),
+        ({"experiments": {"ridge.zarr": {}}}, ["a name in experiments must not be 'ridge.zarr'"]),
+        (
+            {"results": "of {subject}"},
+            ["results must be a path in one line without braces", "'of {subject}'"],
+        ),
+        ({"results": "a\nb"}, ["results must be a path in one line", r"'a\nb'"]),
+        ({"results": "~/results"}, ["results must not begin with '~'", "in full"]),
+        ({"dataset__root": "/data/{x}"}, ["dataset.root must be a path", "'/data/{x}'"]),
+        ({"dataset__simulation__texts": "{story}"}, ["dataset.simulation.texts must be a path", "braces"]),
+        ({"language_model__path_or_hub_id": "./{x}"}, ["path_or_hub_id must be a path", "'./{x}'"]),
+        ({"themes": {"a\tb": ["x"]}}, ["a name in themes must be text in one line without tabs"]),
+        ({"themes": {" ": ["x"]}}, ["a name in themes must be text"]),
+        ({"themes": {"place": ["house", " "]}}, ["themes.place has an empty word"]),
         ({"figures__pinned_latents__Shared": 1}, ["figures.pinned_latents", "'Shared'", "'shared'"]),
     ],
 )
 def test_unknown_keys_and_wrong_values_are_named(simulated, changes, parts):
     sentence = refusal(changed(simulated, **changes))
     assert [part for part in parts if part not in sentence] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("subjects: [01, S2]", "subjects.0"),
+        ("subjects: [1.0e+5]", "subjects.0"),
+        ("subjects: [no]", "subjects.0"),
+        ("subjects: [null]", "subjects.0"),
+        ("subjects: [2024-01-31]", "subjects.0"),
+        ("groups: {1: [S1, S2]}", "a name in groups"),
+        ("groups: {both: [S1, 2]}", "groups.both.1"),
+        ("experiments: {1: {}, a: {}}", "a name in experiments"),
+        ("experiments: {2024-01-31: {}}", "a name in experiments"),
+        ("experiments: {wide: {subjects: [01]}}", "experiments.wide.subjects.0"),
+        ("themes: {on: [x]}", "a name in themes"),
+        ("themes: {negative: [no, never]}", "themes.negative.0"),
+    ],
+)
+def test_what_yaml_does_not_read_as_a_name_is_to_be_quoted(simulated, text, where):
+    sentence = refusal({**simulated, **yaml.safe_load(text)})
+    assert f"Config: {where} must be of type string" in sentence and "put it in quotes" in sentence
+
+
+@pytest.mark.parametrize("text", ["{1: x, zzz: y, results: here}", "{experiments: {wide: {1: x, zzz: y}}}"])
+def test_unknown_keys_need_not_be_text(simulated, text):
+    assert "has the unknown key '1'" in refusal({**simulated, **yaml.safe_load(text)})
 
 
 @pytest.mark.parametrize(
@@ -410,6 +462,56 @@ def test_a_story_in_two_splits_is_refused(simulated, tmp_path):
     sentence = refusal(simulated)
     assert "'beta'" in sentence
     assert "train and test" in sentence
+
+
+@pytest.mark.parametrize(
+    ("story", "fault"),
+    [
+        ("ses-1/forest", "must consist of letters, digits, '-', '_' and '.', not 'ses-1/forest'"),
+        ("../evil", "must consist of letters"),
+        ("x{story}", "must consist of letters"),
+        ("the door", "must consist of letters"),
+        ("it's", "must consist of letters"),
+        ("a,b", "must consist of letters"),
+        ("a=$HOME", "must consist of letters"),
+        (".hidden", "must begin with a letter or a digit"),
+        ("-rf", "must begin with a letter or a digit"),
+        ("etc.", "must not end with a dot"),
+        ("fore\u0302t", "must have its accents composed"),
+        ("x" * 251, "must be no longer than 80 bytes"),
+    ],
+)
+def test_a_storys_name_that_cannot_be_a_file_everywhere_is_refused(local, tmp_path, story, fault):
+    sentence = refusal(changed(local, dataset__stories=write_stories(tmp_path, {**STORIES, story: "train"})))
+    assert f"stories.tsv: the name of a story {fault}" in sentence and "rename its files" in sentence
+    # What is not used may be called as it likes.
+    make_plan(changed(local, dataset__stories=write_stories(tmp_path, {**STORIES, story: "unused"})))
+
+
+def test_stories_that_some_disks_take_for_one_are_refused(simulated, tmp_path):
+    write_stories(tmp_path, {**STORIES, "Alpha": "train"})
+    assert "has the stories 'alpha' and 'Alpha', whose files some disks take for the same" in refusal(
+        simulated
+    )
+
+
+@pytest.mark.parametrize("place", ["TextGrids/{}.TextGrid", "preprocessed_data/S2/{}.hf5"])
+@pytest.mark.parametrize(("story", "written"), [("for\u00eat", "fore\u0302t"), ("forest", "Forest")])
+def test_a_file_whose_name_is_written_a_little_otherwise_is_not_passed_over(
+    local, tmp_path, place, story, written
+):
+    derivative = tmp_path / "data" / "derivative"
+    config = changed(local, dataset__stories=write_stories(tmp_path, {**STORIES, story: "train"}))
+    (derivative / "respdict.json").write_text(json.dumps(dict.fromkeys([*STORIES, story], 100)))
+    for file in ("TextGrids/{}.TextGrid", "preprocessed_data/S1/{}.hf5", "preprocessed_data/S2/{}.hf5"):
+        (derivative / file.format(story)).write_text("")
+    make_plan(config)
+    file = derivative / place.format(written)
+    (derivative / place.format(story)).rename(file)
+    if (derivative / place.format(story)).exists():
+        pytest.skip("this disk takes both for one")
+    sentence = refusal(config)
+    assert f"{file} is not taken for the story '{story}'" in sentence and "rename it" in sentence
 
 
 def test_a_story_without_a_text_is_refused(simulated, tmp_path):
@@ -551,6 +653,16 @@ def test_a_local_dataset_needs_respdict(local):
     respdict = Path(local["dataset"]["root"], "derivative", "respdict.json")
     respdict.unlink()
     assert f"no file {respdict}" in refusal(local)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_json_files_may_be_of_windows_tools(local, encoding):
+    derivative = Path(local["dataset"]["root"], "derivative")
+    contents = {"respdict.json": dict.fromkeys(STORIES, 100), "subject_xfms.json": {"S2": "S2_by_hand"}}
+    for name, content in contents.items():
+        (derivative / name).write_text(json.dumps(content, indent=1), encoding=encoding)
+    make_plan(local)
+    assert read_transforms(derivative / "subject_xfms.json") == {"S2": "S2_by_hand"}
 
 
 @pytest.mark.parametrize("content", [b"", b"{'alpha': 100}", b"[100]", b'{"alpha": 1', b"\xff\xfe{"])
@@ -724,13 +836,15 @@ def test_subjects_of_ds003020_have_the_stories_that_the_manifest_lists(openneuro
     assert counts["UTS01"] == 83 and counts["UTS04"] in (25, 26) and counts["UTS09"] in (53, 54)
 
 
-@pytest.mark.parametrize("content", [None, "path\tsize\nx\t1\n"])
+@pytest.mark.parametrize(
+    "content", [None, "path\tsize\nx\t1\n", "path\tbytes\tmd5\ts3_version\nx\tmany\t0\tv\n", "a\nb\tc\n", ""]
+)
 def test_a_manifest_that_is_none_is_refused(openneuro, tmp_path, content):
     manifest = tmp_path / "manifest.tsv"
-    if content:
+    if content is not None:
         manifest.write_text(content)
     sentence = refusal(changed(openneuro, dataset__manifest=str(manifest)))
-    assert str(manifest) in sentence and ("columns path, bytes" if content else "no file") in sentence
+    assert str(manifest) in sentence and ("no file" if content is None else "columns path, bytes") in sentence
 
 
 def test_space_is_needed_for_what_is_not_there_yet(tmp_path):
@@ -753,6 +867,14 @@ def test_transforms_are_read_where_they_are_given(tmp_path):
     assert read_transforms(path) == {}
     path.write_text(json.dumps({"S1": "S1_by_hand"}))
     assert read_transforms(path) == {"S1": "S1_by_hand"}
+
+
+@pytest.mark.parametrize("transform", ["../S2", "{subject}", "", "a b"])
+def test_a_transform_that_is_no_name_is_refused(tmp_path, transform):
+    path = tmp_path / "subject_xfms.json"
+    path.write_text(json.dumps({"S1": transform}))
+    with pytest.raises(ConfigError, match="subject_xfms.json: the transform of 'S1' must"):
+        read_transforms(path)
 
 
 @pytest.mark.parametrize("content", ["/annex/objects/MD5E-s1--0.json\n", "[]", '{"S1": 1}', ""])
@@ -884,6 +1006,23 @@ def test_features_keep_their_folder_whatever_experiments_are_called(simulated):
         }.items()
     }
     assert folders == {"block8-unit_word_mean-delays_s_4_6"}
+
+
+def test_a_long_list_of_delays_still_names_a_folder(simulated):
+    delays_s = [number / 4 for number in range(60)]
+    plan = make_plan(
+        changed(
+            simulated,
+            experiments={
+                "one": {"features": {"delays_s": delays_s}},
+                "other": {"features": {"delays_s": delays_s[:-1]}},
+                "huge": {"features": {"delays_s": [1e16]}},
+            },
+        )
+    )
+    variants = [plan.variant_of[name] for name in ("matched", "one", "other", "huge")]
+    assert len(set(variants)) == 4
+    assert all(re.fullmatch(r"[a-z0-9_.-]{1,90}", variant) for variant in variants)
 
 
 @pytest.mark.parametrize(("delays", "expected"), [("mean", [[2, 4.5]]), ("fir", [[2], [4.5]])])
@@ -1163,6 +1302,35 @@ def test_a_simulated_cortex_comes_after_the_names_of_the_transforms(simulated, t
     run = dry_run(tmp_path, simulated, "results/demo/cortex/S1.zarr")
     assert run.returncode == 0, run.stdout[-3000:]
     assert re.search(r"^(local)?rule simulate_transforms:", run.stdout, re.MULTILINE)
+
+
+def test_names_that_look_like_something_else_run_through_the_whole_workflow(local, tmp_path):
+    # And so do blanks and accents in folders.
+    names = dict(zip(STORIES, ["NA", "null", "1e5", "for\u00eat", "猫"], strict=True))
+    data = tmp_path / "mes données"
+    (tmp_path / "data").rename(data)
+    for story, name in names.items():
+        for file in data.rglob(f"{story}.*"):
+            file.rename(file.with_name(name + file.suffix))
+    responses = data / "derivative" / "preprocessed_data"
+    for subject, name in {"S1": "NA", "S2": "007"}.items():
+        (responses / subject).rename(responses / name)
+    (data / "derivative" / "respdict.json").write_text(json.dumps(dict.fromkeys(names.values(), 100)))
+    config = changed(
+        local,
+        results="mes résultats",
+        dataset__root=str(data),
+        dataset__stories=write_stories(tmp_path, {name: STORIES[story] for story, name in names.items()}),
+        subjects=["NA", "007"],
+        groups={"None": ["NA", "007"]},
+        experiments={"nan": {"crosscoder": {"k": 2}}, "true": {"features": {"delays_s": [4]}}},
+        themes={"null": ["don't", "at night"], "$5 | <b>": ["night"]},
+    )
+    run = dry_run(tmp_path, config)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "mes résultats/demo/features/lm/block8-delays_s_4/猫.zarr" in run.stdout
+    assert "mes résultats/demo/None/nan/seed0/crosscoder.safetensors" in run.stdout
+    assert "wildcards: subject=007, experiment=true, seed=0" in run.stdout
 
 
 # Documentation

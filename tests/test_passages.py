@@ -13,7 +13,9 @@ from brainlm.passages import (
     separation,
     theme_rows,
     theme_share,
+    unheard,
     words_heard,
+    words_of_theme,
 )
 
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
@@ -44,6 +46,55 @@ WORDS = spoken("zero one two three four five six seven eight nine")
 )
 def test_words_heard_overlap_the_span(time_s, span_s, heard):
     assert words_heard(WORDS, time_s, span_s)["word"].tolist() == heard.split()
+
+
+@pytest.mark.parametrize(
+    ("told", "listed", "named"),
+    [
+        ("i don’t know", ["don't"], "don’t"),
+        ("i don't know", ["don\u2019t"], "don't"),
+        ("a cafe\u0301 here", ["caf\u00e9"], "cafe\u0301"),
+        ("a caf\u00e9 here", ["Cafe\u0301"], "caf\u00e9"),
+        ("the house", ["HOUSE", " house "], "house"),
+        ("die straße", ["Strasse"], "straße"),
+        ("self\u2011made", ["self-made"], "self\u2011made"),
+        ("late at night at home", ["at night"], "at night"),
+        ("at at night", ["at  Night"], "at night"),
+        ("at home night", ["at night"], ""),
+        ("ha ha ha", ["ha ha"], "ha ha ha"),
+        ("we left at night", ["night", "at night", "we"], "we at night"),
+        ("night", ["at night"], ""),
+        ("cafe", ["café"], ""),
+        ("", ["night"], ""),
+    ],
+)
+def test_a_themes_words_are_found_as_they_sound(told, listed, named):
+    words = told.split()
+    found = words_of_theme(words, listed)
+    assert found.dtype == bool and found.shape == (len(words),)
+    assert [word for word, of_theme in zip(words, found, strict=True) if of_theme] == named.split()
+
+
+@EXAMPLES
+@given(
+    words=st.lists(st.sampled_from("abc"), max_size=12),
+    phrases=st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3), max_size=4),
+)
+def test_phrases_are_found_wherever_their_words_follow_one_another(words, phrases):
+    expected = [
+        any(
+            words[start : start + len(phrase)] == phrase
+            for phrase in phrases
+            for start in range(max(0, place - len(phrase) + 1), place + 1)
+        )
+        for place in range(len(words))
+    ]
+    assert words_of_theme(words, map(" ".join, phrases)).tolist() == expected
+
+
+def test_what_no_story_has_is_unheard():
+    stories = [["late", "at", "night"], ["don’t"]]
+    assert unheard(stories, ["night", "don't", "at night", "zebra", "night late"]) == ["zebra", "night late"]
 
 
 def test_maximal_passages_of_two_stories():

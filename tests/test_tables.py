@@ -3,8 +3,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from brainlm.table_files import format_value, write_atomically, write_table, write_tsv
+from brainlm.table_files import format_value, read_tsv, write_atomically, write_table, write_tsv
 from brainlm.tables import (
     Bar,
     Comparison,
@@ -16,6 +18,7 @@ from brainlm.tables import (
     shares_table,
     table1,
     table2,
+    theme_warnings,
 )
 
 
@@ -164,6 +167,41 @@ def test_tsv_holds_the_data_and_reads_back(tmp_path):
     back = pd.read_csv(tmp_path / "a.b.tsv", sep="\t")
     assert back["passage"].tolist() == frame["passage"].tolist()
     assert np.isnan(back["r"].iloc[1])
+
+
+NAMES = st.one_of(
+    st.sampled_from(["NA", "null", "None", "nan", "NaN", "inf", "true", "007", "1e5", "n-a", "0x1", "1_000"]),
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True),
+)
+ROWS = st.tuples(NAMES, NAMES, st.sampled_from(["", "n/a and NA", 'say "a\tb"', "naïve"]), st.booleans())
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(rows=st.lists(ROWS, min_size=1, max_size=5), data=st.data())
+def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_factory, rows, data):
+    floats = st.one_of(st.just(np.nan), st.sampled_from([-0.25, 0.0, 1.0, 2.5, np.inf]))
+    value = np.array(data.draw(st.lists(floats, min_size=len(rows), max_size=len(rows))))
+    frame = pd.DataFrame(rows, columns=["subject", "story", "passage", "alive"])
+    frame = frame.assign(seed=range(len(rows)), r=value, source=frame["subject"].to_numpy())
+    folder = tmp_path_factory.mktemp("tables")
+    frame.to_csv(folder / "of_a_script.tsv", sep="\t", index=False)
+    write_tsv(frame, folder / "of_a_run")
+    for name in ("of_a_script", "of_a_run"):
+        back = read_tsv(folder / f"{name}.tsv")
+        for column in ("subject", "story", "passage", "source", "alive", "seed"):
+            assert back[column].tolist() == frame[column].tolist()
+        np.testing.assert_array_equal(back["r"].to_numpy(float), value)
+        assert len(list(back.groupby("source"))) == frame["source"].nunique()
+
+
+def test_themes_for_which_nothing_can_be_found_are_named():
+    n_heard = {"place": 3, "zoo": 0, "sea": 0, "the": 70}
+    assert theme_warnings(n_heard, []) == []
+    (sentence,) = theme_warnings(n_heard, ["zoo"])
+    assert "No test story has a word of the theme 'zoo'," in sentence
+    unheard, even = theme_warnings(n_heard, ["zoo", "sea", "the"])
+    assert "of the themes 'zoo', 'sea'," in unheard
+    assert "Words of the theme 'the' are heard before no test TR or before all alike" in even
 
 
 def test_markdown_and_html_escape_what_they_would_interpret(tmp_path):

@@ -192,6 +192,13 @@ def test_decoder_weights_without_rois_are_sorted():
     assert titles(figure) == ["x"]
 
 
+def test_dollars_in_a_title_are_no_formula(tmp_path):
+    panel = FlatmapPanel(r"shared, $\broken$ costs $5", np.linspace(-1, 1, 11))
+    figure, numbers = decoder_plot(table_of({}, 11), [panel], simulated=False)
+    save_figure(figure, tmp_path / "figure", numbers, simulated=False)
+    assert set(numbers["panel"]) == {panel.title}
+
+
 @pytest.mark.parametrize("table", [ALPHABET, table_of({}, 11)])
 @pytest.mark.parametrize("n_latents", [0, 2])
 @pytest.mark.filterwarnings("error")

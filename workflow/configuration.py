@@ -25,6 +25,8 @@ from experiments import (
     resolve_readings,
     variant_name,
 )
+from name_checks import check_names, check_paths, check_themes
+from names import folded
 
 LM_SOURCE = "lm"
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
@@ -78,8 +80,9 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
         raise ConfigError(_sentence(error))
-    # Words of a transcript are in lower case.
-    config["themes"] = {theme: [word.lower() for word in words] for theme, words in config["themes"].items()}
+    check_names(config)
+    check_paths(config)
+    check_themes(config["themes"])
     config["dataset"] = with_shipped_files(config["dataset"])
     stories = read_stories(Path(config["dataset"]["stories"]))
     check_dataset(config, stories)
@@ -152,16 +155,23 @@ def _sentence(error: ValidationError) -> str:
         where = f"a name in {where}"
     if error.validator == "additionalProperties" and "properties" in error.schema:
         known = list(error.schema["properties"])
-        unknown = sorted(set(error.instance) - set(known))
-        meant = hint(unknown[0], known, f"known keys are {', '.join(known)}.")
-        return f"Config: {where} has the unknown key '{unknown[0]}'; {meant}"
+        # YAML's keys may be numbers or dates.
+        unknown = min(str(key) for key in error.instance if key not in known)
+        meant = hint(unknown, known, f"known keys are {', '.join(known)}.")
+        return f"Config: {where} has the unknown key '{unknown}'; {meant}"
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"Config: {where} lacks the key '{missing}'."
     if error.validator == "type":
         wanted = error.validator_value
         wanted = " or ".join(wanted) if isinstance(wanted, list) else wanted
-        return f"Config: {where} must be of type {wanted}, not {error.instance!r}."
+        quotes = ""
+        if "string" in wanted and not isinstance(error.instance, Mapping | list):
+            quotes = (
+                ": put it in quotes, as YAML reads names and words like 01, no, null and 2024-01-31 as "
+                "numbers, truth values, nothing and dates"
+            )
+        return f"Config: {where} must be of type {wanted}, not {error.instance!r}{quotes}."
     if error.validator == "enum":
         return f"Config: {where} must be one of {', '.join(error.validator_value)}, not {error.instance!r}."
     if error.validator == "pattern" and "must" in error.schema:
@@ -206,7 +216,7 @@ def _check_groups(config: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"Config: groups.{group} names '{member}', which is no subject; {hint(member, known, otherwise)}"
                 )
-        if LM_SOURCE in members:
+        if LM_SOURCE in map(folded, members):
             raise ConfigError(
                 f"Config: groups.{group} has a subject called '{LM_SOURCE}', which in a joint crosscoder is the "
                 "language model."

@@ -19,6 +19,7 @@ from dataset_files import (
     read_manifest,
     response_files,
 )
+from names import look_alikes, name_fault
 
 SPLITS = ("train", "validation", "test")
 _STORIES_NAMED = 10
@@ -59,6 +60,14 @@ def read_stories(path: Path) -> dict[str, list[str]]:
             raise ConfigError(
                 f"{path} lists the story '{story}' more than once ({splits}); a story belongs to one split."
             )
+    for story in used["story"]:
+        if fault := name_fault(story, any_alphabet=True):
+            raise ConfigError(f"{path}: the name of a story {fault}: rename its files and its line.")
+    if alike := look_alikes(used["story"]):
+        raise ConfigError(
+            f"{path} has the stories '{alike[0]}' and '{alike[1]}', whose files some disks take for the same: rename "
+            "one of them."
+        )
     stories = {split: used.loc[used["split"] == split, "story"].tolist() for split in SPLITS}
     empty = [split for split in SPLITS if not stories[split]]
     if empty:
@@ -179,9 +188,8 @@ def stories_of_groups(
 def _check_manifest(config: Mapping[str, Any], listed: set[str]) -> None:
     manifest = manifest_of(config["dataset"])
     files = [Path(file) for file in read_manifest(manifest)]
-    subjects = sorted(
-        {file.parts[2] for file in files if file.parts[1] == "preprocessed_data" and len(file.parts) == 4}
-    )
+    responses = [file for file in files if file.match(RESPONSES.format(subject="*", story="*"))]
+    subjects = sorted({file.parent.name for file in responses})
     for subject in config["subjects"]:
         if subject not in subjects:
             otherwise = f"they are {', '.join(subjects)}."

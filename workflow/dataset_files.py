@@ -1,12 +1,10 @@
 """The files of a dataset: which there should be, whether they are here, and whether their content can be used."""
 
-import json
 import os
 import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
+from brainlm.respdict import read_json_object, read_respdict, volumes_of
+from names import folded, name_fault
 
 REPOSITORY = Path(__file__).parents[1]
 SHIPPED = "config"
@@ -70,12 +70,15 @@ def read_manifest(path: Path) -> dict[str, int]:
     """
     if not path.is_file():
         raise ConfigError(f"Config: dataset.manifest names {path}, which is no file{counted_from(path)}.")
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    if not {"path", "bytes", "md5", "s3_version"} <= set(table.columns):
-        raise ConfigError(
-            f"{path} must be a tab-separated table with columns path, bytes, md5 and s3_version."
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        return dict(
+            zip(table["path"], table[["bytes", "md5", "s3_version"]]["bytes"].astype(int), strict=True)
         )
-    return dict(zip(table["path"], table["bytes"].astype(int), strict=True))
+    except (ValueError, KeyError):
+        raise ConfigError(
+            f"{path} must be a tab-separated table with columns path, bytes (whole numbers), md5 and s3_version."
+        ) from None
 
 
 def read_transforms(path: Path) -> dict[str, str]:
@@ -87,13 +90,14 @@ def read_transforms(path: Path) -> dict[str, str]:
     """
     if not path.exists():
         return {}
-    transforms = None
-    with suppress(ValueError):
-        transforms = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(transforms, dict) or not all(isinstance(name, str) for name in transforms.values()):
+    transforms = read_json_object(path)
+    if transforms is None or not all(isinstance(name, str) for name in transforms.values()):
         raise ConfigError(
             f"{path} must be a JSON object, subject: transform; `datalad get` it if it is only a pointer."
         )
+    for subject, transform in transforms.items():
+        if fault := name_fault(transform):
+            raise ConfigError(f"{path}: the transform of '{subject}' {fault}.")
     return transforms
 
 
@@ -160,6 +164,7 @@ def check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
             f"Config: dataset.root has no file {root / RESPDICT}, the number of volumes of each story."
         )
     _check_respdict(root / RESPDICT, dataset, listed)
+    _check_spelling(root, config["subjects"], listed)
     for story in sorted(listed):
         transcripts = _transcripts(derivative, story)
         _check_readable(transcripts)
@@ -179,6 +184,24 @@ def check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
         transform = transforms.get(subject, f"{subject}_auto")
         mask = derivative / "pycortex-db" / subject / "transforms" / transform / "mask_thick.nii.gz"
         _check_readable([mask, derivative / "voxels" / f"{subject}.tsv"])
+
+
+def _check_spelling(root: Path, subjects: Iterable[str], listed: set[str]) -> None:
+    """Check that no file of a story is missed because its name is written a little otherwise."""
+    derivative, story_of = root / "derivative", {folded(story): story for story in listed}
+    patterns = [
+        "TextGrids/*.TextGrid",
+        "transcripts/*.tsv",
+        *(f"preprocessed_data/{s}/*.hf5" for s in subjects),
+    ]
+    for file in (file for pattern in patterns for file in sorted(derivative.glob(pattern))):
+        story = story_of.get(folded(file.stem), file.stem)
+        # A disk that does not tell capitals apart finds the file all the same.
+        if story != file.stem and not os.path.lexists(file.with_name(story + file.suffix)):
+            raise ConfigError(
+                f"{file} is not taken for the story '{story}': its name differs in capitals, or in accents that are "
+                "not composed with their letters (Unicode NFC); rename it."
+            )
 
 
 def check_copy(config: Mapping[str, Any], listed: set[str]) -> None:
@@ -228,26 +251,13 @@ def _check_readable(files: Iterable[Path]) -> None:
 def _check_respdict(path: Path, dataset: Mapping[str, Any], listed: set[str]) -> None:
     """Check that respdict.json gives each story volumes of which something is left after trimming."""
     _check_readable([path])
-    volumes = None
-    with suppress(ValueError):
-        volumes = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(volumes, dict):
-        raise ConfigError(
-            f"{path} must be a JSON object, story: number of volumes of its recording; `datalad get` it if it is "
-            "only a pointer, or write it."
-        )
+    try:
+        volumes = read_respdict(path)
+        of_story = {story: volumes_of(story, volumes, path) for story in sorted(listed)}
+    except InputError as error:
+        raise ConfigError(str(error)) from None
     n_trimmed = dataset["trim"]["first"] + dataset["trim"]["last"]
-    for story in sorted(listed):
-        if story not in volumes:
-            raise ConfigError(
-                f"{path} does not list the story '{story}': add the number of volumes of its recording, or mark "
-                f"the story as unused in {dataset['stories']}."
-            )
-        n_volumes = volumes[story]
-        if type(n_volumes) is not int:
-            raise ConfigError(
-                f"{path} gives the story '{story}' {n_volumes!r}, but a whole number of volumes is needed."
-            )
+    for story, n_volumes in of_story.items():
         if n_volumes < n_trimmed + 2:
             raise ConfigError(
                 f"{path} gives the story '{story}' {n_volumes} volumes, of which dataset.trim cuts off "

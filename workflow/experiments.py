@@ -1,9 +1,9 @@
 """What a config's experiments are, which features each needs, and how the paper may be read."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import product
 from typing import Any
 
@@ -16,6 +16,8 @@ STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
     "shifted": {"pairing": {"brain_time": "shifted"}},
 }
 READING_PREFIX = "reading-"
+LONGEST_VARIANT = 90
+"""Bytes: with a story's name and the language model's it makes one name of a file, see `names.LONGEST_NAME`."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,12 @@ def variant_name(config: Mapping[str, Any], features: Mapping[str, Any]) -> str:
         for key, value in leaves(features).items()
         if key != "block" and value != base[key]
     ]
-    return f"block{features['block']}" + "".join(differing)
+    name = f"block{features['block']}" + "".join(differing)
+    if len(name) <= LONGEST_VARIANT:
+        return name
+    # A long list of delays would make a name that no disk takes.
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name[: LONGEST_VARIANT - 13]}-{digest}"
 
 
 def baseline_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -104,7 +111,8 @@ def baseline_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> 
 def _in_a_name(value: Any) -> str:
     if isinstance(value, list):
         return "_".join(_in_a_name(item) for item in value)
-    return str(value).lower()
+    # 1e+16 is 1e16; names have no plus.
+    return str(value).lower().replace("+", "")
 
 
 def resolve_readings(
@@ -187,7 +195,7 @@ def _halved(stories: list[str], size: int, n_bits: int) -> list[list[str]]:
         return [stories] if stories else []
     halves: tuple[list[str], list[str]] = ([], [])
     for story in stories:
-        digest = int.from_bytes(blake2b(story.encode()).digest())
+        digest = int.from_bytes(hashlib.blake2b(story.encode()).digest())
         halves[digest >> n_bits & 1].append(story)
     return [batch for half in halves for batch in _halved(half, size, n_bits + 1)]
 

@@ -1,27 +1,28 @@
 """A joint crosscoder of several subjects and the language model."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from brainlm.crosscoder import Crosscoder
 from brainlm.scores import classify, relative_difference
 from brainlm.store import open_store
+from brainlm.table_files import read_tsv
 from tiny_dataset import SPLITS, SUBJECT, Workspace
 
-SUBJECTS = [SUBJECT, "SIM02"]
+# Names that pandas would take for a number, and for nothing.
+SUBJECTS, GROUP = [SUBJECT, "007"], "NA"
 
 
 @pytest.fixture(scope="module")
 def joint(tiny, tmp_path_factory) -> Workspace:
     """The tiny dataset with a second subject and a group, far enough for the group's models and tables."""
     workspace = tiny.copy(tmp_path_factory.mktemp("joint")).changed(
-        subjects=SUBJECTS, groups={"both": SUBJECTS}
+        subjects=SUBJECTS, groups={GROUP: SUBJECTS}
     )
     run = workspace.snakemake(
-        *(f"results/tiny/figures/both/{name}.pdf" for name in ("figure2", "agreement", "training")),
-        "results/tiny/tables/both/shares.tsv",
-        "results/tiny/both/matched/seed0/latents.zarr",
+        *(f"results/tiny/figures/{GROUP}/{name}.pdf" for name in ("figure2", "agreement", "training")),
+        f"results/tiny/tables/{GROUP}/shares.tsv",
+        f"results/tiny/{GROUP}/matched/seed0/latents.zarr",
     )
     assert run.returncode == 0, run.stdout[-3000:]
     return workspace
@@ -29,7 +30,7 @@ def joint(tiny, tmp_path_factory) -> Workspace:
 
 @pytest.fixture(scope="module")
 def model(joint) -> Crosscoder:
-    return Crosscoder.load(joint.results / "both" / "matched" / "seed0" / "crosscoder.safetensors")
+    return Crosscoder.load(joint.results / GROUP / "matched" / "seed0" / "crosscoder.safetensors")
 
 
 def test_a_groups_sources_are_its_members_and_the_language_model(joint, model):
@@ -50,7 +51,7 @@ def test_every_source_of_a_group_has_mean_norm_one(joint, model):
 
 
 def test_r_compares_each_brain_with_the_language_model(joint, model):
-    latents = pd.read_csv(joint.results / "both" / "matched" / "seed0" / "latents.tsv", sep="\t")
+    latents = read_tsv(joint.results / GROUP / "matched" / "seed0" / "latents.tsv")
     norms = model.decoder_norms()
     for subject in SUBJECTS:
         rows = latents[latents["source"] == subject]
@@ -60,8 +61,8 @@ def test_r_compares_each_brain_with_the_language_model(joint, model):
 
 
 def test_figures_and_tables_of_a_group_show_each_brain(joint):
-    figure = pd.read_csv(joint.results / "figures" / "both" / "figure2.tsv", sep="\t")
-    shares = pd.read_csv(joint.results / "tables" / "both" / "shares.tsv", sep="\t")
+    figure = read_tsv(joint.results / "figures" / GROUP / "figure2.tsv")
+    shares = read_tsv(joint.results / "tables" / GROUP / "shares.tsv")
     wanted = {
         f"{experiment}: {subject}"
         for experiment in ("matched", "shuffled", "shifted", "first-block")
@@ -74,6 +75,6 @@ def test_figures_and_tables_of_a_group_show_each_brain(joint):
 
 
 def test_a_latent_of_a_group_is_active_on_all_its_stories(joint, model):
-    store = open_store(joint.results / "both" / "matched" / "seed0" / "latents.zarr")
+    store = open_store(joint.results / GROUP / "matched" / "seed0" / "latents.zarr")
     assert store["latent"].shape[1] == model.k
     assert store["story"].shape[0] == sum(len(stories) for stories in SPLITS.values())

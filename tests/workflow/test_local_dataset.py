@@ -12,6 +12,7 @@ import pytest
 import xarray
 import yaml
 
+from brainlm.table_files import read_tsv
 from tiny_dataset import REPOSITORY, Workspace, write_language_model
 
 # Snakemake marks the folders that its jobs write with a file of its own.
@@ -19,24 +20,30 @@ pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp i
 
 README = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
 SECTION = re.search(r"^## A local dataset\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)[1]
-N_ROWS = {"forest": 80, "harbour": 74, "attic": 70, "snow": 62, "lighthouse": 90}
+# Names that pandas and YAML would take for something else.
+N_ROWS = {"forest": 80, "harbour": 74, "null": 70, "1e5": 62, "NA": 90}
 SPLITS = {
     "forest": "train",
     "harbour": "train",
-    "attic": "train",
-    "snow": "validation",
-    "lighthouse": "test",
+    "null": "train",
+    "1e5": "validation",
+    "NA": "test",
 }
-SUBJECT, LM = "sub-01", "smollm2-135m-instruct"
+SUBJECT, EXPERIMENT, LM = "007", "nan", "smollm2-135m-instruct"
 N_VOXELS, LOST_VOXEL = 15, 4
-SENTENCE = "We left the house at Night and nan walked to the Harbour I was afraid and NA it was cold null"
+SENTENCE = (
+    "We left the house don’t at Night and nan walked to the Harbour I was afraid and NA it was cold null"
+)
 
 
 def example() -> dict:
-    """The config of the section, with a tiny language model and a tiny dictionary in place of its own."""
+    """The config of the section, with a tiny language model and a tiny dictionary, and odd names."""
     config = yaml.safe_load(re.search(r"```yaml\n(.*?)```", SECTION, re.DOTALL)[1])
     config["language_model"] |= {"path_or_hub_id": "./tiny-llama", "blocks": [2]}
     config["features"]["block"] = 2
+    config["subjects"] = [SUBJECT]
+    config["experiments"] = {EXPERIMENT: {"crosscoder": {"k": 2}}}
+    config["themes"] |= {"contraction": ["don't", "at night"], "zoo": ["zebra"]}
     config["crosscoder"] |= {"n_latents": 12, "k": 3, "k_aux": 4, "epochs": 3, "batch_size": 32}
     return config
 
@@ -79,7 +86,7 @@ def write_dataset(root: Path, config: dict) -> None:
         path = derivative / "transcripts" / f"{story}.tsv"
         transcript.to_csv(path, sep="\t", index=False, encoding="utf-8-sig")
         data = random.standard_normal((N_ROWS[story], N_VOXELS))
-        if story == "snow":
+        if story == "1e5":
             data[7, LOST_VOXEL] = np.nan
         with h5py.File(derivative / "preprocessed_data" / SUBJECT / f"{story}.hf5", "w") as file:
             file["data"] = (data - data.mean(axis=0)) / data.std(axis=0)
@@ -102,6 +109,7 @@ def local(tmp_path_factory) -> Workspace:
     write_language_model(folder / "tiny-llama", [SENTENCE.lower()])
     workspace, before = Workspace(folder, config), contents(root)
     run = workspace.snakemake()
+    (folder / "terminal.txt").write_text(run.stdout)
     assert run.returncode == 0, run.stdout[-3000:]
     assert [line for line in run.stdout.splitlines() if line.startswith("Warning: ")] == []
     assert contents(root) == before, "something was written into the dataset"
@@ -127,6 +135,30 @@ def test_figures_and_tables_are_there(local):
     for name in ("table1", "table2", "shares", "predictions", "interpretations", "paper"):
         table = pd.read_csv(local.results / "tables" / SUBJECT / f"{name}.tsv", sep="\t")
         assert len(table) > 0
+
+
+def test_names_stand_in_the_tables_as_they_are(local):
+    experiments = ["matched", "shuffled", "shifted", EXPERIMENT]
+    assert read_tsv(local.results / "tables" / SUBJECT / "shares.tsv")["experiment"].tolist() == experiments
+    of_models = read_tsv(local.results / "figures" / "subjects.tsv")
+    assert set(of_models["subject"]) == {SUBJECT} and set(of_models["experiment"]) == set(experiments)
+    models = read_tsv(local.results / "tables" / "provenance.tsv")
+    assert models["experiment"].tolist() == experiments and set(models["subject"]) == {SUBJECT}
+    passages = (local.results / SUBJECT / "matched" / "seed0" / "passages.tsv").read_text().splitlines()[1:]
+    assert passages and all(line.split("\t")[2] == "NA" for line in passages)
+    shown = read_tsv(local.results / "tables" / SUBJECT / "table2.tsv")
+    assert set(shown["story"][shown["activation"].notna()]) == {"NA"}
+
+
+def test_a_theme_of_which_no_word_is_heard_is_said(local):
+    sentence = "No test story has a word of the theme 'zoo', for which no latent can be found"
+    assert f"{SUBJECT}: {sentence}" in (local.folder / "terminal.txt").read_text()
+    assert sentence in (local.results / "tables" / SUBJECT / "interpretations.md").read_text()
+    words = transcript(local, "NA")["word"].str.lower()
+    at_night = (words == "at") & (words.shift(-1) == "night")
+    ranked = read_tsv(local.results / "tables" / SUBJECT / "interpretations.tsv").groupby("theme")["n_heard"]
+    assert ranked.first()["zoo"] == 0
+    assert ranked.first()["contraction"] == (words == "don’t").sum() + 2 * at_night.sum()
 
 
 @pytest.mark.parametrize("story", N_ROWS)
@@ -171,9 +203,9 @@ def test_features_are_what_the_tokens_say_before_those_times(local):
 
 def test_a_voxel_that_is_not_finite_in_one_story_is_left_out_and_counted(local):
     valid = {story: store(local, "responses", SUBJECT, f"{story}.zarr")["valid"].values for story in N_ROWS}
-    assert np.flatnonzero(~valid["snow"]).tolist() == [LOST_VOXEL]
-    assert all(valid[story].all() for story in N_ROWS if story != "snow")
-    log = (local.results / "logs" / "responses" / SUBJECT / "snow.log").read_text()
+    assert np.flatnonzero(~valid["1e5"]).tolist() == [LOST_VOXEL]
+    assert all(valid[story].all() for story in N_ROWS if story != "1e5")
+    log = (local.results / "logs" / "responses" / SUBJECT / "1e5.log").read_text()
     assert "n_invalid_voxels 1" in log
     log = (local.results / "logs" / "normalization" / SUBJECT / "matched.log").read_text()
     assert re.search(r"brain .*n_excluded 1,", log)

@@ -16,7 +16,8 @@ onstart:
 
 
 onsuccess:
-    shell(f"test ! -f {RESULTS}/tables/checks.md || cat {RESULTS}/tables/checks.md")
+    checks = Path(RESULTS, "tables", "checks.md")
+    print(checks.read_text(encoding="utf-8") if checks.is_file() else "", end="")
 
 
 onerror:

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from brain_figures import draw_voxels
 from brainlm.figure_style import save_figure
 from brainlm.store import open_store
+from brainlm.table_files import read_tsv
 from job import logged
 
 with logged(snakemake):
-    row, simulated = pd.read_csv(snakemake.input.table, sep="\t").iloc[0], snakemake.params.simulated
+    row, simulated = read_tsv(snakemake.input.table).iloc[0], snakemake.params.simulated
     store = open_store(snakemake.input.ceiling)
     known = "explainable_variance" in store
-    n_voxels = len(pd.read_csv(snakemake.input.voxels, sep="\t"))
+    n_voxels = len(read_tsv(snakemake.input.voxels))
     based_on = "no test story was heard several times"
     if known:
         n_lost = int(row["n_with_lost_hearings"])

@@ -3,10 +3,9 @@
 import math
 from pathlib import Path
 
-import pandas as pd
-
 from brainlm.latents import load_codes
 from brainlm.stability import EncodedModel, compare_pairs, pairs_of_seeds, pairs_of_subjects
+from brainlm.table_files import read_tsv
 from job import log, logged
 
 with logged(snakemake):
@@ -19,7 +18,7 @@ with logged(snakemake):
                 subject,
                 int(seed.removeprefix("seed")),
                 load_codes(codes, "test"),
-                pd.read_csv(latents, sep="\t"),
+                read_tsv(latents),
             )
         )
     pairs = pairs_of_seeds(*models.values()) if len(models) == 1 else pairs_of_subjects(*models.values())

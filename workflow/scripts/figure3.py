@@ -3,22 +3,22 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from brain_figures import draw_decoders
 from brainlm.crosscoder import Crosscoder
 from brainlm.figure_style import save_figure
 from brainlm.flatmap_figures import FlatmapPanel
 from brainlm.passages import ROLES
+from brainlm.table_files import read_tsv
 from brainlm.tables import interpretation
 from job import log, logged
 
 with logged(snakemake):
     model, simulated = Crosscoder.load(snakemake.input.crosscoder), snakemake.params.simulated
     kept = model.normalization["brain"].kept
-    r = pd.read_csv(snakemake.input.latents, sep="\t").set_index("latent")["r"]
+    r = read_tsv(snakemake.input.latents).set_index("latent")["r"]
     panels = []
-    for row in pd.read_csv(snakemake.input.chosen, sep="\t").itertuples():
+    for row in read_tsv(snakemake.input.chosen).itertuples():
         if row.role not in ROLES[:3]:
             continue
         weights = np.full(kept.size, np.nan, np.float32)

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from brain_figures import draw_voxels
 from brainlm.figure_style import save_figure
 from brainlm.store import open_store
+from brainlm.table_files import read_tsv
 from job import logged
 
 with logged(snakemake):
-    summary = pd.read_csv(snakemake.input.summary, sep="\t").iloc[0]
+    summary = read_tsv(snakemake.input.summary).iloc[0]
     simulated = snakemake.params.simulated
     figure, numbers = draw_voxels(
         snakemake,

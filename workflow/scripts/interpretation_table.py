@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from brainlm.table_files import write_table
-from brainlm.tables import interpretation_notes
+from brainlm.table_files import read_tsv, write_table
+from brainlm.tables import interpretation_notes, theme_warnings
 from job import logged
 
 with logged(snakemake):
-    ranked = pd.read_csv(snakemake.input.interpretations, sep="\t")
+    ranked = read_tsv(snakemake.input.interpretations)
+    untested = ranked[(ranked["latent"] < 0) & (ranked["n_candidates"] > 0)]
+    warnings = theme_warnings(ranked.groupby("theme")["n_heard"].first(), untested["theme"].unique())
     ranked["latent"] = ranked["latent"].astype("Int64").mask(ranked["latent"] < 0)
     write_table(
         ranked,
@@ -18,5 +18,7 @@ with logged(snakemake):
         notes=[
             *interpretation_notes(snakemake.params.span_s, simulated=snakemake.params.simulated),
             "Here null_95 covers the choice among the class's latents, but not among themes.",
+            "n_heard: words of the theme in all test stories together.",
+            *warnings,
         ],
     )

@@ -4,31 +4,45 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from brainlm.latents import load_codes
-from brainlm.passages import choose_latents, interpret, separation, theme_rows, theme_share
+from brainlm.passages import (
+    choose_latents,
+    interpret,
+    separation,
+    theme_rows,
+    theme_share,
+    unheard,
+    words_of_theme,
+)
 from brainlm.scores import CLASSES
+from brainlm.table_files import read_tsv
+from brainlm.tables import theme_warnings
 from brainlm.words import load_words
-from job import by_story, logged
+from job import by_story, log, logged, warn
 
 with logged(snakemake):
     params = snakemake.params
     codes = load_codes(snakemake.input.latents, "test")
-    latents = pd.read_csv(snakemake.input.scores, sep="\t")
+    latents = read_tsv(snakemake.input.scores)
     words = {story: load_words(path) for story, path in by_story(snakemake.input.words).items()}
     if snakemake.input.annotations:
-        annotations = pd.read_csv(snakemake.input.annotations[0], sep="\t", keep_default_na=False)
+        annotations = read_tsv(snakemake.input.annotations[0])
         theme_of_word = {story: table["theme"].to_numpy() for story, table in annotations.groupby("story")}
         themes = sorted(set(annotations["theme"]) - {""})
         in_theme = {(theme, story): theme_of_word[story] == theme for theme in themes for story in codes}
     else:
         themes = list(params.themes)
         in_theme = {
-            (theme, story): words[story]["word"].isin(params.themes[theme]).to_numpy()
+            (theme, story): words_of_theme(words[story]["word"], params.themes[theme])
             for theme in themes
             for story in codes
         }
+        for theme, listed in params.themes.items():
+            missed = unheard([words[story]["word"] for story in codes], listed)
+            if missed:
+                log.info("theme %s: heard in no test story: %s", theme, ", ".join(missed))
+    n_heard = {theme: sum(int(in_theme[theme, story].sum()) for story in codes) for theme in themes}
     activation = np.concatenate([code.activation for code in codes.values()])
     separations = {}
     for theme in themes:
@@ -41,10 +55,14 @@ with logged(snakemake):
             theme_rows(np.concatenate(shares), annotated=bool(snakemake.input.annotations)),
             minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s),
         )
+    untested = [theme for theme, found in separations.items() if np.isnan(found.auc).all()]
+    for sentence in theme_warnings(n_heard, untested):
+        warn(f"{snakemake.wildcards.subject}: {sentence}")
     live = latents[latents["alive"]]
     candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in CLASSES[:3]}
     wanted = [(name, theme) for name in candidates for theme in themes]
-    interpret(separations, candidates, wanted, n_best=3).to_csv(
+    ranked = interpret(separations, candidates, wanted, n_best=3)
+    ranked.assign(n_heard=ranked["theme"].map(n_heard)).to_csv(
         Path(snakemake.output.interpretations), sep="\t", index=False
     )
     choose_latents(separations, latents, params.pinned).to_csv(

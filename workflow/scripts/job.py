@@ -1,6 +1,5 @@
 """What every rule script does around its work: a log file, and errors that a scientist can read."""
 
-import json
 import logging
 import os
 import sys
@@ -20,6 +19,7 @@ from brainlm.errors import InputError
 from brainlm.fetched import fetched_file
 from brainlm.provenance import write_record
 from brainlm.resample import tr_midpoints
+from brainlm.respdict import read_respdict, volumes_of
 from brainlm.sources import Recording
 
 log = logging.getLogger("brainlm.job")
@@ -113,14 +113,8 @@ def of_each_source(of_kind: Mapping[str, Any], sources: Iterable[str]) -> dict[s
 
 def tr_times(story: str, respdict: str | Path, params: Any) -> np.ndarray:
     """(time,) s after sound onset of the story's response rows; their number follows from respdict.json."""
-    respdict = dataset_file(respdict)
-    try:
-        trs = json.loads(respdict.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{respdict} is no JSON file ({error}): download it again.") from error
-    if story not in trs:
-        raise InputError(f"{respdict} does not list the story '{story}'.")
-    n_rows = trs[story] - params.trim["first"] - params.trim["last"]
+    path = dataset_file(respdict)
+    n_rows = volumes_of(story, read_respdict(path), path) - params.trim["first"] - params.trim["last"]
     return tr_midpoints(
         n_rows, tr_s=params.tr_s, sound_onset_s=params.sound_onset_s, first_tr=params.trim["first"]
     )

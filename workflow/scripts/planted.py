@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from brainlm.crosscoder import Crosscoder
 from brainlm.latents import load_codes
@@ -12,6 +11,7 @@ from brainlm.recovery import match_planted
 from brainlm.simulation import load_planted
 from brainlm.sources import assemble
 from brainlm.store import open_store
+from brainlm.table_files import read_tsv
 from job import logged, recordings
 
 with logged(snakemake):
@@ -33,7 +33,7 @@ with logged(snakemake):
         test=courses_and_activation("test"),
         test_brain=model.project("brain", test.source("brain")).numpy(),
         decoder_maps=model.weights["brain"].numpy(),
-        latents=pd.read_csv(snakemake.input.scores, sep="\t"),
+        latents=read_tsv(snakemake.input.scores),
         minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s),
     )
     table.insert(0, "seed", int(snakemake.wildcards.seed))

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from brainlm.crosscoder import Crosscoder
 from brainlm.reconstruction import cross_prediction
 from brainlm.sources import assemble
 from brainlm.store import open_store
-from brainlm.table_files import write_table
+from brainlm.table_files import read_tsv, write_table
 from brainlm.tables import ceiling_note, prediction_table
 from job import logged, recordings
 
@@ -21,7 +20,7 @@ with logged(snakemake):
         recordings(snakemake), model.normalization, params.stories["test"], brain_time="matched", seed=0
     )
     ridge = open_store(snakemake.input.ridge)["correlation"][:]
-    ceiling = pd.read_csv(snakemake.input.ceiling, sep="\t").iloc[0]
+    ceiling = read_tsv(snakemake.input.ceiling).iloc[0]
     write_table(
         prediction_table(cross_prediction(model, test), ridge),
         Path(snakemake.output[0]).with_suffix(""),

@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from brainlm.table_files import read_tsv
+
 TITLES = {
     "matched": "matched",
     "shuffled": "shuffled in time",
     "shifted": "shifted in a circle",
 }
+OF_EACH_SOURCE = (
+    "standardize",
+    "undefined",
+    *(f"{split}_{fit}" for split in ("test", "training") for fit in ("correlation", "explained")),
+)
+"""What a summary has of every source, in columns called <quantity>_<source>."""
 
 
 def by_experiment(paths: Iterable[str]) -> dict[str, list[pd.DataFrame]]:
@@ -19,7 +27,7 @@ def by_experiment(paths: Iterable[str]) -> dict[str, list[pd.DataFrame]]:
     """
     tables: dict[str, list[pd.DataFrame]] = {}
     for path in map(Path, paths):
-        table, experiment = pd.read_csv(path, sep="\t"), path.parents[1].name
+        table, experiment = read_tsv(path), path.parents[1].name
         brains = list(table.groupby("source", sort=False)) if "source" in table else [("brain", table)]
         for brain, rows in brains:
             tables.setdefault(_name(experiment, brain, len(brains)), []).append(rows.reset_index(drop=True))
@@ -37,19 +45,17 @@ def titles(experiments: Iterable[str]) -> dict[str, str]:
 
 def read_all(paths: Iterable[str]) -> pd.DataFrame:
     """The rows of several tables."""
-    return pd.concat([pd.read_csv(path, sep="\t") for path in paths], ignore_index=True)
+    return pd.concat([read_tsv(path) for path in paths], ignore_index=True)
 
 
 def summaries(paths: Iterable[str]) -> pd.DataFrame:
     """One row a model; of a joint model one row a brain, which stands in the columns of "brain"."""
     rows = []
-    for table in (pd.read_csv(path, sep="\t") for path in paths):
+    for table in (read_tsv(path) for path in paths):
         for row in table.to_dict("records"):
-            suffix = f"_{row['source']}"
-            row = {
-                f"{name.removesuffix(suffix)}_brain" if name.endswith(suffix) else name: value
-                for name, value in row.items()
-            }
+            # Of a source called "shared", share_shared is no column.
+            of_source = {f"{quantity}_{row['source']}": f"{quantity}_brain" for quantity in OF_EACH_SOURCE}
+            row = {of_source.get(name, name): value for name, value in row.items()}
             rows.append(row | {"experiment": _name(row["experiment"], row["source"], len(table))})
     return pd.DataFrame(rows)
 

@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from brainlm.features import select_units
 from brainlm.simulation import plant_features, save_planted
 from brainlm.store import open_store
+from brainlm.table_files import read_tsv
 from brainlm.words import load_words
 from job import by_story, logged, tr_times
 
 with logged(snakemake):
     params = snakemake.params
-    annotations = dict(
-        iter(pd.read_csv(snakemake.input.annotations, sep="\t", keep_default_na=False).groupby("story"))
-    )
+    annotations = dict(iter(read_tsv(snakemake.input.annotations).groupby("story")))
     words, states, times_s = {}, {}, {}
     activations = by_story(snakemake.input.activations)
     for story, path in by_story(snakemake.input.words).items():

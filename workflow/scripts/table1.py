@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from brainlm.passages import ROLES
-from brainlm.table_files import write_table
+from brainlm.table_files import read_tsv, write_table
 from brainlm.tables import interpretation_notes, table1
 from job import logged
 
 with logged(snakemake):
-    chosen = pd.read_csv(snakemake.input.chosen, sep="\t")
+    chosen = read_tsv(snakemake.input.chosen)
     write_table(
-        table1(chosen[chosen["role"].isin(ROLES[1:])], pd.read_csv(snakemake.input.latents, sep="\t")),
+        table1(chosen[chosen["role"].isin(ROLES[1:])], read_tsv(snakemake.input.latents)),
         Path(snakemake.output[0]).with_suffix(""),
         title="Table 1. Latents of each class and their interpretation",
         notes=interpretation_notes(snakemake.params.span_s, simulated=snakemake.params.simulated),

@@ -2,20 +2,18 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from brainlm.passages import ROLES
-from brainlm.table_files import write_table
+from brainlm.table_files import read_tsv, write_table
 from brainlm.tables import interpretation_notes, table2
 from job import logged
 
 with logged(snakemake):
-    chosen = pd.read_csv(snakemake.input.chosen, sep="\t")
+    chosen = read_tsv(snakemake.input.chosen)
     write_table(
         table2(
             chosen[chosen["role"].isin(ROLES[1:])],
-            pd.read_csv(snakemake.input.latents, sep="\t"),
-            pd.read_csv(snakemake.input.passages, sep="\t", keep_default_na=False),
+            read_tsv(snakemake.input.latents),
+            read_tsv(snakemake.input.passages),
         ),
         Path(snakemake.output[0]).with_suffix(""),
         title="Table 2. Passages in which the latents of table 1 are most active",

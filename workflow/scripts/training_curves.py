@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from brainlm.figure_style import save_figure
 from brainlm.figures import training_curves
+from brainlm.table_files import read_tsv
 from job import logged
 
 with logged(snakemake):
     paths, simulated = [Path(path) for path in snakemake.input.training], snakemake.params.simulated
-    logs = {int(path.parent.name.removeprefix("seed")): pd.read_csv(path, sep="\t") for path in paths}
+    logs = {int(path.parent.name.removeprefix("seed")): read_tsv(path) for path in paths}
     figure, numbers = training_curves(logs, simulated=simulated)
     save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

@@ -1,13 +1,16 @@
 """What a user holds, as arrays of real numbers of the shape that is wanted, or a sentence that says why not."""
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import DTypeLike
 
 from brainlm.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 _ROWS_NAMED = 10
 
@@ -59,8 +62,11 @@ def real_array(
         return np.asarray(array, dtype)
 
 
-def real_tensor(values: Any, name: str, dims: Sequence[str | int]) -> torch.Tensor:
+def real_tensor(values: Any, name: str, dims: Sequence[str | int]) -> "torch.Tensor":
     """Like `real_array`, as a float32 tensor on the processor, without a copy where PyTorch needs none."""
+    # Others need not spend the seconds that it takes.
+    import torch
+
     array = real_array(values, name, dims)
     # PyTorch takes no array that steps backwards, and warns of one that it could not write to.
     usable = array.flags.writeable and all(stride >= 0 for stride in array.strides)
@@ -68,7 +74,9 @@ def real_tensor(values: Any, name: str, dims: Sequence[str | int]) -> torch.Tens
 
 
 def _plain_array(values: Any, name: str, wanted: str) -> np.ndarray:
-    if isinstance(values, torch.Tensor):
+    # Who holds a tensor has imported PyTorch.
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(values, torch.Tensor):
         if values.layout != torch.strided or values.is_meta or values.is_quantized:
             raise InputError(
                 f"{name} must be an array{wanted}; got a tensor that is not dense: convert it first."
@@ -93,8 +101,8 @@ def _kind(values: Any, array: np.ndarray) -> str:
     return names.get(array.dtype.kind, str(array.dtype))
 
 
-def require_finite(values: np.ndarray | torch.Tensor, name: str) -> None:
-    """Check that all values of all rows, (time, ...), are finite.
+def require_finite(values: Any, name: str) -> None:
+    """Check that all values of all rows, an array or a tensor (time, ...), are finite.
 
     Raises
     ------

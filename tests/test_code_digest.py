@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[1]
 SCRIPTS = sorted(
     path
     for path in (REPOSITORY / "workflow" / "scripts").glob("*.py")
-    if path.name not in ("job.py", "results.py")
+    if path.name not in ("job.py", "job_inputs.py", "results.py")
 )
 PACKAGES = {"brainlm": REPOSITORY / "brainlm"}
 

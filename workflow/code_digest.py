@@ -289,7 +289,8 @@ class _Walk:
     """What a script reaches: its definitions, what these use, and so on."""
 
     def __init__(self, script: Path, packages: Mapping[str, Path], left_out: Collection[str] = ()) -> None:
-        self._packages, self._folder, self._left_out = packages, script.parent, frozenset(left_out)
+        self._packages, self._folder = packages, script.parent
+        self._left_out = frozenset(left_out) - {script.stem}
         self._paths: dict[str, Path | None] = {script.stem: script}
         self._pending: list[tuple[str, str]] = []
         self.reached: dict[str, set[str]] = {}

@@ -91,7 +91,8 @@ def story_files(pattern, stories=STORIES):
 
 def from_dataset(path):
     """What a rule that reads a file of the dataset waits for: the file, or, where it may have to be downloaded, a
-    record that it is there: a file in a folder of the user's must be no output, which Snakemake may delete."""
+    record that it is there: a file in a folder of the user's must be no output, which Snakemake may delete.
+    """
     if DATASET["source"] != "openneuro":
         return path
     return f"{RESULTS}/fetched/{Path(path).relative_to(ROOT).as_posix()}.json"

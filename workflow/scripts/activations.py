@@ -8,7 +8,8 @@ from brainlm.language_model import load, read_story
 from brainlm.memory import GIGABYTE, peak_memory
 from brainlm.store import add_array, add_strings, new_store
 from brainlm.words import load_words
-from job import by_story, log, logged, progress_bar
+from job import log, logged, progress_bar
+from job_inputs import by_story
 
 with logged(snakemake) as facts:
     params = snakemake.params

@@ -9,7 +9,8 @@ from brainlm.listener import explainable_variance
 from brainlm.repeats import reliability
 from brainlm.simulation import load_planted
 from brainlm.store import add_array, new_store, open_store
-from job import by_story, describe, log, logged
+from job import describe, log, logged
+from job_inputs import by_story
 
 with logged(snakemake):
     stores = {story: open_store(path) for story, path in by_story(snakemake.input.responses).items()}

@@ -9,7 +9,8 @@ from brainlm.errors import InputError
 from brainlm.features import story_features
 from brainlm.store import add_array, new_store, open_store
 from brainlm.words import load_words
-from job import logged, tr_times, warn
+from job import logged, warn
+from job_inputs import tr_times
 
 with logged(snakemake):
     params, story = snakemake.params, snakemake.wildcards.story

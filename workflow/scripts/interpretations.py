@@ -19,7 +19,8 @@ from brainlm.scores import CLASSES
 from brainlm.table_files import read_tsv
 from brainlm.tables import theme_warnings
 from brainlm.words import load_words
-from job import by_story, log, logged, warn
+from job import log, logged, warn
+from job_inputs import by_story
 
 with logged(snakemake):
     params = snakemake.params

@@ -6,7 +6,8 @@ from brainlm.crosscoder import Crosscoder
 from brainlm.latents import StoryCode, save_codes
 from brainlm.sources import assemble
 from brainlm.store import open_store
-from job import logged, recordings
+from job import logged
+from job_inputs import recordings
 
 with logged(snakemake):
     model, sources = Crosscoder.load(snakemake.input.crosscoder), recordings(snakemake)

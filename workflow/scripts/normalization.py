@@ -5,7 +5,8 @@ from pathlib import Path
 
 from brainlm.normalization import save_normalization
 from brainlm.sources import fit_sources
-from job import describe, log, logged, of_each_source, recordings
+from job import describe, log, logged
+from job_inputs import of_each_source, recordings
 
 with logged(snakemake):
     stories, sources = snakemake.params.stories, recordings(snakemake)

@@ -5,7 +5,8 @@ from pathlib import Path
 from brainlm.latents import load_codes
 from brainlm.passages import maximal_passages
 from brainlm.words import load_words
-from job import by_story, logged
+from job import logged
+from job_inputs import by_story
 
 with logged(snakemake):
     codes = load_codes(snakemake.input.latents, "test")

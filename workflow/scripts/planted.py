@@ -12,7 +12,8 @@ from brainlm.simulation import load_planted
 from brainlm.sources import assemble
 from brainlm.store import open_store
 from brainlm.table_files import read_tsv
-from job import logged, recordings
+from job import logged
+from job_inputs import recordings
 
 with logged(snakemake):
     params = snakemake.params

@@ -10,7 +10,8 @@ from brainlm.sources import assemble
 from brainlm.store import open_store
 from brainlm.table_files import read_tsv, write_table
 from brainlm.tables import ceiling_note, prediction_table
-from job import logged, recordings
+from job import logged
+from job_inputs import recordings
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)

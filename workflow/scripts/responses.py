@@ -5,7 +5,8 @@ from pathlib import Path
 
 from brainlm.cortex import check_width, read_mask
 from brainlm.responses import convert, scale_warning
-from job import dataset_file, describe, log, logged, tr_times, warn
+from job import dataset_file, describe, log, logged, warn
+from job_inputs import tr_times
 
 with logged(snakemake):
     times_s = tr_times(snakemake.wildcards.story, snakemake.input.respdict, snakemake.params)

@@ -8,7 +8,8 @@ import torch
 from brainlm.encoding import ridge_correlations
 from brainlm.sources import Recording, side_by_side, story_lengths
 from brainlm.store import add_array, new_store
-from job import by_story, log, logged, progress_bar
+from job import log, logged, progress_bar
+from job_inputs import by_story
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)

@@ -10,7 +10,8 @@ from brainlm.evaluation import latent_table, model_summary
 from brainlm.reconstruction import reconstruction_fit
 from brainlm.sources import assemble
 from brainlm.store import add_array, add_strings, new_store
-from job import describe, log, logged, recordings
+from job import describe, log, logged
+from job_inputs import recordings
 
 AVERAGING = "Pearson over all TRs of a split concatenated, one value a column; means are over finite values"
 

@@ -7,7 +7,8 @@ from brainlm.simulation import plant_features, save_planted
 from brainlm.store import open_store
 from brainlm.table_files import read_tsv
 from brainlm.words import load_words
-from job import by_story, logged, tr_times
+from job import logged
+from job_inputs import by_story, tr_times
 
 with logged(snakemake):
     params = snakemake.params

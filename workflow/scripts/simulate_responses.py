@@ -7,7 +7,8 @@ import numpy as np
 from brainlm.cortex import read_mask
 from brainlm.listener import listen, write_hdf5
 from brainlm.simulation import load_planted, save_planted
-from job import by_story, describe, log, logged
+from job import describe, log, logged
+from job_inputs import by_story
 
 with logged(snakemake):
     params = snakemake.params

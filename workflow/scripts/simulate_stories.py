@@ -9,7 +9,8 @@ import pandas as pd
 
 from brainlm.stories import read_annotated, speak
 from brainlm.textgrid import write
-from job import by_story, log, logged
+from job import log, logged
+from job_inputs import by_story
 
 SILENCE_S = 8.0  # the scanner runs on after the last word
 

@@ -15,7 +15,8 @@ from brainlm.normalization import load_normalization
 from brainlm.sources import assemble, story_lengths
 from brainlm.training import Checkpointing, Interrupted, Log, train
 from brainlm.training_settings import TrainingSettings
-from job import describe, log, logged, of_each_source, progress_bar, recordings
+from job import describe, log, logged, progress_bar
+from job_inputs import of_each_source, recordings
 
 with logged(snakemake) as facts:
     torch.set_num_threads(snakemake.threads)

@@ -1,6 +1,5 @@
 """What a user holds, as arrays of real numbers of the shape that is wanted, or a sentence that says why not."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +73,8 @@ def real_tensor(values: Any, name: str, dims: Sequence[str | int]) -> "torch.Ten
 
 
 def _plain_array(values: Any, name: str, wanted: str) -> np.ndarray:
-    # Who holds a tensor has imported PyTorch.
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(values, torch.Tensor):
-        if values.layout != torch.strided or values.is_meta or values.is_quantized:
+    if _is_tensor(values):
+        if str(values.layout) != "torch.strided" or values.is_meta or values.is_quantized:
             raise InputError(
                 f"{name} must be an array{wanted}; got a tensor that is not dense: convert it first."
             )
@@ -92,6 +89,11 @@ def _plain_array(values: Any, name: str, wanted: str) -> np.ndarray:
         raise InputError(
             f"{name} must be an array{wanted} of real numbers; got {type(values).__name__} that is none ({error})."
         ) from None
+
+
+def _is_tensor(values: Any) -> bool:
+    """Whether it is one of PyTorch's, which is not imported to find out."""
+    return any((base.__module__, base.__name__) == ("torch", "Tensor") for base in type(values).__mro__)
 
 
 def _kind(values: Any, array: np.ndarray) -> str:

@@ -53,7 +53,8 @@ def with_shipped_files(dataset: Mapping[str, Any]) -> dict[str, Any]:
 
 def counted_from(path: Path | str) -> str:
     """What a sentence about a path that is not there adds, if the path is a relative one."""
-    return "" if Path(path).expanduser().is_absolute() else f" in the working directory, {Path.cwd()}"
+    is_relative = not str(path).startswith(("/", "~"))
+    return f" in the working directory, {Path.cwd()}" * is_relative
 
 
 def manifest_of(dataset: Mapping[str, Any]) -> Path:

@@ -7,8 +7,8 @@ LONGEST_NAME = 80
 """Bytes in UTF-8: three names together make one name of a file, of which disks take 255 bytes (Slurm's logs)."""
 RESULT_FOLDERS = frozenset(
     {
-        *("activations", "benchmarks", "comparisons", "cortex", "ds003020", "features", "figures", "logs"),
-        *("models", "provenance", "responses", "simulation", "tables", "voxels", "words"),
+        *("activations", "benchmarks", "comparisons", "cortex", "ds003020", "features", "fetched", "figures"),
+        *("logs", "models", "provenance", "responses", "simulation", "tables", "voxels", "words"),
     }
 )
 """What lies beside the folders of subjects and groups in a run's results."""

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 import slurm_cluster as slurm
-from failures import failures
 from slurm_cluster import Cluster, missing, slurm_cluster
 from tiny_dataset import REPOSITORY, SUBJECT, Workspace, run_snakemake
 
@@ -30,7 +29,23 @@ pytestmark = pytest.mark.timeout(2 * WAIT_S)
 FOR_TESTS = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "5"]
 
 # A job that has to be killed would sleep for longer than its test may take.
-MISHAPS = """
+MISHAPS = (
+    f"""
+import sys
+
+sys.path.insert(0, "{REPOSITORY / "workflow"}")
+from failures import summary, watch_failures
+
+FAILURES = watch_failures()
+
+
+onerror:
+    with open("summary.txt", "w") as file:
+        file.write(summary(FAILURES))
+
+
+"""
+    + """
 rule all:
     input:
         "gpu1.txt", "gpu2.txt", "late.txt", "cancelled.txt", "after.txt", "lost.txt", "faulty.txt",
@@ -100,6 +115,7 @@ rule story:
     group: "stories"
     shell: "if test {wildcards.number} = 2; then echo too short; false; else touch {output}; fi > {log}"
 """
+)
 
 
 @dataclass(frozen=True)
@@ -380,13 +396,12 @@ def test_a_job_that_fails_fails_the_run_and_stops_no_other(mishaps):
 
 @needs_slurm
 def test_a_runs_end_names_what_failed_and_not_its_companions(mishaps):
-    (run_log,) = (mishaps.folder / ".snakemake" / "log").iterdir()
-    failed, n_others = failures(run_log.read_text())
-    assert sorted(failure.rule for failure in failed) == ["faulty", "refused", "story"] and n_others == 2
-    (refused,) = (failure.message for failure in failed if failure.rule == "refused")
-    assert re.search("sbatch: error: .*[Nn]ode", refused)
-    (story,) = (failure.log for failure in failed if failure.rule == "story")
-    assert (mishaps.folder / story).read_text() == "too short\n"
+    heading, *failed, others = mishaps.text("summary.txt").splitlines()
+    assert heading.startswith("3 jobs failed") and others.startswith("2 jobs of the same Slurm jobs")
+    said = dict(line.strip().split(": ", 1) for line in failed)
+    assert said.keys() == {"faulty", "refused", "story"}
+    assert re.search("sbatch: error: .*[Nn]ode", said["refused"])
+    assert said["story"] == "too short (log: story2.log)"
 
 
 @needs_slurm

@@ -20,7 +20,7 @@ from dataset_files import (
     transcript_path,
 )
 from experiments import reading_models, story_batches
-from failures import summary
+from failures import summary, watch_failures
 from job_sizes import (
     hdf5_bytes,
     language_model_gb,

@@ -1,4 +1,7 @@
 # What is said and done at a run's start and end: Snakemake keeps one of each of these, the last that it reads.
+FAILURES = watch_failures()
+
+
 onstart:
     if DATASET["source"] == "openneuro":
         try:
@@ -21,5 +24,4 @@ onsuccess:
 
 
 onerror:
-    # Snakemake hands over all logs of the run.
-    print(summary("".join(Path(file).read_text(encoding="utf-8") for file in log)), file=sys.stderr)
+    print(summary(FAILURES), file=sys.stderr)

@@ -9,9 +9,9 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import surroundings  # noqa: F401
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
-# Matplotlib's list of fonts stays with the run: nothing is written to the home folder.
-os.environ.setdefault("MPLCONFIGDIR", str(Path(".snakemake", "matplotlib").resolve()))
 
 import numpy as np
 from tqdm import tqdm

@@ -31,8 +31,9 @@ FINAL_NORMS = ("norm", "norm_f", "ln_f", "final_norm", "final_layernorm", "final
 POOLER = "pooler."
 # What they call the output layer, which is the embedding where the two are tied.
 OUTPUT_LAYERS = ("lm_head.weight", "embed_out.weight")
-# Arrays that old files keep and that a model computes itself.
+# Arrays that old files keep and that a model computes itself; the bias is the mask of attention, with four axes.
 COMPUTED = re.compile(r"(^|\.)(inv_freq|position_ids|masked_bias|causal_mask)$")
+MASK = re.compile(r"(^|\.)(attn|attention)\.bias$")
 PLAIN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -66,7 +67,9 @@ def read_weights(found: Path | str, folder: Path, wanted: Wanted) -> dict[str, T
         stored |= _open(file)
     names = _own_names(stored, wanted)
     arrays = {
-        own: stored[name] for name, own in names.items() if (block_number(own, blocks) or 0) <= n_blocks
+        own: stored[name]
+        for name, own in names.items()
+        if (block_number(own, blocks) or 0) <= n_blocks and not _is_computed(own, stored[name])
     }
     _refuse_packed(arrays, wanted.skeleton, folder)
     return arrays
@@ -80,9 +83,7 @@ def check_loaded(model: Model, report: Mapping[str, Any], here: Path) -> None:
     """
     blocks, n_blocks = block_list(model), model.config.num_hidden_layers
     unused = sorted(
-        name
-        for name in report["unexpected_keys"]
-        if 1 <= (block_number(name, blocks) or 0) <= n_blocks and not _is_computed(name, model)
+        name for name in report["unexpected_keys"] if 1 <= (block_number(name, blocks) or 0) <= n_blocks
     )
     if unused:
         raise InputError(
@@ -201,10 +202,8 @@ def _open(file: Path) -> dict[str, Tensor]:
         ) from None
 
 
-def _is_computed(name: str, model: Model) -> bool:
-    """Whether an array is no weight, but something that the model computes itself and old files keep."""
-    buffers = dict(model.named_buffers())
-    return COMPUTED.search(name) is not None or _bare(name, model) in buffers
+def _is_computed(name: str, array: Tensor) -> bool:
+    return COMPUTED.search(name) is not None or (MASK.search(name) is not None and array.ndim == 4)
 
 
 def _refuse_packed(arrays: Mapping[str, Tensor], skeleton: Model, here: Path) -> None:
@@ -212,7 +211,7 @@ def _refuse_packed(arrays: Mapping[str, Tensor], skeleton: Model, here: Path) ->
     blocks, own = block_list(skeleton), skeleton.state_dict()
     for name, array in arrays.items():
         is_needed = block_number(name, blocks) is not None or _bare(name, skeleton) in own
-        if is_needed and array.dtype not in PLAIN and not _is_computed(name, skeleton):
+        if is_needed and array.dtype not in PLAIN:
             raise InputError(
                 f"{here} is quantized ({name} is stored as {str(array.dtype).removeprefix('torch.')}), and packed "
                 "weights are not read: take the model in float32, float16 or bfloat16, or a .gguf file of it."

@@ -9,8 +9,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import surroundings  # noqa: F401
-
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
@@ -33,6 +31,7 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
     seed = snakemake.wildcards.get("seed")
     facts: dict[str, Any] = {"device": "cpu", "seed": None if seed is None else int(seed)}
     terminal = sys.stderr
+    _close_input()
     with Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as file:
         logging.basicConfig(stream=file, level=logging.INFO, format="%(asctime)s %(message)s")
         with redirect_stdout(file), redirect_stderr(file):
@@ -46,6 +45,12 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
             except Exception:
                 log.exception("the job failed")
                 raise
+
+
+def _close_input() -> None:
+    """Whatever asks gets no answer: nobody sees a question in a log, and what is typed is not meant for it."""
+    with Path(os.devnull).open(encoding="utf-8") as empty:
+        os.dup2(empty.fileno(), 0)
 
 
 def results_folder() -> Path:

@@ -61,7 +61,8 @@ def compute_geometry(filestore: Path, subject: str, transform: str, height: int)
             env=os.environ | _environment(Path(temporary).resolve()),
             cwd=Path(__file__).parents[1],  # where this very package is found
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         if child.returncode:
             cause = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
@@ -101,12 +102,16 @@ def _environment(home: Path) -> dict[str, str]:
     settings.parent.mkdir(parents=True)
     # A wheel built elsewhere and taken from a cache names folders of that other environment.
     share = pycortex_share()
-    settings.write_text(f"[basic]\nfilestore = {share / 'db'}\n[webgl]\ncolormaps = {share / 'colormaps'}\n")
+    settings.write_text(
+        f"[basic]\nfilestore = {share / 'db'}\n[webgl]\ncolormaps = {share / 'colormaps'}\n", encoding="utf-8"
+    )
     return {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(configuration),
         "MPLCONFIGDIR": str(home / "matplotlib"),
         "MPLBACKEND": "Agg",
+        # It opens files without saying in which encoding.
+        "PYTHONUTF8": "1",
         # Half a million 2 x 2 systems are solved one by one: threads take up to 15 times as long over them.
         "OPENBLAS_NUM_THREADS": "1",
     }

@@ -47,9 +47,9 @@ def write_simulated_anatomy(pycortex_db: Path, subject: str, voxel_size_mm: floa
     surfaces.mkdir(parents=True)
     for name in (f"{kind}_{hemisphere}.gii" for kind in ("flat", "pia", "wm") for hemisphere in HEMISPHERES):
         shutil.copyfile(original / "surfaces" / name, surfaces / name)
-    drawing = (original / "overlays.svg").read_text()
+    drawing = (original / "overlays.svg").read_text(encoding="utf-8")
     # Pictures of the anatomy, to draw areas on, are nine tenths of the file.
-    (partial / "overlays.svg").write_text(re.sub(r"<image\b[^>]*/>", "", drawing))
+    (partial / "overlays.svg").write_text(re.sub(r"<image\b[^>]*/>", "", drawing), encoding="utf-8")
 
     transform = partial / "transforms" / f"{subject}_auto"
     transform.mkdir(parents=True)
@@ -57,11 +57,11 @@ def write_simulated_anatomy(pycortex_db: Path, subject: str, voxel_size_mm: floa
     shape, affine = _coarse_grid(scan, voxel_size_mm)
     nibabel.save(resample_from_to(scan, (shape, affine), order=1), transform / "reference.nii.gz")
     scanner_from_surface = np.array(
-        json.loads((original / "transforms" / _SCAN / "matrices.xfm").read_text())["magnet"]
+        json.loads((original / "transforms" / _SCAN / "matrices.xfm").read_text(encoding="utf-8"))["magnet"]
     )
     voxel_from_surface = np.linalg.inv(affine) @ scanner_from_surface
     matrices = {"coord": voxel_from_surface.tolist(), "magnet": scanner_from_surface.tolist()}
-    (transform / "matrices.xfm").write_text(json.dumps(matrices, indent=4))
+    (transform / "matrices.xfm").write_text(json.dumps(matrices, indent=4), encoding="utf-8")
     mask = _thick_mask(surfaces, shape, voxel_from_surface)
     nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), affine), transform / "mask_thick.nii.gz")
     partial.rename(folder)

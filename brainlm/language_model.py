@@ -4,9 +4,7 @@ import importlib.util
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +13,8 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from brainlm.devices import choose_device
 from brainlm.errors import InputError
-from brainlm.language_model_files import block_list, is_gguf, load_first_blocks, quiet_transformers
+from brainlm.language_model_blocks import block_outputs, require_causal
+from brainlm.language_model_files import explained, is_gguf, load_first_blocks, quiet_transformers
 
 PACKAGE_PREFIX = "package:"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -113,16 +112,19 @@ def load(
     `source` is anything that `resolve` takes; `revision` is a branch, tag or commit of a hub model.
     `dtype` is "float32", "bfloat16", "float16" or "auto" (float32 on a CPU, bfloat16 on a GPU); `device` is
     "auto" (a GPU if there is one) or a name that PyTorch knows ("cpu", "cuda", "cuda:1").
-    Raises InputError if the model cannot be found, reached or read, lacks weights of a block that is
-    needed, has fewer blocks than wanted, or has a tokenizer that does not tell where in the text its
-    tokens are.
+    Raises InputError if the model cannot be found, reached or read, is quantized or an adapter, lacks
+    weights of a block that is needed, has fewer blocks than wanted, has a tokenizer that does not tell where
+    in the text its tokens are, or is not causal: its states at earlier words change with a later one.
     """
     if len(blocks) == 0 or len(set(blocks)) < len(blocks) or min(blocks) < 1:
         raise InputError(f"Blocks must be different numbers, counted from 1, not {list(blocks)}.")
     torch_device = choose_device(device)
     torch_dtype = _choose_dtype(dtype, torch_device)
     model, tokenizer = load_first_blocks(resolve(source), max(blocks), torch_dtype, revision)
-    return LanguageModel(model.to(torch_device), tokenizer, tuple(blocks), torch_device, str(source))
+    model = model.to(torch_device)
+    with explained(str(source)):
+        require_causal(model, blocks, min(len(tokenizer), model.config.vocab_size), str(source))
+    return LanguageModel(model, tokenizer, tuple(blocks), torch_device, str(source))
 
 
 def read_story(
@@ -139,8 +141,8 @@ def read_story(
     window that contains it, so that after the first window every token sees at least
     `window_tokens - stride_tokens` tokens before it. If the model has a beginning-of-text token, every
     window begins with it; it is not counted as one of the window's tokens and is not in the result.
-    Raises InputError if there are no words, if a word gets no token of its own, if the window does not fit
-    the model, or if a hidden state is not finite.
+    Raises InputError if there are no words, if a word gets no token of its own, if the model does not know a
+    token, if the window does not fit the model, or if a hidden state is not finite.
     """
     tokenizer = language_model.tokenizer
     token_ids, word_index = _tokenize(tokenizer, words)
@@ -153,14 +155,15 @@ def read_story(
         )
     # The tokenizer's own habit of adding this token differs between models and transformers versions.
     prefix = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    _check_vocabulary(language_model, prefix + token_ids)
     _check_context(language_model, min(window_tokens, len(token_ids)) + len(prefix))
 
     pieces = []
     n_read = 0
     for start in range(0, len(token_ids), stride_tokens):
         window = token_ids[start : start + window_tokens]
-        outputs = _block_outputs(language_model, prefix + window)
-        pieces.append(outputs[:, len(prefix) + n_read - start :])
+        outputs = block_outputs(language_model.model, [prefix + window], language_model.blocks)
+        pieces.append(outputs[:, 0, len(prefix) + n_read - start :].numpy())
         n_read = start + len(window)
         if n_read == len(token_ids):
             break
@@ -216,6 +219,15 @@ def _last_character(text: str, start: int, stop: int) -> int:
     return start + max(len(text[start:stop].rstrip()) - 1, 0)
 
 
+def _check_vocabulary(language_model: LanguageModel, token_ids: Sequence[int]) -> None:
+    known = language_model.model.config.vocab_size
+    if max(token_ids) >= known:
+        raise InputError(
+            f"The tokenizer of {language_model.source} gives token {max(token_ids)}, but its model knows numbers "
+            f"below {known}: they do not belong together."
+        )
+
+
 def _check_context(language_model: LanguageModel, n_positions: int) -> None:
     longest = getattr(language_model.model.config, "max_position_embeddings", None)
     if longest is not None and n_positions > longest:
@@ -223,27 +235,6 @@ def _check_context(language_model: LanguageModel, n_positions: int) -> None:
             f"{language_model.source} reads at most {longest} tokens at once and would have to read "
             f"{n_positions}: set a context window (window_tokens and stride_tokens) that fits."
         )
-
-
-@torch.inference_mode()
-def _block_outputs(language_model: LanguageModel, token_ids: list[int]) -> np.ndarray:
-    """One pass over `token_ids`; (block, position, hidden) float32, before the final norm."""
-    kept: dict[int, torch.Tensor] = {}
-
-    def keep(block: int, module: torch.nn.Module, inputs: tuple, output: Any) -> None:
-        hidden = output[0] if isinstance(output, tuple) else output
-        # A copy, because later blocks may add to the same memory.
-        kept[block] = hidden[0].to("cpu", torch.float32, copy=True)
-
-    modules = language_model.model.get_submodule(block_list(language_model.model))
-    # Hooks, because the last of the model's own hidden_states has already been through the final norm.
-    handles = [modules[n - 1].register_forward_hook(partial(keep, n)) for n in language_model.blocks]
-    try:
-        language_model.model(torch.tensor([token_ids], device=language_model.device), use_cache=False)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return torch.stack([kept[block] for block in language_model.blocks]).numpy()
 
 
 def _check_finite(language_model: LanguageModel, hidden: np.ndarray) -> None:

@@ -27,6 +27,16 @@ class Recording:
         """The story's (time, column) raw array."""
         return self._array(story)[:]
 
+    def read_finite(self, story: str, columns: np.ndarray) -> np.ndarray:
+        """The story's (time, column) raw array, of which `columns`, (column,) bool, are numbers."""
+        raw = self.read(story)
+        if not np.isfinite(raw).all(axis=0)[columns].all():
+            raise InputError(
+                f"{self.stores[story]} holds NaN or infinite values in columns that count as valid: remove it, and "
+                "run again."
+            )
+        return raw
+
     def stacked(self, stories: Sequence[str], columns: np.ndarray) -> "StackedRows":
         """Some columns of the stories, (time, column) raw, read when they are sliced."""
         return StackedRows([self._array(story) for story in stories], columns)
@@ -122,15 +132,15 @@ def fit_sources(
 
     Columns that are invalid in any story that will be used are left out of the model altogether.
     """
-    fitted = {
-        source: fit_normalization(
-            lambda recording=recording: (recording.read(story) for story in training),
+    fitted = {}
+    for source, recording in recordings.items():
+        kept = recording.valid_columns(all_stories)
+        fitted[source] = fit_normalization(
+            lambda recording=recording, kept=kept: (recording.read_finite(story, kept) for story in training),
             standardize=standardize[source],
-            kept=recording.valid_columns(all_stories),
+            kept=kept,
             source=source,
         )
-        for source, recording in recordings.items()
-    }
     return {s: pair[0] for s, pair in fitted.items()}, {s: pair[1] for s, pair in fitted.items()}
 
 
@@ -236,6 +246,10 @@ def assemble(
     brain_time, seed: see `row_order`; "noise" replaces all sources with white Gaussian noise of mean norm
         about 1, the floor that every score must return when there is nothing to find.
     reference: the source that keeps its time when the rows of all others are permuted or shifted, together.
+
+    Raises
+    ------
+    InputError: sources with different numbers of rows for a story, or values that are not finite.
     """
     lengths = story_lengths(recordings, stories)
     n_rows = sum(lengths)
@@ -256,8 +270,9 @@ def assemble(
         for source, recording in recordings.items():
             for story, rows in _consecutive(stories, lengths):
                 target = rows if source == reference else target_of[rows]
+                raw = recording.read_finite(story, normalization[source].kept)
                 name = f"Source '{source}' in {recording.stores[story]}"
-                values[target, slices[source]] = normalization[source].apply(recording.read(story), name)
+                values[target, slices[source]] = normalization[source].apply(raw, name)
     story_of_row = np.repeat(np.arange(len(stories)), lengths)
     return Rows(values, slices, story_of_row, tuple(stories))
 

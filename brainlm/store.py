@@ -33,6 +33,9 @@ FILE_BYTES = 128 * 2**20
 # checksum turns a damaged file into an error instead of wrong numbers.
 _COMPRESSOR = ZstdCodec(level=1, checksum=True)
 
+# Zarr's own settings, not those of ~/.config/zarr or of variables: they would change the stores' bytes.
+zarr.config.refresh(paths=[], env={})
+
 
 @contextmanager
 def new_store(path: Path | str, attributes: Mapping[str, Any]) -> Iterator[zarr.Group]:

@@ -336,3 +336,13 @@ def test_columns_of_several_recordings_stand_side_by_side(tmp_path):
     expected = np.concatenate([values["a"], values["b"]], axis=1)
     np.testing.assert_array_equal(side_by_side(recordings, ["one", "two"]), expected)
     np.testing.assert_array_equal(side_by_side(recordings, ["two"]), expected[4:])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_store_with_values_that_are_no_numbers_is_named(raw, recordings, normalization, value):
+    raw["lm"]["gamma"][3, 1] = value
+    write(recordings["lm"].stores["gamma"], "features", raw["lm"]["gamma"])
+    with pytest.raises(InputError, match="gamma-lm.zarr holds NaN or infinite"):
+        fit_sources(recordings, training=STORIES, all_stories=STORIES, standardize=STANDARDIZE)
+    with pytest.raises(InputError, match="gamma-lm.zarr holds NaN or infinite"):
+        assemble(recordings, normalization, STORIES, brain_time="matched", seed=0)

@@ -31,7 +31,10 @@ from job_sizes import (
     training_minutes,
     with_attempt,
 )
+from surroundings import settle
 
+# A job's process, which reads this file as well, hands them on to the rule's script.
+settle(os.environ)
 # Threads that read stores would each keep the memory they once used: 0.2 GB of a training job.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 

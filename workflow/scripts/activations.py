@@ -4,6 +4,7 @@ import time
 
 import torch
 
+from brainlm.errors import about
 from brainlm.language_model import load, read_story
 from brainlm.memory import GIGABYTE, peak_memory
 from brainlm.store import add_array, add_strings, new_store
@@ -30,7 +31,8 @@ with logged(snakemake) as facts:
     for story, path in stores.items():
         words = load_words(words_of[story])
         began = time.perf_counter()
-        read = read_story(model, words["word"].tolist(), **params.context)
+        with about(f"story {story}"):
+            read = read_story(model, words["word"].tolist(), **params.context)
         rate = len(read.tokens) / (time.perf_counter() - began)
         log.info("%s: %d words, %d tokens, %.0f tokens/s", story, len(words), len(read.tokens), rate)
         with new_store(path, {"source": params.source, "context": params.context, "story": story}) as store:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from brainlm.errors import about
 from brainlm.listener import explainable_variance
 from brainlm.repeats import reliability
 from brainlm.simulation import load_planted
@@ -19,7 +20,8 @@ with logged(snakemake):
     # A dataset without repeats has an empty store, and a table that says so.
     with new_store(snakemake.output.ceiling, {"story": next(iter(repeated), None)}) as group:
         for story, store in list(repeated.items())[:1]:
-            found = reliability(store["repeats"])
+            with about(f"story {story}"):
+                found = reliability(store["repeats"])
             for name in ("explainable_variance", "ceiling_single", "ceiling_mean"):
                 add_array(group, name, getattr(found, name), ("voxel",))
             row |= {

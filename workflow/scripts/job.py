@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-# Matplotlib's list of fonts stays with the run: nothing is written to the home folder.
-os.environ.setdefault("MPLCONFIGDIR", str(Path(".snakemake", "matplotlib").resolve()))
 
 from tqdm import tqdm
 
@@ -30,6 +28,7 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
     seed = snakemake.wildcards.get("seed")
     facts: dict[str, Any] = {"device": "cpu", "seed": None if seed is None else int(seed)}
     terminal = sys.stderr
+    _close_input()
     with Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as file:
         logging.basicConfig(stream=file, level=logging.INFO, format="%(asctime)s %(message)s")
         with redirect_stdout(file), redirect_stderr(file):
@@ -49,6 +48,12 @@ def warn(sentence: str) -> None:
     """Say what is odd, though no error: in the job's log and, since nobody reads every log, on the terminal."""
     log.warning("%s", sentence)
     print(f"Warning: {sentence}", file=sys.__stderr__)
+
+
+def _close_input() -> None:
+    """Whatever asks gets no answer: nobody sees a question in a log, and what is typed is not meant for it."""
+    with Path(os.devnull).open(encoding="utf-8") as empty:
+        os.dup2(empty.fileno(), 0)
 
 
 def results_folder() -> Path:

@@ -286,6 +286,7 @@ def test_the_definitions_that_a_script_reaches_are_listed(tmp_path):
         "def f():\n    from lab.log import warn\n    warn()\nf()",
         "from lab.log import *\nwarn()",
         "from around import warn\nwarn()",
+        "from lab import VERSION\nprint(VERSION)",
         "@decorator\ndef f():\n    pass\nfrom lab.log import warn as decorator",
     ],
 )
@@ -295,13 +296,17 @@ def test_what_is_left_out_changes_no_digest(tmp_path, import_):
     digests = set()
     for number, text in enumerate(["from lab.b import h\ndef warn():\n    h()", "def warn():\n    return 7"]):
         files = library(script, a="def f():\n    return 1", b=f"def h():\n    return {number}", log=text)
+        files["lab/__init__.py"] = f"VERSION = {number}"
         files["scripts/around.py"] = f"from lab.log import warn\nX = {number}"
         arguments = write(tmp_path / str(number), files)
-        digests.add(code_digest(*arguments, ["lab.log", "around"]))
+        digests.add(code_digest(*arguments, ["lab.log", "lab:VERSION", "around"]))
         assert code_digest(*arguments) not in digests
     assert len(digests) == 1
     changed = files | {"lab/a.py": "def f():\n    return 2"}
-    assert code_digest(*write(tmp_path / "changed", changed), ["lab.log", "around"]) not in digests
+    assert (
+        code_digest(*write(tmp_path / "changed", changed), ["lab.log", "lab:VERSION", "around"])
+        not in digests
+    )
 
 
 # Ways to reach code

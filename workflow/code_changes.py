@@ -7,8 +7,15 @@ from pathlib import Path
 from code_digest import code_digest, definition_digests
 
 CODE_PREFIX = "code "
-BOOKKEEPING = ("job", "brainlm.errors", "brainlm.fetched", "brainlm.files", "brainlm.provenance")
-"""How a job logs, says what is wrong, writes a file as a whole and records where it comes from changes no result."""
+BOOKKEEPING = (
+    "job",
+    "brainlm:__version__",
+    "brainlm.errors",
+    "brainlm.fetched",
+    "brainlm.files",
+    "brainlm.provenance",
+)
+"""The version's number, and how a job logs, says what is wrong, writes a file as a whole and records where it comes from changes no result."""
 FOLDER = Path(".snakemake", "brainlm-code")
 
 

@@ -21,7 +21,7 @@ Comments, layout, docstrings, the order of definitions, annotations of functions
 and what stands below `if TYPE_CHECKING` do not count. But docstrings do in a module that mentions `__doc__`, and
 annotations do below decorators other than Python's own, which may read them.
 
-Modules that are left out do not count, nor does what is reached through them alone.
+Modules and definitions that are left out do not count, nor does what is reached through them alone.
 
 Not seen: what other people's code changes beside the value that is assigned, as in `old = np.seterr(all="raise")`;
 annotations read by `typing.get_type_hints`; files other than Python's; other packages, whose versions are the
@@ -62,7 +62,7 @@ def code_digest(script: Path, packages: Mapping[str, Path], left_out: Collection
     ----------
     script: a rule's script; modules in its folder are our own as well.
     packages: name -> folder, of each package of our own.
-    left_out: names of modules of our own whose code changes no result.
+    left_out: modules of our own, and single definitions (``module:name``), that change no result.
 
     Raises
     ------
@@ -381,6 +381,8 @@ class _Walk:
     def _want(self, module: str, name: str) -> None:
         self._run(module)
         code = self._code(module)
+        if f"{module}:{name}" in self._left_out:
+            return
         if name not in self.reached[module] and (name in code.definitions or name in code.imports):
             self.reached[module].add(name)
             self._pending.append((module, name))

@@ -161,11 +161,9 @@ def test_why_says_what_has_changed_and_for_which_jobs(tiny):
     rest = f"experiment {experiments}; seed 0): k 3 → 4; alpha 0.03125 → 0.5"
     assert trained == f"train ({MODELS} jobs: subject {SUBJECT}; {rest}"
     assert following.startswith("and what follows from these: ") and f"scores ({MODELS})" in following
-    # Params of one job that are no sections are told apart by nothing but their values.
-    (line, *_) = why(
-        tiny.changed(passages__span_s=6, scores__minimum_shift_s=12), "--allowed-rules", "interpretations"
-    )
-    assert line == f"interpretations (subject={SUBJECT}, experiment=matched, seed=0): 10, 8 → 12, 6"
+    # Params that are no sections are told apart by nothing but their values.
+    lines = why(tiny.changed(passages__span_s=6, scores__minimum_shift_s=12))
+    assert f"interpretations (subject={SUBJECT}, experiment=matched, seed=0): 10, 8 → 12, 6" in lines
     tiny.config_file()
 
 

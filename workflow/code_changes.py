@@ -15,7 +15,8 @@ BOOKKEEPING = (
     "brainlm.files",
     "brainlm.provenance",
 )
-"""The version's number, and how a job logs, says what is wrong, writes a file as a whole and records where it comes from changes no result."""
+"""The version's number, and how a job logs, says what is wrong, writes a file as a whole and records where it comes
+from, change no result."""
 FOLDER = Path(".snakemake", "brainlm-code")
 
 

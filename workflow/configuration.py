@@ -29,6 +29,8 @@ from name_checks import check_names, check_paths, check_themes
 from names import folded
 
 LM_SOURCE = "lm"
+TRANSCRIPT_KEYS = ("non_words", "words_tier", "words_without_times")
+"""Keys of the section `dataset` that say how transcripts are read."""
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 
 
@@ -312,7 +314,7 @@ def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:
 def _input_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the values of responses and activations; which blocks are kept beside features.block does not."""
     keys = {
-        "dataset": ("source", "tr_s", "sound_onset_s", "trim", "non_words", "words_tier"),
+        "dataset": ("source", "tr_s", "sound_onset_s", "trim", *TRANSCRIPT_KEYS),
         "language_model": ("path_or_hub_id", "revision", "context"),
     }
     return leaves({section: {key: config[section][key] for key in keys[section]} for section in keys})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from recordings import Segment, check_segments, describe_neighbours, read_columns
+from recordings import Segment, check_segments, check_spelling, describe_neighbours, read_columns
 
 from dataset_files import ConfigError
 
@@ -32,6 +32,16 @@ def test_stories_of_which_the_table_says_nothing_lie_where_all_do():
     assert read_columns(PATH, pd.DataFrame({"story": ["a", "b"], "split": ["train", "test"]})) == {}
     read = read_columns(PATH, table(("a", "", ""), ("b", "8.5", ""), ("c", "-1e2", "r"), ("d", "n/a", "n/a")))
     assert read == {"b": Segment(8.5, None), "c": Segment(-100.0, "r")}
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("sound_onset", "sound_onset_s"), ("Sound_Onset_s", "sound_onset_s"), ("recordings", "recording")],
+)
+def test_a_column_with_a_slip_in_its_name_is_not_passed_over(column, meant):
+    with pytest.raises(ConfigError, match=f"has a column '{column}', which is not read: call it {meant}"):
+        check_spelling(PATH, ["story", "split", column])
+    check_spelling(PATH, ["story", "split", meant, "speaker", "onset", "comment", "record_date"])
 
 
 def test_the_first_segment_may_be_called_like_its_recording():

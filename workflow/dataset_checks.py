@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from recordings import COLUMNS, Segment, check_segments, read_columns
+from recordings import COLUMNS, Segment, check_segments, check_spelling, read_columns
 
 from dataset_files import (
     RESPONSES,
@@ -59,6 +59,7 @@ def _used_stories(path: Path) -> pd.DataFrame:
     table.columns = table.columns.astype(str).str.strip()
     if not {"story", "split"} <= set(table.columns):
         raise ConfigError(f"{path} must be a tab-separated table with columns story and split.")
+    check_spelling(path, table.columns)
     columns = ["story", "split", *(column for column in COLUMNS if column in table)]
     table = table[columns].fillna("").apply(lambda column: column.str.strip())
     table = table[(table != "").any(axis=1)]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,18 @@ class Segment:
     """of the sound, s after the story's first volume; negative if the sound has begun before. None: not given"""
     recording: str | None
     """whose transcript, on the recording's clock, the story shares; None: the story has its own"""
+
+
+def check_spelling(path: Path, columns: Iterable[str]) -> None:
+    """Check that no column of the table of stories is passed over because of a slip in its name.
+
+    Raises
+    ------
+    ConfigError: a column that is called almost like one of `COLUMNS`.
+    """
+    for column in set(columns) - set(COLUMNS):
+        if meant := get_close_matches(column.casefold(), COLUMNS, n=1, cutoff=0.85):
+            raise ConfigError(f"{path} has a column '{column}', which is not read: call it {meant[0]}.")
 
 
 def read_columns(path: Path, used: pd.DataFrame) -> dict[str, Segment]:

@@ -117,7 +117,8 @@ def _check_words(
             )
             if of.any()
         ]
-        raise InputError(f"{transcript}: {' and '.join(where)}: {cause}")
+        segment = " Of a segment, name the recording in dataset.stories." if early.any() else ""
+        raise InputError(f"{transcript}: {' and '.join(where)}: {cause}{segment}")
     n_unseen = int((onset_s > seen_until_s).sum())
     if n_unseen <= UNSEEN * n_words:
         return []

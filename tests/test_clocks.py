@@ -120,6 +120,7 @@ def test_a_sound_onset_long_before_the_recording_is_refused():
         "199 of 364 words end before the recording's beginning (100 s): is dataset.sound_onset_s (-100 s)"
         in sentence
     )
+    assert sentence.endswith("Of a segment, name the recording in dataset.stories.")
 
 
 def test_words_on_both_sides_of_the_recording_are_counted_together():

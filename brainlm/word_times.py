@@ -12,6 +12,7 @@ NO_TIME = frozenset({"", "na", "n/a", "nan", "none", "null"})
 """What programs write, in any case, in place of a time that they do not have."""
 SLIP_S = 0.1
 """A word that ends earlier than it begins by less than this, in s, is a slip of its aligner."""
+LONGEST_ACROSS_ONSET_S = 2.0
 FAULTS_NAMED = 5
 
 Times = tuple[float, float]
@@ -61,8 +62,9 @@ def settle_times(
 ) -> tuple[list[tuple[str, float, float]], list[str], list[Fault]]:
     """Give every word an onset and an offset, or say why that cannot be.
 
-    -1 stands for a time that is not given if the other time is not given, -1 or positive: aligners write it so. A
-    word that ends before it begins by less than `SLIP_S` keeps its onset and has no length.
+    Some aligners write -1 for a time that they do not have. It counts as a time only of a word before the sound's
+    onset, or of one across it that lasts at most `LONGEST_ACROSS_ONSET_S`. A word that ends before it begins by less
+    than `SLIP_S` keeps its onset and has no length.
 
     Parameters
     ----------
@@ -79,8 +81,7 @@ def settle_times(
     """
     faults, slips, halves, times = [], 0, 0, []
     for entry in spoken:
-        onset_s = _given(entry.onset_s, entry.offset_s)
-        offset_s = _given(entry.offset_s, entry.onset_s)
+        onset_s, offset_s = _given(entry.onset_s, entry.offset_s)
         known = [time_s for time_s in (onset_s, offset_s) if time_s is not None]
         if len(known) < 2 and words_without_times == "refuse":
             faults.append(_untimed(entry, onset_s, offset_s))
@@ -121,9 +122,10 @@ def check_faults(path: Path, faults: Iterable[Fault]) -> None:
     raise InputError(f"{path}, {'. '.join(sentences)}.{''.join(advice)}")
 
 
-def _given(time_s: float | None, other_s: float | None) -> float | None:
-    stands_for_none = time_s == -1 and (other_s is None or other_s == -1 or other_s > 0)
-    return None if stands_for_none else time_s
+def _given(onset_s: float | None, offset_s: float | None) -> tuple[float | None, float | None]:
+    no_onset = onset_s == -1 and (offset_s in (None, -1) or offset_s + 1 > LONGEST_ACROSS_ONSET_S)
+    no_offset = offset_s == -1 and (onset_s in (None, -1) or onset_s >= 0)
+    return None if no_onset else onset_s, None if no_offset else offset_s
 
 
 def _untimed(entry: Spoken, onset_s: float | None, offset_s: float | None) -> Fault:

@@ -75,7 +75,10 @@ def test_only_a_slip_is_mended(onset_s, excess_ms):
         ((-1.0, -0.5), True),
         ((-2.5, -1.0), True),
         ((-1.0, 0.0), True),
+        ((-1.0, 0.75), True),
+        ((-1.0, 1.25), False),
         ((-1.0, 3.0), False),
+        ((0.0, -1.0), False),
         ((3.0, -1.0), False),
     ],
 )

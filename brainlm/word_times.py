@@ -1,6 +1,7 @@
 """When the words of a transcript are spoken: times that are missing or cannot be, and what becomes of them."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,9 @@ SLIP_S = 0.1
 """A word that ends earlier than it begins by less than this, in s, is a slip of its aligner."""
 LONGEST_ACROSS_ONSET_S = 2.0
 FAULTS_NAMED = 5
+_PLACED = "without times are placed between their neighbours"
+_HALF = "with one time alone are placed there"
+_SLIPPED = f"that end before they begin by less than {SLIP_S} s are given no length"
 
 Times = tuple[float, float]
 """(onset_s, offset_s)"""
@@ -76,36 +80,29 @@ def settle_times(
 
     Returns
     -------
-    (word, onset_s, offset_s) of all words in their order; sentences for a log, without the file's name; faults. With
-    faults, the words are of no use.
+    (word, onset_s, offset_s) of all words in their order; sentences for a log, without the file's name; faults, with
+    which there are no words.
     """
-    faults, slips, halves, times = [], 0, 0, []
+    faults, times, counts = [], [], Counter()
     for entry in spoken:
         onset_s, offset_s = _given(entry.onset_s, entry.offset_s)
-        known = [time_s for time_s in (onset_s, offset_s) if time_s is not None]
-        if len(known) < 2 and words_without_times == "refuse":
-            faults.append(_untimed(entry, onset_s, offset_s))
-        if len(known) == 2 and known[1] < known[0]:
-            if round(known[0] - known[1], 9) < SLIP_S:
-                slips += 1
-            else:
-                what = f"'{entry.word}' ends before it begins ({known[0]} to {known[1]} s); mend its times"
-                faults.append(Fault(entry.line, what))
-            known[1] = known[0]
-        halves += len(known) == 1
-        times.append((known[0], known[-1]) if known else None)
-    n_missing = times.count(None)
-    if not faults:
-        faults = _impossible_places(spoken, times)
-    placed = times if faults else _between(times)
-    counted = [
-        (slips, f"that end before they begin by less than {SLIP_S} s are given no length"),
-        (n_missing, "without times are placed between their neighbours"),
-        (halves, "with one time alone are placed there"),
-    ]
-    notes = [f"words {what}: {count}" for count, what in counted if count]
-    words = [(entry.word, *at) for entry, at in zip(spoken, placed, strict=True) if at is not None]
-    return words, notes, faults
+        if onset_s is None or offset_s is None:
+            if words_without_times == "refuse":
+                faults.append(_untimed(entry, onset_s, offset_s))
+            only_s = offset_s if onset_s is None else onset_s
+            times.append(None if only_s is None else (only_s, only_s))
+            counts[_PLACED if only_s is None else _HALF] += 1
+        elif round(onset_s - offset_s, 9) >= SLIP_S:
+            what = f"'{entry.word}' ends before it begins ({onset_s} to {offset_s} s); mend its times"
+            faults.append(Fault(entry.line, what))
+        else:
+            times.append((onset_s, max(onset_s, offset_s)))
+            counts[_SLIPPED] += offset_s < onset_s
+    faults = faults or _impossible_places(spoken, times)
+    if faults:
+        return [], [], faults
+    words = [(entry.word, *at) for entry, at in zip(spoken, _between(times), strict=True)]
+    return words, [f"words {what}: {count}" for what, count in counts.items() if count], []
 
 
 def check_faults(path: Path, faults: Iterable[Fault]) -> None:

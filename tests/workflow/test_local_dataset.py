@@ -111,7 +111,9 @@ def local(tmp_path_factory) -> Workspace:
     run = workspace.snakemake()
     (folder / "terminal.txt").write_text(run.stdout)
     assert run.returncode == 0, run.stdout[-3000:]
-    assert [line for line in run.stdout.splitlines() if line.startswith("Warning: ")] == []
+    warnings = [line for line in run.stdout.splitlines() if line.startswith("Warning: ")]
+    # The theme of which no word is heard, see below.
+    assert [line for line in warnings if "'zoo'" not in line] == []
     assert contents(root) == before, "something was written into the dataset"
     return workspace
 

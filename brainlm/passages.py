@@ -28,6 +28,24 @@ def words_heard(words: pd.DataFrame, time_s: float, span_s: float) -> pd.DataFra
     return words[(words["offset_s"] > time_s - span_s) & (words["onset_s"] < time_s)]
 
 
+def heard_in_rows(words: pd.DataFrame, tr_times_s: np.ndarray, span_s: float) -> np.ndarray:
+    """Which words overlap [t - span, t] of any TR; a segment's transcript has those of the whole recording.
+
+    Parameters
+    ----------
+    words: columns word, onset_s, offset_s.
+    tr_times_s: (time,) s after sound onset, increasing.
+
+    Returns
+    -------
+    (word,) bool.
+    """
+    # The first TR that comes after the word's onset has the earliest span that can hold the word.
+    after = np.searchsorted(tr_times_s, words["onset_s"].to_numpy(), side="right")
+    earliest_s = np.append(tr_times_s, np.inf)[after] - span_s
+    return words["offset_s"].to_numpy() > earliest_s
+
+
 def maximal_passages(
     activations: Mapping[str, np.ndarray],
     tr_times_s: Mapping[str, np.ndarray],

@@ -23,6 +23,7 @@ _ITEM = re.compile(
     r"|(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?!\S)"
     r'|[^\s"]+'
 )
+_LINE_END = re.compile(r"\r\n?|\n")
 _HEADER = re.compile(r'\s*(?:File type\s*=\s*)?"ooTextFile')
 
 
@@ -35,6 +36,16 @@ class Tier:
     """IntervalTier, or TextTier for points"""
     intervals: list[tuple[float, float, str]]
     """(onset_s, offset_s, label); a point tier has none"""
+    lines: list[int]
+    """of the file, on which each interval's onset stands"""
+
+
+@dataclass(frozen=True)
+class _Item:
+    kind: str
+    """text, number or flag"""
+    value: str
+    line: int
 
 
 class _MalformedError(Exception):
@@ -83,57 +94,65 @@ def _parse(text: str) -> list[Tier]:
     return [_parse_tier(items) for _ in range(_take_count(items))]
 
 
-def _parse_tier(items: Iterator[tuple[str, str]]) -> Tier:
+def _parse_tier(items: Iterator[_Item]) -> Tier:
     kind = _take(items, "text")
     name = _take(items, "text")
     _take_numbers(items, 2)
-    intervals = []
+    intervals, lines = [], []
     for _ in range(_take_count(items)):
         if kind == "IntervalTier":
-            onset_s, offset_s = _take_numbers(items, 2)
-            intervals.append((onset_s, offset_s, _take(items, "text")))
+            onset = _next(items, "number")
+            (offset_s,) = _take_numbers(items, 1)
+            intervals.append((float(onset.value), offset_s, _take(items, "text")))
+            lines.append(onset.line)
         else:
             _take_numbers(items, 1)
             _take(items, "text")
-    return Tier(name, kind, intervals)
+    return Tier(name, kind, intervals, lines)
 
 
-def _items(text: str) -> Iterator[tuple[str, str]]:
-    """The (kind, value) of each text, number and flag; keys and comments are left out."""
+def _items(text: str) -> Iterator[_Item]:
+    """Each text, number and flag; keys and comments are left out."""
+    line, counted_to = 1, 0
     for match in _ITEM.finditer(text):
         kind = match.lastgroup
         if kind == "open_text":
             raise _truncated()
-        if kind == "text":
-            yield kind, match["text"].replace('""', '"')
-        elif kind in ("number", "flag"):
-            yield kind, match[kind]
+        if kind in ("text", "number", "flag"):
+            line += len(_LINE_END.findall(text, counted_to, match.start()))
+            counted_to = match.start()
+            value = match[kind].replace('""', '"') if kind == "text" else match[kind]
+            yield _Item(kind, value, line)
 
 
-def _take(items: Iterator[tuple[str, str]], kind: str) -> str:
-    found, value = next(items, ("end", ""))
-    if found == "end":
+def _next(items: Iterator[_Item], kind: str) -> _Item:
+    item = next(items, None)
+    if item is None:
         raise _truncated()
-    if found != kind:
-        raise _MalformedError(
-            f"is damaged: there is the {found} {value!r} where a {kind} is due. "
-            "Get the file again, or open it in Praat and save it as a text file."
-        )
-    return value
+    if item.kind != kind:
+        raise _damaged(f"there is the {item.kind} {item.value!r} where a {kind} is due", item.line)
+    return item
 
 
-def _take_numbers(items: Iterator[tuple[str, str]], count: int) -> list[float]:
+def _take(items: Iterator[_Item], kind: str) -> str:
+    return _next(items, kind).value
+
+
+def _take_numbers(items: Iterator[_Item], count: int) -> list[float]:
     return [float(_take(items, "number")) for _ in range(count)]
 
 
-def _take_count(items: Iterator[tuple[str, str]]) -> int:
-    value = _take(items, "number")
-    if not value.isdecimal():
-        raise _MalformedError(
-            f"is damaged: {value} is no number of tiers or intervals. "
-            "Get the file again, or open it in Praat and save it as a text file."
-        )
-    return int(value)
+def _take_count(items: Iterator[_Item]) -> int:
+    item = _next(items, "number")
+    if not item.value.isdecimal():
+        raise _damaged(f"{item.value} is no number of tiers or intervals", item.line)
+    return int(item.value)
+
+
+def _damaged(what: str, line: int) -> _MalformedError:
+    return _MalformedError(
+        f"is damaged: {what} (line {line}). Get the file again, or open it in Praat and save it as a text file."
+    )
 
 
 def _not_a_textgrid() -> _MalformedError:

@@ -8,12 +8,17 @@ import pandas as pd
 from brainlm.errors import InputError
 from brainlm.labels import sort_labels
 from brainlm.praat import Tier, read_tiers
+from brainlm.word_times import Spoken, check_faults, settle_times
 
 WORDS_TIER = 1
 
 
 def read_words(
-    path: Path | str, *, non_words: Collection[str] | None = None, words_tier: str | None = None
+    path: Path | str,
+    *,
+    non_words: Collection[str] | None = None,
+    words_tier: str | None = None,
+    words_without_times: str = "refuse",
 ) -> pd.DataFrame:
     """Read the words of a story's TextGrid, in any format that `brainlm.praat.read_tiers` takes.
 
@@ -25,6 +30,7 @@ def read_words(
     ----------
     non_words : labels that are dropped, see `brainlm.labels.sort_labels`.
     words_tier : name of the tier of words.
+    words_without_times : see `brainlm.word_times.settle_times`.
 
     Returns
     -------
@@ -37,36 +43,35 @@ def read_words(
     ------
     InputError : see `brainlm.praat.read_tiers`; if no interval tier, or more than one, is called `words_tier`;
         without `words_tier`, if several have "word" in their names, or if none has and the second tier is missing
-        or has no intervals; if an interval ends before it begins; if no word is left.
+        or has no intervals; if no word is left; with their lines, if words end before they begin or have no times
+        (both -1).
     """
     path = Path(path)
     tiers = read_tiers(path)
     number = _number_of_words_tier(path, tiers, words_tier)
     tier = tiers[number]
-    for onset_s, offset_s, label in tier.intervals:
-        if offset_s < onset_s:
-            raise InputError(
-                f"{path} has an interval that ends before it begins ({label!r}, {onset_s} to {offset_s} s): "
-                f"mend its times in the tier '{tier.name}'."
-            )
-    intervals = sorted(tier.intervals, key=lambda interval: interval[0])
-    labels = sort_labels((label for *_, label in intervals), non_words)
-    words = [
-        (" ".join(label.split()).lower(), onset_s, offset_s)
-        for (onset_s, offset_s, label), is_word in zip(intervals, labels.is_word, strict=True)
+    labels = sort_labels((label for *_, label in tier.intervals), non_words)
+    spoken = [
+        Spoken(line, " ".join(label.split()).lower(), onset_s, offset_s)
+        for (onset_s, offset_s, label), line, is_word in zip(
+            tier.intervals, tier.lines, labels.is_word, strict=True
+        )
         if is_word
     ]
-    if not words:
+    if not spoken:
         raise InputError(
-            f"{path} has no words: none of the {len(intervals)} intervals of its tier '{tier.name}' is one. "
+            f"{path} has no words: none of the {len(tier.intervals)} intervals of its tier '{tier.name}' is one. "
             "Name the tier of words in dataset.words_tier, or take what are words out of dataset.non_words."
         )
+    words, time_notes, faults = settle_times(spoken, words_without_times)
+    check_faults(path, faults)
     table = pd.DataFrame(words, columns=["word", "onset_s", "offset_s"])
+    table = table.sort_values("onset_s", kind="stable", ignore_index=True)
     notes, warnings = _doubts(path, tiers, number) if words_tier is None else ([], [])
     table.attrs |= {
         "dropped": labels.dropped,
         "in_brackets": labels.in_brackets,
-        "notes": notes,
+        "notes": notes + time_notes,
         "warnings": warnings,
     }
     return table

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -12,39 +11,53 @@ from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
 from brainlm.labels import oddities, sort_labels
 from brainlm.textgrid import read_words
+from brainlm.word_times import Fault, Spoken, check_faults, parse_time, settle_times
 
 COLUMNS = ("word", "onset", "offset")
 
 
 def read_transcript(
-    path: Path | str, *, non_words: Collection[str] | None = None, words_tier: str | None = None
+    path: Path | str,
+    *,
+    non_words: Collection[str] | None = None,
+    words_tier: str | None = None,
+    words_without_times: str = "refuse",
 ) -> pd.DataFrame:
     """Read a story's words from a table (``.tsv``), or from a TextGrid as `brainlm.textgrid.read_words` does.
 
     A table is UTF-8, with or without byte order mark. Its first line names the columns, which stand between
-    tabs: ``word``, ``onset`` and ``offset`` (s after sound onset), in any order, among others that are left
-    alone. Each further line holds one word; cells may stand in double quotes. Words are taken as they are, "nan",
-    "null" and "sp" among them, but in lower case; lines without a word are dropped.
+    tabs: ``word``, ``onset`` and ``offset`` (s after sound onset, negative before it), in any order, among others
+    that are left alone. Each further line holds one word; cells may stand in double quotes. Words are taken as they
+    are, "nan", "null" and "sp" among them, but in lower case; lines without a word are dropped.
+
+    Parameters
+    ----------
+    non_words, words_tier : see `brainlm.textgrid.read_words`.
+    words_without_times : see `brainlm.word_times.settle_times`; times are not given where cells are empty or hold one
+        of `brainlm.word_times.NO_TIME`.
 
     Returns
     -------
     DataFrame with a row per word in order of onset: ``word`` (str, lower case, no blanks at its ends),
-    ``onset_s`` and ``offset_s`` (float64, seconds after sound onset). ``.attrs["dropped"]`` is the number of
-    dropped intervals or lines by label, e.g. ``{"": 3}``.
+    ``onset_s`` and ``offset_s`` (float64, seconds after sound onset). Of ``.attrs``, ``["dropped"]`` is the number of
+    dropped intervals or lines by label, e.g. ``{"": 3}``, ``["in_brackets"]`` lists those of these labels that only
+    their brackets betray, and ``["notes"]`` and ``["warnings"]`` list sentences for a log and for the user.
 
     Raises
     ------
     InputError : if the file is missing, not downloaded or not readable; if a table is not UTF-8, lacks a column
-        or has no words; with the number of the line, if it has another number of cells than the first one, a
-        quote that is not closed, several words in a cell, or a time that is no number, negative, or an offset
+        or has no words; with the numbers of the lines, if some have another number of cells than the first one, a
+        quote that is not closed, several words in a cell, a time that is no number or not given, or an offset
         before its onset. For TextGrids see `brainlm.textgrid.read_words`.
     """
     path = Path(path)
     try:
         words = (
-            _read_table(path, non_words)
+            _read_table(path, non_words, words_without_times)
             if path.suffix == ".tsv"
-            else read_words(path, non_words=non_words, words_tier=words_tier)
+            else read_words(
+                path, non_words=non_words, words_tier=words_tier, words_without_times=words_without_times
+            )
         )
     except PermissionError:
         raise InputError(
@@ -57,10 +70,12 @@ def read_transcript(
     return words
 
 
-def _read_table(path: Path, non_words: Collection[str] | None) -> pd.DataFrame:
+def _read_table(path: Path, non_words: Collection[str] | None, words_without_times: str) -> pd.DataFrame:
     check_downloaded(path)
     rows = _rows(path)
     line, header = next(rows, (1, []))
+    if isinstance(header, Fault):
+        check_faults(path, [header])
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise InputError(
@@ -68,21 +83,25 @@ def _read_table(path: Path, non_words: Collection[str] | None) -> pd.DataFrame:
             f"{', '.join(COLUMNS)}, with tabs between them."
         )
 
-    lines, cells_of_lines = [], []
+    lines, cells_of_lines, faults = [], [], []
     for line, cells in rows:
-        if len(cells) != len(header):
-            raise InputError(
-                f"{path}, line {line}: it has {len(cells)} cells, but the first line has {len(header)}; put one "
-                "tab between two cells."
-            )
-        lines.append(line)
-        cells_of_lines.append([cells[header.index(column)] for column in COLUMNS])
+        if isinstance(cells, Fault):
+            faults.append(cells)
+        elif len(cells) != len(header):
+            what = f"it has {len(cells)} cells, but the first line has {len(header)}; put one tab between two cells"
+            faults.append(Fault(line, what))
+        else:
+            lines.append(line)
+            cells_of_lines.append([cells[header.index(column)] for column in COLUMNS])
     labels = sort_labels((word for word, *_ in cells_of_lines), non_words)
-    words = [
-        _word(*cells, f"{path}, line {line}")
-        for line, cells, is_word in zip(lines, cells_of_lines, labels.is_word, strict=True)
-        if is_word
-    ]
+    spoken = []
+    for line, cells, is_word in zip(lines, cells_of_lines, labels.is_word, strict=True):
+        if is_word:
+            found = _faults_of_cells(line, *cells)
+            faults += found
+            spoken += [] if found else [Spoken(line, cells[0].lower(), *map(parse_time, cells[1:]))]
+    words, notes, of_times = settle_times(spoken, words_without_times)
+    check_faults(path, faults + of_times)
     if not words:
         raise InputError(f"{path} has no words: give it a line with word, onset and offset for each one.")
     table = pd.DataFrame(words, columns=["word", "onset_s", "offset_s"])
@@ -90,14 +109,14 @@ def _read_table(path: Path, non_words: Collection[str] | None) -> pd.DataFrame:
     table.attrs |= {
         "dropped": labels.dropped,
         "in_brackets": labels.in_brackets,
-        "notes": [],
+        "notes": notes,
         "warnings": [],
     }
     return table
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The number and the cells, without blanks at their ends, of each line that is not empty."""
+def _rows(path: Path) -> Iterator[tuple[int, list[str] | Fault]]:
+    """The number of each line that is not empty, and its cells, without blanks at their ends, or what is wrong."""
     content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -111,33 +130,23 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         try:
             cells = next(csv.reader([line.rstrip("\n")], delimiter="\t", strict=True))
         except csv.Error:
-            raise InputError(
-                f'{path}, line {number}: a cell begins with a " that does not close it; remove it, or write '
-                'a word with quotes as """word""".'
-            ) from None
-        yield number, [cell.strip() for cell in cells]
+            what = (
+                'a cell begins with a " that does not close it; remove it, or write a word with quotes as '
+                '"""word"""'
+            )
+            yield number, Fault(number, what)
+        else:
+            yield number, [cell.strip() for cell in cells]
 
 
-def _word(word: str, onset: str, offset: str, place: str) -> tuple[str, float, float]:
+def _faults_of_cells(line: int, word: str, onset: str, offset: str) -> list[Fault]:
+    found = []
     if len(word.split()) > 1:
-        raise InputError(f"{place}: {word!r} is more than one word; give each its own line and times.")
-    onset_s, offset_s = _time(onset, "onset", place), _time(offset, "offset", place)
-    if offset_s < onset_s:
-        raise InputError(
-            f"{place}: '{word}' ends before it begins ({onset_s} to {offset_s} s); mend its times."
-        )
-    return word.lower(), onset_s, offset_s
-
-
-def _time(cell: str, column: str, place: str) -> float:
-    try:
-        time_s = float(cell)
-    except ValueError:
-        time_s = math.nan
-    if not math.isfinite(time_s):
-        raise InputError(f"{place}: the {column} '{cell}' is no number; give seconds, for example 12.345.")
-    if time_s < 0:
-        raise InputError(
-            f"{place}: the {column} {cell} is negative; times are in seconds after the sound's onset."
-        )
-    return time_s
+        found.append(Fault(line, f"{word!r} is more than one word; give each its own line and times"))
+    for column, cell in (("onset", onset), ("offset", offset)):
+        try:
+            parse_time(cell)
+        except ValueError:
+            what = f"the {column} '{cell}' is no number; give seconds, for example 12.345"
+            found.append(Fault(line, what))
+    return found

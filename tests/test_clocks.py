@@ -20,7 +20,7 @@ def spoken(begin_s: float, end_s: float, step_s: float = 0.5) -> np.ndarray:
     return np.arange(begin_s, end_s, step_s)
 
 
-def check(onset_s, *, lasting_s=0.3, delays_s=DELAYS_S, window=3, **changes) -> list[str]:
+def check(onset_s, *, lasting_s=0.3, delays_s=DELAYS_S, window=3, is_segment=False, **changes) -> list[str]:
     """By default a recording of 200 s that ends 190 s after the sound's onset, with rows at 11, 13 ... 169 s."""
     of = RECORDING | changes
     times_s = tr_midpoints(
@@ -40,6 +40,7 @@ def check(onset_s, *, lasting_s=0.3, delays_s=DELAYS_S, window=3, **changes) -> 
         sound_onset_s=of["sound_onset_s"],
         delays_s=delays_s,
         window=window,
+        is_segment=is_segment,
     )
 
 
@@ -119,6 +120,7 @@ def test_a_sound_onset_long_before_the_recording_is_refused():
         "199 of 364 words end before the recording's beginning (100 s): is dataset.sound_onset_s (-100 s)"
         in sentence
     )
+    assert sentence.endswith("Of a segment, name the recording in dataset.stories.")
 
 
 def test_words_on_both_sides_of_the_recording_are_counted_together():
@@ -193,6 +195,49 @@ def test_a_word_that_lasts_is_heard_for_as_long():
 @pytest.mark.parametrize("cut", [99, 100, 150])
 def test_a_recording_of_which_nothing_is_left_is_refused(cut):
     assert "are left of its recording after dataset.trim" in refusal([1.0], first=cut, last=0)
+
+
+def test_words_before_the_sounds_onset_are_context():
+    context = spoken(-4000, 0)
+    assert check([*context, *spoken(0.25, 182)]) == []
+    # They do not hide words that lie outside.
+    assert refusal([*context, *spoken(200, 400)]).startswith(
+        "400 of 400 words begin after the recording's end"
+    )
+    assert check([*context, *np.linspace(0, 182, 189), *[183.5] * 11])[0].startswith(
+        f"{NAME}: 11 of 200 words"
+    )
+
+
+def test_words_that_all_lie_before_the_sounds_onset_are_refused():
+    assert refusal(spoken(-200, -0.4)).startswith("all 400 words begin before the sound's onset: give times")
+
+
+@pytest.mark.parametrize("sound_onset_s", [10, -1000, -3400])
+def test_a_segment_lies_anywhere_in_its_recording(sound_onset_s):
+    recording = spoken(0, 3600)
+    assert check(recording, is_segment=True, sound_onset_s=sound_onset_s) == []
+    assert "of 7200 words " in refusal(recording, sound_onset_s=sound_onset_s)
+
+
+@pytest.mark.parametrize("sound_onset_s", [150, -3700, -120_000])
+def test_a_segment_outside_its_recording_is_refused(sound_onset_s):
+    sentence = refusal(spoken(0, 3600), is_segment=True, sound_onset_s=sound_onset_s)
+    assert "of the segment's 80 rows (TRs), " in sentence and "lasts from 0 s to 3,599.8 s: is " in sentence
+    assert f"is dataset.sound_onset_s ({sound_onset_s:,} s) wrong" in sentence
+
+
+@pytest.mark.parametrize("lasting_s", [300, 450])
+def test_a_recordings_transcript_in_milliseconds_is_refused_as_such(lasting_s):
+    # Its words last minutes, so that there is one at any time.
+    sentence = refusal(1000 * spoken(0, 3600), lasting_s=lasting_s, is_segment=True, sound_onset_s=-1020)
+    assert sentence.endswith("are its times in milliseconds? Give seconds after the sound's onset.")
+
+
+def test_a_gap_in_a_segment_is_worth_a_warning():
+    recording = np.concatenate([spoken(0, 1050), spoken(1120, 3600)])
+    (warning,) = check(recording, is_segment=True, sound_onset_s=-1000 + 10)
+    assert "rows (TRs) have no word" in warning
 
 
 CLOCKS = st.fixed_dictionaries(

@@ -585,6 +585,62 @@ def test_a_story_has_one_transcript_a_textgrid_or_a_table(local):
     assert of_openneuro == str(textgrid)
 
 
+@pytest.fixture
+def segmented(local, tmp_path) -> dict:
+    """The local dataset with beta and delta as segments of the recording talk."""
+    place, tab = dict.fromkeys(("beta", "delta"), "-50\ttalk"), "\t"
+    lines = [f"{story}\t{split}\t{place.get(story, tab)}\n" for story, split in STORIES.items()]
+    (tmp_path / "stories.tsv").write_text("story\tsplit\tsound_onset_s\trecording\n" + "".join(lines))
+    textgrids = tmp_path / "data" / "derivative" / "TextGrids"
+    (textgrids / "beta.TextGrid").rename(textgrids / "talk.TextGrid")
+    (textgrids / "delta.TextGrid").unlink()
+    return local
+
+
+def test_segments_share_the_recordings_transcript_and_have_their_own_onset(segmented):
+    plan = make_plan(segmented)
+    assert {story: plan.text_of(story) for story in STORIES} == {
+        story: "talk" if story in ("beta", "delta") else story for story in STORIES
+    }
+    assert plan.all_texts.count("talk") == 1 and set(plan.all_texts) == {"alpha", "gamma", "omega", "talk"}
+    assert [plan.sound_onset_s(story) for story in ("alpha", "beta")] == [10.0, -50.0]
+
+
+def test_a_segment_with_a_transcript_of_its_own_is_refused(segmented, tmp_path):
+    own = tmp_path / "data" / "derivative" / "TextGrids" / "delta.TextGrid"
+    own.write_text("")
+    sentence = refusal(segmented)
+    assert "calls the story 'delta' a segment of the recording 'talk', whose transcript it shares" in sentence
+    assert f"{own}: remove it, or leave" in sentence
+
+
+def test_a_recording_has_one_transcript(segmented, tmp_path):
+    derivative = tmp_path / "data" / "derivative"
+    (derivative / "transcripts").mkdir()
+    (derivative / "transcripts" / "talk.tsv").write_text("")
+    assert "The recording 'talk' has two transcripts, " in refusal(segmented)
+    for file in ("transcripts/talk.tsv", "TextGrids/talk.TextGrid"):
+        (derivative / file).unlink()
+    sentence = refusal(segmented)
+    assert "the story 'beta' a segment of the recording 'talk', of which neither TextGrids/talk" in sentence
+
+
+def test_a_sound_that_begins_after_its_segment_is_refused(segmented, tmp_path):
+    table = tmp_path / "stories.tsv"
+    table.write_text(table.read_text().replace("test\t-50", "test\t200"))
+    assert "gives the story 'delta' the sound_onset_s 200, but its 100 volumes" in refusal(segmented)
+
+
+def test_other_datasets_than_local_ones_have_no_segments(simulated, tmp_path):
+    table = tmp_path / "stories.tsv"
+    lines = [line.split("\t") for line in table.read_text().splitlines()[1:]]
+    text = "".join(f"{story}\t{split}\t{{onset}}\n" for story, split in lines)
+    table.write_text("story\tsplit\tsound_onset_s\n" + text.format(onset=""))
+    make_plan(simulated)
+    table.write_text("story\tsplit\tsound_onset_s\n" + text.format(onset="3"))
+    assert "only stories of dataset.source local have: leave out the columns" in refusal(simulated)
+
+
 FILES_OF_A_DATASET = [
     "preprocessed_data/S2/delta.hf5",
     "TextGrids/beta.TextGrid",

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from brainlm.errors import InputError
 from brainlm.features import select_units, story_features, token_times
+from brainlm.resample import tr_midpoints
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -124,6 +125,40 @@ def test_words_of_any_times_are_what_a_loop_over_tokens_makes_of_them(words, tok
     )
     expected = slow_story(hidden, counts, onset_s, offset_s, tr_times_s, token_time, delays_s, window)
     np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)
+
+
+@EXAMPLES
+@given(
+    cuts=st.lists(st.integers(2, 30), min_size=2, max_size=9),
+    sound_onset_s=st.sampled_from([-30.0, 0.0, 8.25]),
+    tr_s=st.sampled_from([0.72, 1.5, 2.0]),
+    normalize=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_segments_have_the_rows_of_the_uncut_recording(cuts, sound_onset_s, tr_s, normalize, seed):
+    random = np.random.default_rng(seed)
+    words_s = np.sort(random.uniform(-20, sum(cuts) * tr_s, 200))
+    states = random.standard_normal((200, 3)).astype(np.float32)
+
+    def rows(n_rows: int, onset_s: float) -> np.ndarray:
+        return story_features(
+            states,
+            np.arange(200),
+            words_s,
+            words_s + 0.2,
+            tr_midpoints(n_rows, tr_s=tr_s, sound_onset_s=onset_s, first_tr=0),
+            unit="token",
+            token_time="midpoint",
+            delays_s=(2, 4, 7.5),
+            window=3,
+            normalize=normalize,
+        )
+
+    begins = np.cumsum([0, *cuts[:-1]])
+    of_segments = [rows(n, sound_onset_s - tr_s * begin) for n, begin in zip(cuts, begins, strict=True)]
+    np.testing.assert_allclose(
+        np.concatenate(of_segments), rows(sum(cuts), sound_onset_s), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from brainlm.errors import InputError
 from brainlm.passages import (
     Separation,
     choose_latents,
+    heard_in_rows,
     interpret,
     maximal_passages,
     separation,
@@ -46,6 +47,21 @@ WORDS = spoken("zero one two three four five six seven eight nine")
 )
 def test_words_heard_overlap_the_span(time_s, span_s, heard):
     assert words_heard(WORDS, time_s, span_s)["word"].tolist() == heard.split()
+
+
+@given(
+    words=st.lists(st.tuples(st.integers(-40, 160), st.integers(0, 30)), max_size=20),
+    first=st.integers(-10, 100),
+    n_rows=st.integers(1, 12),
+    span_s=st.sampled_from([0.5, 2.0, 8.0]),
+)
+def test_words_heard_in_a_segments_rows_are_those_of_any_rows_passage(words, first, n_rows, span_s):
+    onset_s, length_s = np.array(words, float).reshape(-1, 2).T / 4
+    transcript = pd.DataFrame({"word": "a", "onset_s": onset_s, "offset_s": onset_s + length_s})
+    times_s = first / 4 + 1.5 * np.arange(n_rows)
+    heard = {index for time_s in times_s for index in words_heard(transcript, time_s, span_s).index}
+    found = heard_in_rows(transcript, times_s, span_s)
+    assert set(np.flatnonzero(found)) == heard
 
 
 @pytest.mark.parametrize(

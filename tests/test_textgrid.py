@@ -351,8 +351,54 @@ def test_no_words_left(tmp_path):
         read_words(path)
 
 
-def test_an_interval_that_ends_before_it_begins(tmp_path):
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_all_words_that_end_before_they_begin_are_named_with_their_lines(tmp_path, newline):
     path = write_words(tmp_path / "story.TextGrid", WORDS, short=True)
-    path.write_text(path.read_text().replace('0.5\n0.75\n"i"', '0.75\n0.5\n"i"'))
-    with pytest.raises(InputError, match=r"story\.TextGrid .*ends before it begins \('i', 0.75 to 0.5 s\)"):
+    text = path.read_text().replace('0.5\n0.75\n"i"', '0.75\n0.5\n"i"')
+    text = text.replace('1.875\n2.0\n"item"', '1.875\n! a comment\n\n1.5\n"item"')
+    path.write_text(text, newline=newline)
+    line_of = {line: number for number, line in enumerate(text.splitlines(), start=1)}
+    first, second = line_of['"i"'] - 2, line_of['"item"'] - 4
+    with pytest.raises(InputError) as caught:
+        read_words(path)
+    assert str(caught.value) == (
+        f"{path}, line {first}: 'i' ends before it begins (0.75 to 0.5 s); mend its times. "
+        f"Line {second}: 'item' ends before it begins (1.875 to 1.5 s); mend its times."
+    )
+
+
+def test_what_is_no_word_may_end_before_it_begins(tmp_path):
+    intervals = [("sil", 0.0, 0.5), ("[noise]", 0.75, 1.0), ("i", 1.0, 2.0)]
+    path = write_words(tmp_path / "story.TextGrid", intervals, short=True)
+    text = path.read_text().replace('0.0\n0.5\n"sil"', '3.0\n0.5\n"sil"')
+    text = text.replace('0.75\n1.0\n"[noise]"', '5.0\n1.0\n"[noise]"').replace('0.5\n0.75\n""', '9\n7\n""')
+    path.write_text(text)
+    assert rows(read_words(path)) == [("i", 1.0, 2.0)]
+
+
+@pytest.mark.parametrize("end_s", ["0.74", "0.65001"])
+def test_a_word_that_ends_just_before_it_begins_has_no_length(tmp_path, end_s):
+    path = write_words(tmp_path / "story.TextGrid", WORDS[:2], short=True)
+    path.write_text(path.read_text().replace('0.75\n1.25\n"grüße"', f'0.75\n{end_s}\n"grüße"'))
+    words = read_words(path)
+    assert rows(words) == [WORDS[0], ("grüße", 0.75, 0.75)]
+    note = "words that end before they begin by less than 0.1 s are given no length: 1"
+    assert words.attrs["notes"] == [note]
+
+
+def test_words_at_minus_one_have_no_times(tmp_path):
+    path = write_words(tmp_path / "story.TextGrid", WORDS, short=True)
+    path.write_text(path.read_text().replace('0.75\n1.25\n"grüße"', '-1\n-1\n"grüße"'))
+    with pytest.raises(InputError, match=r"line \d+: 'grüße' has no times\. Drop the lines"):
+        read_words(path)
+    words = read_words(path, words_without_times="between")
+    assert rows(words) == [WORDS[0], ("grüße", 1.125, 1.125), *WORDS[2:]]
+
+
+def test_damage_is_named_with_its_line(tmp_path):
+    path = write_words(tmp_path / "story.TextGrid", WORDS, short=True)
+    text = path.read_text().replace('0.5\n0.75\n"i"', '0.5\n"i"')
+    path.write_text(text)
+    line = text.splitlines().index('"i"') + 1
+    with pytest.raises(InputError, match=rf"where a number is due \(line {line}\)\. Get the file again"):
         read_words(path)

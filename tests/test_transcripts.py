@@ -183,7 +183,7 @@ def test_what_has_no_columns_is_no_table(tsv, content):
     assert ", line 1: there is no column 'word'; the first line must name" in refusal(tsv, content)
 
 
-@pytest.mark.parametrize("time", ["", "soon", "1,5", "nan", "inf", "1:30", "n/a"])
+@pytest.mark.parametrize("time", ["soon", "1,5", "inf", "1:30", "not a number"])
 @pytest.mark.parametrize("column", ["onset", "offset"])
 def test_a_time_that_is_no_number_is_named(tsv, column, time):
     times = {"onset": "0.5", "offset": "2"} | {column: time}
@@ -191,8 +191,60 @@ def test_a_time_that_is_no_number_is_named(tsv, column, time):
     assert refusal(tsv, content).startswith(f", line 3: the {column} '{time}' is no number; give seconds")
 
 
-def test_a_negative_time_is_named(tsv):
-    assert ", line 2: the onset -0.5 is negative" in refusal(tsv, HEADER + "a\t-0.5\t1\n")
+def test_words_before_the_sounds_onset_are_taken(tsv):
+    tsv.write_text(HEADER + "c\t0.5\t1\na\t-5.25\t-5\nb\t-0.5\t0.25\n")
+    assert rows(read_transcript(tsv)) == [("a", -5.25, -5.0), ("b", -0.5, 0.25), ("c", 0.5, 1.0)]
+
+
+def test_all_faults_of_a_table_are_named_with_their_lines(tsv):
+    lines = ["a\t0\t1", "b\t2\t1", "c d\t2\t3", '"e\t3\t4', "f\tsoon\tlate", "g\t5", "h\t6\t7", "i\t9\t8"]
+    assert refusal(tsv, HEADER + "\n".join(lines)) == (
+        ", line 3: 'b' ends before it begins (2.0 to 1.0 s); mend its times. "
+        "Line 4: 'c d' is more than one word; give each its own line and times. "
+        'Line 5: a cell begins with a " that does not close it; remove it, or write a word with quotes as '
+        '"""word""". '
+        "Line 6: the onset 'soon' is no number; give seconds, for example 12.345. "
+        "Line 6: the offset 'late' is no number; give seconds, for example 12.345. And 2 more such faults."
+    )
+
+
+UNTIMED = ["\t", "nan\tNaN", "NA\tna", "n/a\tN/A", "None\tnull", "-1\t-1", "-1.0\t", "NA\t-1"]
+
+
+@pytest.mark.parametrize("times", UNTIMED)
+def test_a_word_without_times_is_refused_with_what_to_do(tsv, times):
+    lines = f"a\t0\t1\nb\t{times}\nc\t{times}\nd\t3\t4\n"
+    assert refusal(tsv, HEADER + lines) == (
+        ", line 3: 'b' has no times. Line 4: 'c' has no times. Drop the lines of words without times, give them "
+        "interpolated ones, or set dataset.words_without_times to between, which places them between their "
+        "neighbours."
+    )
+
+
+@pytest.mark.parametrize(
+    ("times", "what"),
+    [
+        ("1.5\t", "has an onset but no offset"),
+        ("1.5\t-1", "has an onset but no offset"),
+        ("NA\t1.5", "has an offset but no onset"),
+        ("-1\t1.5", "has an offset but no onset"),
+    ],
+)
+def test_a_word_with_one_time_is_refused_or_heard_then(tsv, times, what):
+    assert f", line 3: 'b' {what}. Drop the lines" in refusal(tsv, f"{HEADER}a\t0\t1\nb\t{times}\nc\t2\t3\n")
+    words = read_transcript(tsv, words_without_times="between")
+    assert rows(words) == [("a", 0.0, 1.0), ("b", 1.5, 1.5), ("c", 2.0, 3.0)]
+    assert words.attrs["notes"] == ["words with one time alone are placed there: 1"]
+
+
+@pytest.mark.parametrize("times", UNTIMED)
+def test_words_without_times_are_placed_between_their_neighbours(tsv, times):
+    lines = [f"a\t{times}", "b\t1\t2", f"c\t{times}", f"d\t{times}", "sil\t2\t6", "e\t6\t7", f"f\t{times}"]
+    tsv.write_text(HEADER + "\n".join(lines))
+    words = read_transcript(tsv, words_without_times="between")
+    placed = [("c", 3.0, 3.0), ("d", 5.0, 5.0), ("e", 6.0, 7.0), ("f", 7.0, 7.0)]
+    assert rows(words) == [("a", 1.0, 1.0), ("b", 1.0, 2.0), *placed]
+    assert words.attrs["notes"] == ["words without times are placed between their neighbours: 4"]
 
 
 def test_a_word_that_ends_before_it_begins_is_named(tsv):

@@ -10,8 +10,17 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
+from recordings import Segment
 
-from dataset_checks import SPLITS, check_dataset, hint, read_stories, stories_of_groups, stories_of_subjects
+from dataset_checks import (
+    SPLITS,
+    check_dataset,
+    hint,
+    read_segments,
+    read_stories,
+    stories_of_groups,
+    stories_of_subjects,
+)
 from dataset_files import ConfigError, counted_from, with_shipped_files
 from experiments import (
     STANDING_EXPERIMENTS,
@@ -29,6 +38,8 @@ from name_checks import check_names, check_paths, check_themes
 from names import folded
 
 LM_SOURCE = "lm"
+TRANSCRIPT_KEYS = ("non_words", "words_tier", "words_without_times")
+"""Keys of the section `dataset` that say how transcripts are read."""
 SCHEMA = Path(__file__).parent / "schemas" / "config.schema.yaml"
 
 
@@ -42,6 +53,8 @@ class Plan:
     """Split -> its stories, in the order of the stories table; those that any subject has."""
     subject_stories: dict[str, dict[str, list[str]]]
     """Subject or group -> split -> those of its stories to which the subject, or each member, has responses."""
+    segments: dict[str, Segment]
+    """Story -> where it lies in its recording's sound, for the stories of which the stories table says so."""
     experiments: dict[str, dict[str, Any]]
     """Experiment -> its features, normalization, pairing and crosscoder sections, overrides applied."""
     models: list[Model]
@@ -61,6 +74,23 @@ class Plan:
     def all_stories(self) -> list[str]:
         """Stories of all splits."""
         return [story for split in SPLITS for story in self.stories[split]]
+
+    @property
+    def all_texts(self) -> list[str]:
+        """What the language model reads: recordings in place of their segments, and stories."""
+        return list(dict.fromkeys(map(self.text_of, self.all_stories)))
+
+    def text_of(self, story: str) -> str:
+        """The recording whose transcript a story shares, or the story itself."""
+        return (story in self.segments and self.segments[story].recording) or story
+
+    def sound_onset_s(self, story: str) -> float:
+        """Onset of the sound, s after the story's first volume."""
+        return (
+            self.segments[story].sound_onset_s
+            if story in self.segments
+            else self.config["dataset"]["sound_onset_s"]
+        )
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -85,7 +115,8 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     check_themes(config["themes"])
     config["dataset"] = with_shipped_files(config["dataset"])
     stories = read_stories(Path(config["dataset"]["stories"]))
-    check_dataset(config, stories)
+    segments = read_segments(Path(config["dataset"]["stories"]))
+    check_dataset(config, stories, segments)
     subject_stories = stories_of_subjects(config, stories)
     _check_groups(config)
     subject_stories |= stories_of_groups(config["groups"], subject_stories)
@@ -108,6 +139,7 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         config=config,
         stories=stories,
         subject_stories=subject_stories,
+        segments=segments,
         experiments=experiments,
         models=models_of(config),
         readings=readings,
@@ -312,7 +344,7 @@ def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:
 def _input_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the values of responses and activations; which blocks are kept beside features.block does not."""
     keys = {
-        "dataset": ("source", "tr_s", "sound_onset_s", "trim", "non_words", "words_tier"),
+        "dataset": ("source", "tr_s", "sound_onset_s", "trim", *TRANSCRIPT_KEYS),
         "language_model": ("path_or_hub_id", "revision", "context"),
     }
     return leaves({section: {key: config[section][key] for key in keys[section]} for section in keys})

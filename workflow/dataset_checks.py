@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from recordings import COLUMNS, Segment, check_segments, check_spelling, read_columns
 
 from dataset_files import (
     RESPONSES,
@@ -18,6 +19,7 @@ from dataset_files import (
     manifest_of,
     read_manifest,
     response_files,
+    volumes_of_stories,
 )
 from names import look_alikes, name_fault
 
@@ -33,6 +35,17 @@ def hint(name: str, known: Sequence[str], otherwise: str) -> str:
 
 def read_stories(path: Path) -> dict[str, list[str]]:
     """Split -> its stories, from the table of stories."""
+    used = _used_stories(path)
+    return {split: used.loc[used["split"] == split, "story"].tolist() for split in SPLITS}
+
+
+def read_segments(path: Path) -> dict[str, Segment]:
+    """Story -> where it lies in its recording's sound, for the stories of which the table of stories says so."""
+    return read_columns(path, _used_stories(path))
+
+
+def _used_stories(path: Path) -> pd.DataFrame:
+    """The lines of the table of stories that are not unused, as text, without blanks at their ends."""
     if not path.exists():
         raise ConfigError(f"Config: dataset.stories names {path}, which does not exist{counted_from(path)}.")
     if not path.is_file():
@@ -46,7 +59,9 @@ def read_stories(path: Path) -> dict[str, list[str]]:
     table.columns = table.columns.astype(str).str.strip()
     if not {"story", "split"} <= set(table.columns):
         raise ConfigError(f"{path} must be a tab-separated table with columns story and split.")
-    table = table[["story", "split"]].fillna("").apply(lambda column: column.str.strip())
+    check_spelling(path, table.columns)
+    columns = ["story", "split", *(column for column in COLUMNS if column in table)]
+    table = table[columns].fillna("").apply(lambda column: column.str.strip())
     table = table[(table != "").any(axis=1)]
     unknown = sorted(set(table["split"]) - {*SPLITS, "unused"})
     if unknown:
@@ -68,14 +83,15 @@ def read_stories(path: Path) -> dict[str, list[str]]:
             f"{path} has the stories '{alike[0]}' and '{alike[1]}', whose files some disks take for the same: rename "
             "one of them."
         )
-    stories = {split: used.loc[used["split"] == split, "story"].tolist() for split in SPLITS}
-    empty = [split for split in SPLITS if not stories[split]]
+    empty = [split for split in SPLITS if split not in set(used["split"])]
     if empty:
         raise ConfigError(f"{path} has no story in the split '{empty[0]}'.")
-    return stories
+    return used
 
 
-def check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -> None:
+def check_dataset(
+    config: Mapping[str, Any], stories: Mapping[str, list[str]], segments: Mapping[str, Segment]
+) -> None:
     """Raise ConfigError, in one sentence, if the dataset cannot be what the config says it is."""
     dataset = config["dataset"]
     simulated = dataset["source"] == "simulated"
@@ -92,6 +108,11 @@ def check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -
             "Config: themes needs at least one list of words; only a simulated dataset has annotated spans."
         )
     listed = {story for split in stories.values() for story in split}
+    if segments and dataset["source"] != "local":
+        raise ConfigError(
+            f"{dataset['stories']} gives the story '{next(iter(segments))}' a sound_onset_s, which only stories of "
+            "dataset.source local have: leave out the columns sound_onset_s and recording."
+        )
     if simulated:
         texts = Path(dataset["simulation"]["texts"])
         absent = sorted(story for story in listed if not (texts / f"{story}.txt").exists())
@@ -109,7 +130,8 @@ def check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -
             if dataset["root"] is not None:
                 check_copy(config, listed)
         if dataset["source"] == "local":
-            check_local_tree(config, listed)
+            check_local_tree(config, listed, {story: of.recording for story, of in segments.items()})
+            check_segments(dataset, segments, volumes_of_stories(dataset, segments))
     except PermissionError as error:
         raise ConfigError(
             f"{error.filename} cannot be read: its permissions, or those of its folder, do not allow it. Change "

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +143,15 @@ def _transcripts(derivative: Path, story: str) -> tuple[Path, Path]:
     return derivative / "transcripts" / f"{story}.tsv", derivative / "TextGrids" / f"{story}.TextGrid"
 
 
-def check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
-    """Check that a local dataset has what the config's subjects and the listed stories need."""
+def check_local_tree(
+    config: Mapping[str, Any], listed: set[str], recordings: Mapping[str, str | None]
+) -> None:
+    """Check that a local dataset has what the config's subjects and the listed stories need.
+
+    Parameters
+    ----------
+    recordings: story -> the recording whose transcript it shares, if it is a segment of one.
+    """
     dataset = config["dataset"]
     if dataset["root"] is None:
         raise ConfigError(
@@ -165,11 +172,25 @@ def check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
             f"Config: dataset.root has no file {root / RESPDICT}, the number of volumes of each story."
         )
     _check_respdict(root / RESPDICT, dataset, listed)
-    _check_spelling(root, config["subjects"], listed)
-    for story in sorted(listed):
-        transcripts = _transcripts(derivative, story)
+    texts = {story: recordings.get(story) or story for story in sorted(listed)}
+    _check_spelling(root, config["subjects"], listed | set(texts.values()))
+    for story, text in texts.items():
+        transcripts = _transcripts(derivative, text)
         _check_readable(transcripts)
         found = [file for file in transcripts if file.exists()]
+        own = [] if story in texts.values() else [*filter(Path.exists, _transcripts(derivative, story))]
+        if own:
+            raise ConfigError(
+                f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}', whose "
+                f"transcript it shares, but it has one of its own, {own[0]}: remove it, or leave the story's "
+                "recording empty."
+            )
+        if not found and text != story:
+            raise ConfigError(
+                f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}', of which "
+                f"neither TextGrids/{text}.TextGrid nor transcripts/{text}.tsv is in {derivative}: add its "
+                "transcript, in s after the recording's sound onset, or leave the story's recording empty."
+            )
         if not found:
             raise ConfigError(
                 f"{dataset['stories']} names the unknown story '{story}': neither TextGrids/{story}.TextGrid nor "
@@ -177,7 +198,8 @@ def check_local_tree(config: Mapping[str, Any], listed: set[str]) -> None:
             )
         if len(found) > 1:
             raise ConfigError(
-                f"The story '{story}' has two transcripts, {found[0]} and {found[1]}: remove one of them."
+                f"The {'story' if text == story else 'recording'} '{text}' has two transcripts, {found[0]} and "
+                f"{found[1]}: remove one of them."
             )
     _check_readable(root / name for name in [*response_files(config, listed), TRANSFORMS])
     transforms = read_transforms(root / TRANSFORMS)
@@ -247,6 +269,15 @@ def _check_readable(files: Iterable[Path]) -> None:
             continue
         except InputError as error:
             raise ConfigError(str(error)) from None
+
+
+def volumes_of_stories(dataset: Mapping[str, Any], stories: Collection[str]) -> dict[str, int]:
+    """Story -> volumes of its recording, from a local dataset's respdict.json that has been checked."""
+    if not stories:
+        return {}
+    path = Path(dataset["root"], RESPDICT)
+    volumes = read_respdict(path)
+    return {story: volumes_of(story, volumes, path) for story in stories}
 
 
 def _check_respdict(path: Path, dataset: Mapping[str, Any], listed: set[str]) -> None:

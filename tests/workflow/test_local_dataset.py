@@ -111,7 +111,9 @@ def local(tmp_path_factory) -> Workspace:
     run = workspace.snakemake()
     (folder / "terminal.txt").write_text(run.stdout)
     assert run.returncode == 0, run.stdout[-3000:]
-    assert [line for line in run.stdout.splitlines() if line.startswith("Warning: ")] == []
+    warnings = [line for line in run.stdout.splitlines() if line.startswith("Warning: ")]
+    # The theme of which no word is heard, see below.
+    assert [line for line in warnings if "'zoo'" not in line] == []
     assert contents(root) == before, "something was written into the dataset"
     return workspace
 
@@ -154,7 +156,9 @@ def test_a_theme_of_which_no_word_is_heard_is_said(local):
     sentence = "No test story has a word of the theme 'zoo', for which no latent can be found"
     assert f"{SUBJECT}: {sentence}" in (local.folder / "terminal.txt").read_text()
     assert sentence in (local.results / "tables" / SUBJECT / "interpretations.md").read_text()
-    words = transcript(local, "NA")["word"].str.lower()
+    told = transcript(local, "NA")
+    # What is said after the last row is heard in none.
+    words = told["word"].str.lower()[told["onset"] < stated_row_times(N_ROWS["NA"])[-1]]
     at_night = (words == "at") & (words.shift(-1) == "night")
     ranked = read_tsv(local.results / "tables" / SUBJECT / "interpretations.tsv").groupby("theme")["n_heard"]
     assert ranked.first()["zoo"] == 0

@@ -18,6 +18,7 @@ from dataset_files import (
     read_transforms,
     require_space,
     transcript_path,
+    volumes_of_stories,
 )
 from experiments import reading_models, story_batches
 from failures import summary, watch_failures
@@ -31,6 +32,7 @@ from job_sizes import (
     training_minutes,
     with_attempt,
 )
+from recordings import describe_neighbours
 from surroundings import settle
 
 # A job's process, which reads this file as well, hands them on to the rule's script.
@@ -48,6 +50,13 @@ try:
     PAPER_PLAN = make_plan(load_configfile(WORKFLOW.parent / "config" / "paper.yaml"))
     DATASET = PLAN.config["dataset"]
     MISSING_STORIES = describe_missing(read_stories(Path(DATASET["stories"])), PLAN.subject_stories)
+    NEIGHBOURS = describe_neighbours(
+        DATASET,
+        PLAN.stories,
+        PLAN.segments,
+        volumes_of_stories(DATASET, PLAN.segments),
+        PLAN.feature_variants.values(),
+    )
     RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
     ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
     DERIVATIVE = f"{ROOT}/derivative"
@@ -426,11 +435,34 @@ def cortex_files(wildcards):
 
 
 def transcript_file(wildcards):
-    return transcript_path(DATASET["source"], DERIVATIVE, wildcards)
+    """The transcript of a story, or of the recording that it is a segment of."""
+    text = SimpleNamespace(story=PLAN.text_of(wildcards.story))
+    return transcript_path(DATASET["source"], DERIVATIVE, text)
 
 
 def transcript_of(wildcards):
     return from_dataset(transcript_file(wildcards))
+
+
+def activations_of(wildcards):
+    """What the language model makes of a story's transcript; segments of one recording share it."""
+    return f"{RESULTS}/activations/{wildcards.lm}/{PLAN.text_of(wildcards.story)}.zarr"
+
+
+def sound_onset_of(wildcards):
+    return PLAN.sound_onset_s(wildcards.story)
+
+
+def sound_onset_key(wildcards):
+    """Where a story's sound onset is given, for sentences about it."""
+    own = wildcards.story in PLAN.segments
+    return f"its sound_onset_s in {DATASET['stories']}" if own else "dataset.sound_onset_s"
+
+
+def heard_in(wildcards):
+    """Whether a story is a segment of a recording, whose words go on outside it."""
+    of_recording = wildcards.story in PLAN.segments and PLAN.segments[wildcards.story].recording
+    return "recording" if of_recording else "story"
 
 
 def reading_summaries(wildcards):

@@ -19,8 +19,10 @@ rule convert_language_model:
         "../scripts/convert_language_model.py"
 
 
-# The model is loaded once for several stories; each story keeps its own store.
-for number, batch in enumerate(story_batches(STORIES, PLAN.config["language_model"]["stories_per_job"])):
+# The model is loaded once for several stories; each story, or recording of several, keeps its own store.
+for number, batch in enumerate(
+    story_batches(PLAN.all_texts, PLAN.config["language_model"]["stories_per_job"])
+):
 
     rule:
         name:
@@ -56,7 +58,7 @@ for number, batch in enumerate(story_batches(STORIES, PLAN.config["language_mode
 
 rule features:
     input:
-        activations=f"{RESULTS}/activations/{{lm}}/{{story}}.zarr",
+        activations=activations_of,
         words=f"{RESULTS}/words/{{story}}.tsv",
         respdict=ancient(from_dataset(f"{DERIVATIVE}/respdict.json")),
     output:
@@ -70,13 +72,15 @@ rule features:
     resources:
         mem_mb=memory(3),
         runtime=minutes(20),
-        # For sentences about its words, which the rule words has read.
+        # For checks of its words and sentences about them, which change no result.
         transcript=transcript_file,
+        transcript_of=heard_in,
+        sound_onset_key=sound_onset_key,
     params:
         code=code_of("features"),
         features=variant_of,
         tr_s=DATASET["tr_s"],
-        sound_onset_s=DATASET["sound_onset_s"],
+        sound_onset_s=sound_onset_of,
         trim=DATASET["trim"],
     script:
         "../scripts/features.py"

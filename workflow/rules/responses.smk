@@ -18,7 +18,7 @@ rule responses:
         code=code_of("responses"),
         mask=mask_path,
         tr_s=DATASET["tr_s"],
-        sound_onset_s=DATASET["sound_onset_s"],
+        sound_onset_s=sound_onset_of,
         trim=DATASET["trim"],
     script:
         "../scripts/responses.py"

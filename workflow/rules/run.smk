@@ -10,6 +10,8 @@ onstart:
             sys.exit(str(error))
     save_definitions(SCRIPTS, CODE_PACKAGES)
     print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
+    for sentence in NEIGHBOURS:
+        print(f"Warning: {sentence}", file=sys.stderr)
     for group, members in GROUPS.items():
         needed = training_of(SimpleNamespace(subject=group, experiment="matched"))
         print(

@@ -16,5 +16,6 @@ rule words:
         code=code_of("words"),
         non_words=DATASET["non_words"],
         words_tier=DATASET["words_tier"],
+        words_without_times=DATASET["words_without_times"],
     script:
         "../scripts/words.py"

@@ -28,6 +28,8 @@ with logged(snakemake):
         sound_onset_s=params.sound_onset_s,
         delays_s=settings["delays_s"],
         window=settings["lanczos"]["window"],
+        is_segment=snakemake.resources.transcript_of == "recording",
+        sound_onset_key=snakemake.resources.sound_onset_key,
     ):
         warn(sentence)
     activations = open_store(snakemake.input.activations)

@@ -8,6 +8,7 @@ import numpy as np
 from brainlm.latents import load_codes
 from brainlm.passages import (
     choose_latents,
+    heard_in_rows,
     interpret,
     separation,
     theme_rows,
@@ -27,6 +28,7 @@ with logged(snakemake):
     codes = load_codes(snakemake.input.latents, "test")
     latents = read_tsv(snakemake.input.scores)
     words = {story: load_words(path) for story, path in by_story(snakemake.input.words).items()}
+    heard = {story: heard_in_rows(words[story], code.time_s, params.span_s) for story, code in codes.items()}
     if snakemake.input.annotations:
         annotations = read_tsv(snakemake.input.annotations[0])
         theme_of_word = {story: table["theme"].to_numpy() for story, table in annotations.groupby("story")}
@@ -40,10 +42,12 @@ with logged(snakemake):
             for story in codes
         }
         for theme, listed in params.themes.items():
-            missed = unheard([words[story]["word"] for story in codes], listed)
+            missed = unheard([words[story]["word"][heard[story]] for story in codes], listed)
             if missed:
                 log.info("theme %s: heard in no test story: %s", theme, ", ".join(missed))
-    n_heard = {theme: sum(int(in_theme[theme, story].sum()) for story in codes) for theme in themes}
+    n_heard = {
+        theme: sum(int((in_theme[theme, story] & heard[story]).sum()) for story in codes) for theme in themes
+    }
     activation = np.concatenate([code.activation for code in codes.values()])
     separations = {}
     for theme in themes:

@@ -11,6 +11,7 @@ with logged(snakemake):
         dataset_file(snakemake.input.transcript),
         non_words=snakemake.params.non_words,
         words_tier=snakemake.params.words_tier,
+        words_without_times=snakemake.params.words_without_times,
     )
     for note in words.attrs["notes"]:
         log.info("%s", note)

@@ -19,8 +19,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from brainlm.errors import InputError
-from brainlm.scores import require_shifts
+from brainlm.errors import TooLittleDataError
 
 Activation = np.ndarray | sparse.sparray
 """(time, latent) activations, 0 where a latent is not active."""
@@ -30,6 +29,28 @@ N_CHANCE_SHIFTS = 20
 """Shifts besides those of the null, at which the share of latents found again by chance is measured."""
 _FEWEST_NULL_SHIFTS = 99
 """With fewer, nothing can exceed all but 1 %."""
+
+
+def fewest_rows(minimum_shift: int) -> int:
+    """TRs that `match_test` needs: they can be turned around in a circle in as many ways as its null takes."""
+    return 2 * minimum_shift + _FEWEST_NULL_SHIFTS + N_CHANCE_SHIFTS - 1
+
+
+def require_rows(n_rows: int, minimum_shift: int) -> None:
+    """Check that there are as many TRs as `match_test` needs.
+
+    Raises
+    ------
+    TooLittleDataError: there are fewer.
+    """
+    needed = fewest_rows(minimum_shift)
+    if n_rows < needed:
+        possible, fewest = max(n_rows - 2 * minimum_shift + 1, 0), _FEWEST_NULL_SHIFTS + N_CHANCE_SHIFTS
+        raise TooLittleDataError(
+            f"{n_rows} test TRs leave {possible} circular shifts of at least {minimum_shift} TRs "
+            f"(scores.minimum_shift_s), but {fewest} are needed to tell which latents are found again: give the test "
+            f"split {needed} TRs or more."
+        )
 
 
 @dataclass(frozen=True)
@@ -115,7 +136,7 @@ def match_test(
 
     Raises
     ------
-    InputError: too few TRs for as many shifts as are needed.
+    TooLittleDataError: too few TRs for as many shifts as are needed.
     """
     shifts = _draw_shifts(a.shape[0], minimum_shift, seed)
     a, b = _standardized(a), _standardized(b)
@@ -203,13 +224,6 @@ def _tested(matches: Matches, null: Sequence[np.ndarray], by_chance: Sequence[np
 
 
 def _draw_shifts(n_rows: int, minimum_shift: int, seed: int) -> np.ndarray:
-    require_shifts(n_rows, minimum_shift)
+    require_rows(n_rows, minimum_shift)
     possible = np.arange(minimum_shift, n_rows - minimum_shift + 1)
-    fewest = _FEWEST_NULL_SHIFTS + N_CHANCE_SHIFTS
-    if possible.size < fewest:
-        raise InputError(
-            f"{n_rows} test TRs leave {possible.size} circular shifts of at least {minimum_shift} TRs, but {fewest} "
-            "are needed to tell which latents are found again: use more or longer test stories, or lower "
-            "scores.minimum_shift_s."
-        )
     return np.random.default_rng(seed).permutation(possible)[: N_NULL_SHIFTS + N_CHANCE_SHIFTS]

@@ -19,38 +19,10 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from brainlm.errors import TooLittleDataError
+from brainlm.shifts import N_CHANCE_SHIFTS, N_NULL_SHIFTS, require_shifts_to_match
 
 Activation = np.ndarray | sparse.sparray
 """(time, latent) activations, 0 where a latent is not active."""
-
-N_NULL_SHIFTS = 199
-N_CHANCE_SHIFTS = 20
-"""Shifts besides those of the null, at which the share of latents found again by chance is measured."""
-_FEWEST_NULL_SHIFTS = 99
-"""With fewer, nothing can exceed all but 1 %."""
-
-
-def fewest_rows(minimum_shift: int) -> int:
-    """TRs that `match_test` needs: they can be turned around in a circle in as many ways as its null takes."""
-    return 2 * minimum_shift + _FEWEST_NULL_SHIFTS + N_CHANCE_SHIFTS - 1
-
-
-def require_rows(n_rows: int, minimum_shift: int) -> None:
-    """Check that there are as many TRs as `match_test` needs.
-
-    Raises
-    ------
-    TooLittleDataError: there are fewer.
-    """
-    needed = fewest_rows(minimum_shift)
-    if n_rows < needed:
-        possible, fewest = max(n_rows - 2 * minimum_shift + 1, 0), _FEWEST_NULL_SHIFTS + N_CHANCE_SHIFTS
-        raise TooLittleDataError(
-            f"{n_rows} test TRs leave {possible} circular shifts of at least {minimum_shift} TRs "
-            f"(scores.minimum_shift_s), but {fewest} are needed to tell which latents are found again: give the test "
-            f"split {needed} TRs or more."
-        )
 
 
 @dataclass(frozen=True)
@@ -224,6 +196,6 @@ def _tested(matches: Matches, null: Sequence[np.ndarray], by_chance: Sequence[np
 
 
 def _draw_shifts(n_rows: int, minimum_shift: int, seed: int) -> np.ndarray:
-    require_rows(n_rows, minimum_shift)
+    require_shifts_to_match(n_rows, minimum_shift)
     possible = np.arange(minimum_shift, n_rows - minimum_shift + 1)
     return np.random.default_rng(seed).permutation(possible)[: N_NULL_SHIFTS + N_CHANCE_SHIFTS]

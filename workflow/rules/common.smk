@@ -2,7 +2,6 @@ import os
 import sys
 from dataclasses import asdict
 from functools import cache
-from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +20,7 @@ from dataset_files import (
 )
 from experiments import reading_models, story_batches
 from failures import summary
+from feasibility import compared_subjects, doubtful, impossible, rows_of_stories
 from job_sizes import (
     hdf5_bytes,
     language_model_gb,
@@ -52,6 +52,10 @@ try:
     MANIFEST = read_manifest(manifest_of(DATASET)) if DATASET["source"] == "openneuro" else {}
     HDF5_BYTES = hdf5_bytes(PLAN.config, Path(ROOT), PLAN.config["subjects"])
     TRANSFORMS = {} if SIMULATED else read_transforms(Path(DERIVATIVE, "subject_xfms.json"))
+    # What the process of a run has found, those of its jobs need not look for again.
+    N_ROWS = rows_of_stories(PLAN, Path(ROOT)) if workflow.is_main_process else {}
+    if workflow.is_main_process and (sentences := impossible(PLAN, N_ROWS)):
+        raise ConfigError("\n".join(sentences))
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))
@@ -175,12 +179,6 @@ def subjects_files(name, experiments=None):
         for model in PLAN.models
         if model.subject in SUBJECTS and (experiments is None or model.experiment in experiments)
     ]
-
-
-def compared_subjects():
-    """Pairs of subjects, and a subject with itself, whose models are searched for each other's latents."""
-    with_itself = [(subject, subject) for subject in SUBJECTS if len(SEEDS) > 1]
-    return with_itself + list(combinations(SUBJECTS, 2))
 
 
 def compared_models(name):
@@ -327,7 +325,7 @@ def figures():
         f"{RESULTS}/figures/{subject}/{name}.pdf"
         for subject in [*SUBJECTS, *GROUPS]
         for name in of_any + of_subject * (subject in SUBJECTS)
-    ] + [f"{RESULTS}/figures/stability.pdf"] * bool(compared_subjects())
+    ] + [f"{RESULTS}/figures/stability.pdf"] * bool(compared_subjects(PLAN.config))
 
 
 def tables():

@@ -6,7 +6,8 @@ onstart:
         except ConfigError as error:
             sys.exit(str(error))
     save_definitions(SCRIPTS, CODE_PACKAGES)
-    print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
+    for sentence in [*MISSING_STORIES, *doubtful(PLAN, N_ROWS)]:
+        print(sentence, file=sys.stderr)
     for group, members in GROUPS.items():
         needed = training_of(SimpleNamespace(subject=group, experiment="matched"))
         print(

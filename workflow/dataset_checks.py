@@ -12,9 +12,9 @@ import pandas as pd
 from dataset_files import (
     RESPONSES,
     ConfigError,
-    check_copy,
-    check_local_tree,
+    copy_faults,
     counted_from,
+    local_faults,
     manifest_of,
     read_manifest,
     response_files,
@@ -75,8 +75,13 @@ def read_stories(path: Path) -> dict[str, list[str]]:
     return stories
 
 
-def check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -> None:
-    """Raise ConfigError, in one sentence, if the dataset cannot be what the config says it is."""
+def dataset_faults(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -> list[str]:
+    """What of the dataset's files is missing or cannot be read, in a sentence for each fault.
+
+    Raises
+    ------
+    ConfigError: in one sentence, if the dataset cannot be what the config says it is.
+    """
     dataset = config["dataset"]
     simulated = dataset["source"] == "simulated"
     if simulated != ("simulation" in dataset):
@@ -106,10 +111,8 @@ def check_dataset(config: Mapping[str, Any], stories: Mapping[str, list[str]]) -
         if dataset["source"] == "openneuro":
             _check_manifest(config, listed)
             # What the workflow itself downloads has the right checksum.
-            if dataset["root"] is not None:
-                check_copy(config, listed)
-        if dataset["source"] == "local":
-            check_local_tree(config, listed)
+            return copy_faults(config, listed) if dataset["root"] is not None else []
+        return local_faults(config, listed) if dataset["source"] == "local" else []
     except PermissionError as error:
         raise ConfigError(
             f"{error.filename} cannot be read: its permissions, or those of its folder, do not allow it. Change "

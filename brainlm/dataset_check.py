@@ -1,0 +1,168 @@
+"""What a dataset's files hold, story by story: what makes a run impossible, and what is odd."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brainlm.clocks import check_clocks
+from brainlm.errors import InputError
+from brainlm.responses import data_shape, require_rows, scale_warning, summarize
+from brainlm.transcripts import read_transcript
+
+FEWEST_WORDS_PER_MINUTE = 30
+"""Of a recording: people speak at 100 to 200, pauses included."""
+
+
+@dataclass
+class Findings:
+    """What stands in a file's row of the table, and what there is to say of it."""
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    impossible: list[str] = field(default_factory=list)
+    """Sentences on what stops a run."""
+    odd: list[str] = field(default_factory=list)
+    """Sentences on what does not."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a story's recording took place, and what the features look at."""
+
+    n_volumes: int
+    """Before any are trimmed."""
+    tr_times_s: np.ndarray
+    """(time,) of the response's rows, s after sound onset."""
+    tr_s: float
+    sound_onset_s: float
+    """s after the recording's first volume."""
+    delays_s: Sequence[float]
+    window: int
+    """TRs"""
+
+
+def check_transcript(
+    path: Path,
+    story: str,
+    clock: Clock | None,
+    *,
+    non_words: Collection[str] | None = None,
+    words_tier: str | None = None,
+) -> Findings:
+    """Read a story's words and compare them with its recording.
+
+    Parameters
+    ----------
+    clock: None if it is not known; then the words alone are looked at.
+
+    Returns
+    -------
+    Columns words, dropped labels, first word (s), last word (s): onset and offset, s after the sound's onset.
+    """
+    found = Findings()
+    try:
+        words = read_transcript(path, non_words=non_words, words_tier=words_tier)
+    except InputError as error:
+        found.impossible += str(error).splitlines()
+        return found
+    onset_s, offset_s = words["onset_s"].to_numpy(), words["offset_s"].to_numpy()
+    found.odd += words.attrs["warnings"]
+    found.columns = {
+        "words": len(words),
+        "dropped labels": sum(words.attrs["dropped"].values()),
+        "first word (s)": float(onset_s.min()),
+        "last word (s)": float(offset_s.max()),
+    }
+    if clock is not None:
+        _compare(found, onset_s, offset_s, clock, f"{path}, story '{story}'")
+    return found
+
+
+def _compare(
+    found: Findings, onset_s: np.ndarray, offset_s: np.ndarray, clock: Clock, transcript: str
+) -> None:
+    recording = {name: getattr(clock, name) for name in ("n_volumes", "tr_s", "sound_onset_s")}
+    features = {name: getattr(clock, name) for name in ("delays_s", "window")}
+    try:
+        odd = check_clocks(
+            onset_s, offset_s, clock.tr_times_s, transcript=transcript, **recording, **features
+        )
+    except InputError as error:
+        found.impossible.append(str(error))
+        return
+    end_s = clock.n_volumes * clock.tr_s - clock.sound_onset_s
+    n_late = int((onset_s > end_s).sum())
+    if n_late and not odd:
+        odd.append(
+            f"{transcript}: {n_late} of {len(onset_s)} words begin after the recording's end ({end_s:,.1f} s); its last "
+            f"word ends at {offset_s.max():,.1f} s."
+        )
+    minutes = clock.n_volumes * clock.tr_s / 60
+    if len(onset_s) < FEWEST_WORDS_PER_MINUTE * minutes:
+        odd.append(
+            f"{transcript}: it has {len(onset_s)} words for a recording of {minutes:.1f} minutes: is a part missing?"
+        )
+    found.odd += odd
+
+
+def check_responses(
+    path: Path, *, expected_rows: int | None, expected_voxels: int | None, expected_by: str, split: str
+) -> Findings:
+    """Read a story's responses, a block at a time, and compare them with what is known of the story and the subject.
+
+    Parameters
+    ----------
+    expected_rows, expected_voxels: None if they are not known.
+    expected_by: what the number of voxels comes from, e.g. "the subject's story 'forest'".
+
+    Returns
+    -------
+    Columns TRs, voxels, repeats (0 without ``individual_repeats``).
+    """
+    found = Findings()
+    try:
+        n_rows, n_voxels = data_shape(path)
+        found.columns = {"TRs": n_rows, "voxels": n_voxels}
+    except InputError as error:
+        found.impossible.append(str(error))
+        return found
+    if expected_rows is not None:
+        try:
+            require_rows(path, n_rows, expected_rows)
+        except InputError as error:
+            found.impossible.append(str(error))
+    if expected_voxels not in (None, n_voxels):
+        found.impossible.append(other_voxels(path, n_voxels, expected_voxels, expected_by))
+    try:
+        summary = summarize(path)
+    except InputError as error:
+        found.impossible.append(str(error))
+        return found
+    found.columns["repeats"] = summary.n_repeats
+    if sentence := scale_warning(summary):
+        found.odd.append(f"{path}: {sentence}")
+    if summary.n_invalid_voxels:
+        found.odd.append(
+            f"{path}: {summary.n_invalid_voxels:,} of {n_voxels:,} voxels are constant or somewhere not finite, and are "
+            "left out of all of the subject's models."
+        )
+    if summary.n_voxels_with_lost_repeats:
+        found.odd.append(
+            f"{path}: in {summary.n_voxels_with_lost_repeats:,} voxels a hearing is constant or somewhere not finite, and "
+            "is left out of their noise ceiling."
+        )
+    if summary.n_repeats and split != "test":
+        found.odd.append(
+            f"{path}: its {summary.n_repeats} hearings are not used, for its split is {split}, not test."
+        )
+    return found
+
+
+def other_voxels(path: Path, n_voxels: int, expected: int | None, expected_by: str) -> str:
+    """A sentence on a file whose number of voxels is not the subject's."""
+    return (
+        f"{path} has {n_voxels:,} voxels, but {expected_by} has {expected:,}: all stories of a subject need the same; "
+        "replace the file, or leave the story out."
+    )

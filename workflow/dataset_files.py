@@ -170,6 +170,7 @@ def local_faults(config: Mapping[str, Any], listed: set[str]) -> list[str]:
         )
     misspelt = _misspelt(root, config["subjects"], listed)
     faults = _respdict_faults(root / RESPDICT, dataset, listed) + [sentence for _, sentence in misspelt]
+    faults += _unreadable(file for story in sorted(listed) for file in _transcripts(derivative, story))
     for story in sorted(listed - {story for story, _ in misspelt}):
         faults += _transcript_faults(_transcripts(derivative, story), story, dataset)
     faults += _unreadable(root / name for name in response_files(config, listed))
@@ -184,8 +185,8 @@ def local_faults(config: Mapping[str, Any], listed: set[str]) -> list[str]:
 
 
 def _transcript_faults(transcripts: tuple[Path, Path], story: str, dataset: Mapping[str, Any]) -> list[str]:
-    if faults := _unreadable(transcripts):
-        return faults
+    if _unreadable(transcripts):
+        return []
     found = [file for file in transcripts if file.exists()]
     if not found:
         return [
@@ -277,7 +278,13 @@ def _respdict_faults(path: Path, dataset: Mapping[str, Any], listed: set[str]) -
     except InputError as error:
         return [str(error)]
     n_trimmed, faults = dataset["trim"]["first"] + dataset["trim"]["last"], []
-    for story in sorted(listed):
+    if absent := sorted(listed - volumes.keys()):
+        others = f" It lacks {len(absent) - 1} others too: {', '.join(absent[1:])}." if absent[1:] else ""
+        try:
+            volumes_of(absent[0], volumes, path)
+        except InputError as error:
+            faults.append(f"{error}{others}")
+    for story in sorted(listed & volumes.keys()):
         try:
             n_volumes = volumes_of(story, volumes, path)
         except InputError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from brainlm.errors import TooLittleDataError
+from brainlm.errors import InputError, TooLittleDataError
 from brainlm.resample import tr_midpoints
 from brainlm.respdict import read_respdict, volumes_of
 from brainlm.shifts import n_shifts, require_shifts_to_match
@@ -25,15 +25,18 @@ _SIZES = {
 
 
 def rows_of_stories(plan: Plan, root: Path) -> dict[str, int]:
-    """Story -> rows (TRs) of its responses; empty for a dataset of which respdict.json is not there yet.
+    """Story -> rows (TRs) of its responses; empty without a respdict.json that has all stories.
 
     A simulated dataset's is written by the run: one that is there may be another config's.
     """
     dataset, path = plan.config["dataset"], root / RESPDICT
     if dataset["source"] == "simulated" or not path.exists():
         return {}
-    volumes, n_trimmed = read_respdict(path), sum(dataset["trim"].values())
-    return {story: volumes_of(story, volumes, path) - n_trimmed for story in plan.all_stories}
+    try:
+        volumes, n_trimmed = read_respdict(path), sum(dataset["trim"].values())
+        return {story: volumes_of(story, volumes, path) - n_trimmed for story in plan.all_stories}
+    except (InputError, OSError):  # one of the plan's faults
+        return {}
 
 
 def compared_subjects(config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from snakemake.common.configfile import load_configfile
 
 from code_changes import CODE_PREFIX, digest_of, save_definitions
-from configuration import deviations, make_plan
+from configuration import deviations, make_plan, plan_of_any_dataset
 from dataset_checks import describe_missing, read_stories
 from dataset_files import (
     ConfigError,
@@ -39,12 +39,16 @@ os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 SCRIPTS = WORKFLOW / "scripts"
 CODE_PACKAGES = {"brainlm": WORKFLOW.parent / "brainlm"}
 
+TARGETS = set(workflow.dag_settings.targets) if workflow.dag_settings else set()
+# Faults of the dataset are what one target asks for, and no job needs to find again what its run has found.
+REFUSES = workflow.is_main_process and not TARGETS & {"check_dataset", "dataset_table"}
 
 try:
-    PLAN = make_plan(config)
+    PLAN = plan_of_any_dataset(config)
     PAPER_PLAN = make_plan(load_configfile(WORKFLOW.parent / "config" / "paper.yaml"))
     DATASET = PLAN.config["dataset"]
-    MISSING_STORIES = describe_missing(read_stories(Path(DATASET["stories"])), PLAN.subject_stories)
+    LISTED_STORIES = read_stories(Path(DATASET["stories"]))
+    MISSING_STORIES = describe_missing(LISTED_STORIES, PLAN.subject_stories)
     RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
     ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
     DERIVATIVE = f"{ROOT}/derivative"
@@ -52,10 +56,10 @@ try:
     MANIFEST = read_manifest(manifest_of(DATASET)) if DATASET["source"] == "openneuro" else {}
     HDF5_BYTES = hdf5_bytes(PLAN.config, Path(ROOT), PLAN.config["subjects"])
     TRANSFORMS = {} if SIMULATED else read_transforms(Path(DERIVATIVE, "subject_xfms.json"))
-    # What the process of a run has found, those of its jobs need not look for again.
-    N_ROWS = rows_of_stories(PLAN, Path(ROOT)) if workflow.is_main_process else {}
-    if workflow.is_main_process and (sentences := impossible(PLAN, N_ROWS)):
-        raise ConfigError("\n".join(sentences))
+    N_ROWS = rows_of_stories(PLAN, Path(ROOT))
+    FAULTS = [*PLAN.faults, *impossible(PLAN, N_ROWS)]
+    if FAULTS and REFUSES:
+        raise ConfigError("\n".join(FAULTS))
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))
@@ -343,6 +347,7 @@ def tables():
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
     paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance")]
+    paths += [f"{RESULTS}/tables/dataset.tsv"] * (DATASET["source"] == "local")
     return paths + ([f"{RESULTS}/tables/checks.tsv"] if SIMULATED else [])
 
 

@@ -140,7 +140,8 @@ rule ceiling_figure:
 rule stability:
     input:
         comparisons=[
-            f"{RESULTS}/comparisons/{subject}/{other}.tsv" for subject, other in compared_subjects(PLAN.config)
+            f"{RESULTS}/comparisons/{subject}/{other}.tsv"
+            for subject, other in compared_subjects(PLAN.config)
         ],
     output:
         figure_files("stability", folder=f"{RESULTS}/figures", subject="all"),

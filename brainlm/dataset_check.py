@@ -245,7 +245,7 @@ def dataset_tables(
     for one in heard:
         clock, missing, found = clocks.get(one.story), [], []
         if not os.path.lexists(one.transcript):
-            missing.append(f"transcript {absent}")
+            missing.append(f"transcript {absent}".strip())
         else:
             if one.story not in transcripts:
                 transcripts[one.story] = check_transcript(
@@ -253,7 +253,7 @@ def dataset_tables(
                 )
             found.append(transcripts[one.story])
         if not os.path.lexists(one.responses):
-            missing.append(f"responses {absent}")
+            missing.append(f"responses {absent}".strip())
         else:
             n_voxels, expected_by = expected.get(one.subject, (None, ""))
             responses = check_responses(

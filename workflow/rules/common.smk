@@ -39,9 +39,9 @@ os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 SCRIPTS = WORKFLOW / "scripts"
 CODE_PACKAGES = {"brainlm": WORKFLOW.parent / "brainlm"}
 
-TARGETS = set(workflow.dag_settings.targets) if workflow.dag_settings else set()
-# Faults of the dataset are what one target asks for, and no job needs to find again what its run has found.
-REFUSES = workflow.is_main_process and not TARGETS & {"check_dataset", "dataset_table"}
+# Faults of the dataset are what one target asks for, and no job needs to find again what its run has found. Snakemake
+# itself knows its targets only after it has read this file.
+REFUSES = workflow.is_main_process and not {"check_dataset", "dataset_table"} & set(sys.argv)
 
 try:
     PLAN = plan_of_any_dataset(config)

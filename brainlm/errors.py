@@ -1,4 +1,4 @@
-"""The error that a user is meant to read."""
+"""The errors that a user is meant to read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,13 @@ class InputError(ValueError):
 
     Its message is one sentence or two for a scientist: which file or setting, what is wrong, what to do.
     Programs print it without a traceback.
+    """
+
+
+class TooLittleDataError(InputError):
+    """Nothing is wrong with the data, but there is too little for what was asked of them.
+
+    Where it is one question among others, the answer is this sentence, and the others can still be asked.
     """
 
 

@@ -19,17 +19,10 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from brainlm.errors import InputError
-from brainlm.scores import require_shifts
+from brainlm.shifts import N_CHANCE_SHIFTS, N_NULL_SHIFTS, require_shifts_to_match
 
 Activation = np.ndarray | sparse.sparray
 """(time, latent) activations, 0 where a latent is not active."""
-
-N_NULL_SHIFTS = 199
-N_CHANCE_SHIFTS = 20
-"""Shifts besides those of the null, at which the share of latents found again by chance is measured."""
-_FEWEST_NULL_SHIFTS = 99
-"""With fewer, nothing can exceed all but 1 %."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +108,7 @@ def match_test(
 
     Raises
     ------
-    InputError: too few TRs for as many shifts as are needed.
+    TooLittleDataError: too few TRs for as many shifts as are needed.
     """
     shifts = _draw_shifts(a.shape[0], minimum_shift, seed)
     a, b = _standardized(a), _standardized(b)
@@ -203,13 +196,6 @@ def _tested(matches: Matches, null: Sequence[np.ndarray], by_chance: Sequence[np
 
 
 def _draw_shifts(n_rows: int, minimum_shift: int, seed: int) -> np.ndarray:
-    require_shifts(n_rows, minimum_shift)
+    require_shifts_to_match(n_rows, minimum_shift)
     possible = np.arange(minimum_shift, n_rows - minimum_shift + 1)
-    fewest = _FEWEST_NULL_SHIFTS + N_CHANCE_SHIFTS
-    if possible.size < fewest:
-        raise InputError(
-            f"{n_rows} test TRs leave {possible.size} circular shifts of at least {minimum_shift} TRs, but {fewest} "
-            "are needed to tell which latents are found again: use more or longer test stories, or lower "
-            "scores.minimum_shift_s."
-        )
     return np.random.default_rng(seed).permutation(possible)[: N_NULL_SHIFTS + N_CHANCE_SHIFTS]

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from brainlm.errors import InputError
-from brainlm.scores import require_shifts
+from brainlm.shifts import require_shifts
 
 _ALIKE = str.maketrans(
     dict.fromkeys("\u2018\u2019\u02bc\uff07\u00b4`", "'") | dict.fromkeys("\u2010\u2011", "-")

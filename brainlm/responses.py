@@ -89,34 +89,56 @@ def convert(
         raise ValueError(f"tr_times_s has shape {tr_times_s.shape}, but {expected_rows} rows are expected")
 
     with open_hdf5(hdf5_path) as file:
-        data = _find_data(file, hdf5_path, expected_rows)
+        data = _find_data(file, hdf5_path)
+        require_rows(hdf5_path, data.shape[0], expected_rows)
         repeats = _find_repeats(file, hdf5_path, data.shape)
         attributes = {"source_file": hdf5_path.name, "simulated": bool(file.attrs.get("simulated", False))}
         with new_store(store_path, attributes) as group:
             _write_coordinates(group, tr_times_s, data.shape[1])
-            valid, mean, sd = _copy_data(data, group, hdf5_path, block_rows)
-            n_repeats, difference, n_lost = 0, None, 0
-            if repeats is not None:
-                n_repeats = len(repeats)
-                difference, usable = _copy_repeats(repeats, data, group, hdf5_path, block_rows)
-                n_lost = int(np.sum(valid & ~usable.all(axis=0)))
-            is_mean = None if difference is None else difference <= _SAME_MEAN
-            smallest_sd = _SD_BOUNDS[0] / np.sqrt(n_repeats if is_mean else 1)
-            odd = (np.abs(mean) > _MEAN_BOUND) | (sd < smallest_sd) | (sd > _SD_BOUNDS[1])
-            summary = ResponseSummary(
-                n_times=data.shape[0],
-                n_voxels=data.shape[1],
-                n_invalid_voxels=int(np.sum(~valid)),
-                median_mean=float(np.median(np.abs(mean[valid]))),
-                median_sd=float(np.median(sd[valid])),
-                n_not_zscored=int(np.sum(valid & odd)),
-                n_repeats=n_repeats,
-                n_voxels_with_lost_repeats=n_lost,
-                data_is_mean_of_repeats=is_mean,
-                largest_difference_from_mean=difference,
-            )
+            bold = _empty_bold(group, data.shape)
+            copy = None if repeats is None else _empty_repeats(group, repeats.shape)
+            summary, valid = _examine(data, repeats, hdf5_path, block_rows, bold, copy)
+            long_name = "the voxel varies and is finite at all times"
+            add_array(group, "valid", valid, ("voxel",), attributes={"long_name": long_name})
             group.attrs.update(to_json(asdict(summary)))
     return summary
+
+
+def summarize(hdf5_path: Path, *, block_rows: int = 256) -> ResponseSummary:
+    """What `convert` would find in a story's file, whatever its number of rows; nothing is written.
+
+    Raises
+    ------
+    InputError : as `convert`.
+    """
+    with open_hdf5(hdf5_path) as file:
+        data = _find_data(file, hdf5_path)
+        return _examine(data, _find_repeats(file, hdf5_path, data.shape), hdf5_path, block_rows)[0]
+
+
+def data_shape(hdf5_path: Path) -> tuple[int, int]:
+    """(time, voxel) of a story's file, in a few milliseconds: no value is read.
+
+    Raises
+    ------
+    InputError : if the file cannot be opened, or its ``data`` cannot be a story's.
+    """
+    with open_hdf5(hdf5_path) as file:
+        return _find_data(file, hdf5_path).shape
+
+
+def require_rows(hdf5_path: Path, n_times: int, expected_rows: int) -> None:
+    """Check that a story's file has the rows that its recording leaves.
+
+    Raises
+    ------
+    InputError : it has others.
+    """
+    if n_times != expected_rows:
+        raise InputError(
+            f"{hdf5_path} has {n_times} rows (TRs), but {expected_rows} are expected for this story: check "
+            "respdict.json and the dataset's trim, or download the file again."
+        )
 
 
 def scale_warning(summary: ResponseSummary) -> str | None:
@@ -131,7 +153,7 @@ def scale_warning(summary: ResponseSummary) -> str | None:
     )
 
 
-def _find_data(file: h5py.File, path: Path, expected_rows: int) -> h5py.Dataset:
+def _find_data(file: h5py.File, path: Path) -> h5py.Dataset:
     data = find_dataset(file, path, "data")
     if data is None:
         raise InputError(
@@ -142,12 +164,6 @@ def _find_data(file: h5py.File, path: Path, expected_rows: int) -> h5py.Dataset:
         raise InputError(
             f"{path}: `data` is {data.dtype} of shape {data.shape}, but floating-point numbers of shape "
             "(time, voxel) are needed: is it a file of derivative/preprocessed_data?"
-        )
-    n_times = data.shape[0]
-    if n_times != expected_rows:
-        raise InputError(
-            f"{path} has {n_times} rows (TRs), but {expected_rows} are expected for this story: check "
-            "respdict.json and the dataset's trim, or download the file again."
         )
     if data.size == 0:
         raise InputError(
@@ -176,13 +192,55 @@ def _write_coordinates(group: zarr.Group, tr_times_s: np.ndarray, n_voxels: int)
     add_array(group, "voxel", np.arange(n_voxels), ("voxel",), attributes=voxel_attributes)
 
 
-def _copy_data(
-    data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Write ``bold`` and ``valid``; returns `valid`, (voxel,) bool, and the valid voxels' means and SDs, (voxel,)."""
-    bold_attributes = {"units": "z-score", "long_name": "BOLD response, z-scored per voxel over the story"}
-    bold = empty_array(group, "bold", data.shape, np.float32, ("time", "voxel"), attributes=bold_attributes)
+def _empty_bold(group: zarr.Group, shape: tuple[int, int]) -> zarr.Array:
+    attributes = {"units": "z-score", "long_name": "BOLD response, z-scored per voxel over the story"}
+    return empty_array(group, "bold", shape, np.float32, ("time", "voxel"), attributes=attributes)
 
+
+def _empty_repeats(group: zarr.Group, shape: tuple[int, int, int]) -> zarr.Array:
+    dims = ("repeat", "time", "voxel")
+    attributes = {"units": "z-score", "long_name": "BOLD response to each presentation of the story"}
+    add_array(group, "repeat", np.arange(shape[0]), ("repeat",))
+    return empty_array(group, "repeats", shape, np.float32, dims, attributes=attributes)
+
+
+def _examine(
+    data: h5py.Dataset,
+    repeats: h5py.Dataset | None,
+    path: Path,
+    block_rows: int,
+    bold: zarr.Array | None = None,
+    copy: zarr.Array | None = None,
+) -> tuple[ResponseSummary, np.ndarray]:
+    """Read all blocks, and write them to `bold` and `copy` (of the repeats); the summary and valid, (voxel,) bool."""
+    valid, mean, sd = _examine_data(data, bold, path, block_rows)
+    n_repeats, difference, n_lost = 0, None, 0
+    if repeats is not None:
+        n_repeats = len(repeats)
+        difference, usable = _examine_repeats(repeats, data, copy, path, block_rows)
+        n_lost = int(np.sum(valid & ~usable.all(axis=0)))
+    is_mean = None if difference is None else difference <= _SAME_MEAN
+    smallest_sd = _SD_BOUNDS[0] / np.sqrt(n_repeats if is_mean else 1)
+    odd = (np.abs(mean) > _MEAN_BOUND) | (sd < smallest_sd) | (sd > _SD_BOUNDS[1])
+    summary = ResponseSummary(
+        n_times=data.shape[0],
+        n_voxels=data.shape[1],
+        n_invalid_voxels=int(np.sum(~valid)),
+        median_mean=float(np.median(np.abs(mean[valid]))),
+        median_sd=float(np.median(sd[valid])),
+        n_not_zscored=int(np.sum(valid & odd)),
+        n_repeats=n_repeats,
+        n_voxels_with_lost_repeats=n_lost,
+        data_is_mean_of_repeats=is_mean,
+        largest_difference_from_mean=difference,
+    )
+    return summary, valid
+
+
+def _examine_data(
+    data: h5py.Dataset, bold: zarr.Array | None, path: Path, block_rows: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`valid`, (voxel,) bool, and the valid voxels' means and SDs, (voxel,)."""
     finite = np.ones(data.shape[1], dtype=bool)
     constant = np.ones(data.shape[1], dtype=bool)
     total, squares = np.zeros((2, data.shape[1]))
@@ -190,7 +248,8 @@ def _copy_data(
     first_row = read(data, np.s_[0], path)
     for rows in _row_blocks(data.shape[0], block_rows):
         block = read(data, rows, path)
-        bold[rows] = block
+        if bold is not None:
+            bold[rows] = block
         finite_here = np.isfinite(block)
         finite &= finite_here.all(axis=0)
         constant &= (block == first_row).all(axis=0)
@@ -207,27 +266,15 @@ def _copy_data(
             f"{path}: none of its {valid.size} voxels has finite values that vary over time. "
             "Download the file again."
         )
-    add_array(
-        group,
-        "valid",
-        valid,
-        ("voxel",),
-        attributes={"long_name": "the voxel varies and is finite at all times"},
-    )
     mean = np.where(valid, total / len(data), np.nan)
     return valid, mean, np.sqrt(np.maximum(squares / len(data) - mean**2, 0))
 
 
-def _copy_repeats(
-    repeats: h5py.Dataset, data: h5py.Dataset, group: zarr.Group, path: Path, block_rows: int
+def _examine_repeats(
+    repeats: h5py.Dataset, data: h5py.Dataset, copy: zarr.Array | None, path: Path, block_rows: int
 ) -> tuple[float, np.ndarray]:
-    """Write ``repeats``; returns the largest absolute difference of their mean from `data`, and which of them vary
-    and are finite at all times, (repeat, voxel) bool."""
-    dims = ("repeat", "time", "voxel")
-    attributes = {"units": "z-score", "long_name": "BOLD response to each presentation of the story"}
-    copy = empty_array(group, "repeats", repeats.shape, np.float32, dims, attributes=attributes)
-    add_array(group, "repeat", np.arange(len(repeats)), ("repeat",))
-
+    """The largest absolute difference of the repeats' mean from `data`, and which of them vary and are finite at all
+    times, (repeat, voxel) bool."""
     largest = 0.0
     finite, constant = np.ones((2, len(repeats), data.shape[1]), dtype=bool)
     first_rows = [read(repeats, np.s_[repeat, 0], path) for repeat in range(len(repeats))]
@@ -236,7 +283,8 @@ def _copy_repeats(
         n_finite = np.zeros(total.shape, dtype=np.int32)
         for repeat in range(len(repeats)):
             block = read(repeats, np.s_[repeat, rows], path)
-            copy[repeat, rows] = block
+            if copy is not None:
+                copy[repeat, rows] = block
             finite_here = np.isfinite(block)
             finite[repeat] &= finite_here.all(axis=0)
             constant[repeat] &= (block == first_rows[repeat]).all(axis=0)

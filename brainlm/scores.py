@@ -9,6 +9,7 @@ import numpy as np
 from brainlm.arrays import real_array, require_finite
 from brainlm.crosscoder import Crosscoder
 from brainlm.errors import InputError
+from brainlm.shifts import require_shifts
 from brainlm.sources import Rows
 
 CLASSES = ("shared", "brain-dominant", "lm-dominant", "between", "undefined")
@@ -138,20 +139,6 @@ class ShiftTest:
     """(column,) 99th percentile over shifts."""
     p_value: np.ndarray
     """(column,) one-sided: share of shifts that do as well, the unshifted one counted in; 1 if undefined."""
-
-
-def require_shifts(n_rows: int, minimum_shift: int) -> None:
-    """Check that rows can be turned around in a circle by at least `minimum_shift`, either way.
-
-    Raises
-    ------
-    InputError: too few rows.
-    """
-    if n_rows < 2 * minimum_shift:
-        raise InputError(
-            f"{n_rows} test TRs leave no circular shift of at least {minimum_shift} TRs for a null: "
-            "use more or longer test stories, or lower scores.minimum_shift_s."
-        )
 
 
 def shift_test(x: np.ndarray, y: np.ndarray, *, minimum_shift: int) -> ShiftTest:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from brainlm.errors import InputError
+from brainlm.errors import InputError, TooLittleDataError
 from brainlm.latents import StoryCode
 from brainlm.matching import MatchTest, match_test
 from brainlm.scores import CLASSES
@@ -46,9 +46,20 @@ def pairs_of_subjects(one: Sequence[EncodedModel], other: Sequence[EncodedModel]
 
 
 def compare_pairs(pairs: Sequence[Pair], *, minimum_shift: int, seed: int = 0) -> pd.DataFrame:
-    """`compare_models` of some pairs, one below the other."""
-    tables = [compare_models(a, b, minimum_shift=minimum_shift, seed=seed) for a, b in pairs]
+    """`compare_models` of some pairs, one below the other.
+
+    A pair with too little in common to be compared has a single row: comparison, the models, and a column
+    not_compared, which says why and is there only for such pairs.
+    """
+    tables = [_compared_or_why_not(a, b, minimum_shift, seed) for a, b in pairs]
     return pd.concat(tables, ignore_index=True)
+
+
+def _compared_or_why_not(a: EncodedModel, b: EncodedModel, minimum_shift: int, seed: int) -> pd.DataFrame:
+    try:
+        return compare_models(a, b, minimum_shift=minimum_shift, seed=seed)
+    except TooLittleDataError as reason:
+        return pd.DataFrame([_models(a, b) | {"not_compared": str(reason)}])
 
 
 def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int, seed: int = 0) -> pd.DataFrame:
@@ -69,7 +80,8 @@ def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int, seed
 
     Raises
     ------
-    InputError: no common test story, a story with different TRs, or too few TRs for the null.
+    InputError: a story with different TRs.
+    TooLittleDataError: no common test story, or too few TRs for the null.
     """
     activations = _common_activations(a, b)
     alive = (model.latents["alive"].to_numpy(bool) for model in (a, b))
@@ -82,7 +94,7 @@ def _common_activations(a: EncodedModel, b: EncodedModel) -> list[sparse.csr_arr
     """Both models' (time, latent) activations over the test stories that both have."""
     stories = [story for story in a.codes if story in b.codes]
     if not stories:
-        raise InputError(
+        raise TooLittleDataError(
             f"Subjects {a.subject} and {b.subject} have no test story in common: leave one of them out."
         )
     for story in stories:
@@ -113,11 +125,7 @@ def _by_class(test: MatchTest, a: EncodedModel, b: EncodedModel, n_rows: int) ->
         live = latents[(class_of == name) & a.latents["alive"].to_numpy(bool)]
         rows.append(
             {
-                "comparison": "seeds" if a.subject == b.subject else "subjects",
-                "subject_a": a.subject,
-                "seed_a": a.seed,
-                "subject_b": b.subject,
-                "seed_b": b.seed,
+                **_models(a, b),
                 "n_rows": n_rows,
                 "class": name,
                 "n_live": len(live),
@@ -130,3 +138,13 @@ def _by_class(test: MatchTest, a: EncodedModel, b: EncodedModel, n_rows: int) ->
             }
         )
     return pd.DataFrame(rows)
+
+
+def _models(a: EncodedModel, b: EncodedModel) -> dict[str, object]:
+    return {
+        "comparison": "seeds" if a.subject == b.subject else "subjects",
+        "subject_a": a.subject,
+        "seed_a": a.seed,
+        "subject_b": b.subject,
+        "seed_b": b.seed,
+    }

@@ -1,5 +1,7 @@
 """Figure of stability: how many latents of each class are found again with another seed, and in another subject."""
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,12 +16,16 @@ from brainlm.figure_style import (
     add_titles,
     journal_style,
     new_figure,
+    plain,
 )
 from brainlm.table_files import MISSING
 
 PANEL_TITLES = {"seeds": "Found again with another seed", "subjects": "Found again in another subject"}
 _HALF_WIDTH = 0.3
 """Of a class's points, in distances between classes."""
+_REASONS_SHOWN = 2
+_CHARACTERS_OF_A_REASON = 50
+"""In a line of a panel."""
 _NOTES = (
     "● one model's latents, found in another   ━ mean",
     "┅ by chance: the other's time shifted in a circle",
@@ -32,8 +38,8 @@ def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Fig
     """Which share of each class's live latents is found again: a panel across seeds, one across subjects.
 
     Every point is one direction of a pair of models; the mean and the chance level are means over points. Below each
-    class stand, as means over points, its number of live latents and their correlation with their partners. What
-    has not been compared has no panel.
+    class stand, as means over points, its number of live latents and their correlation with their partners. A panel
+    of which nothing could be compared says why.
 
     Parameters
     ----------
@@ -48,16 +54,38 @@ def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Fig
         for comparison in PANEL_TITLES
         if (comparisons["comparison"] == comparison).any()
     }
+    compared = [_compared(of_panel) for of_panel in panels.values()]
     width_cm = SINGLE_COLUMN_CM if len(panels) == 1 else DOUBLE_COLUMN_CM
     figure = new_figure(width_cm, 6.8 if len(panels) == 1 else 6.2, simulated=simulated)
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, of_panel in zip(all_axes, panels.values(), strict=True):
-        _draw_classes(axes, of_panel)
+    drawn = [axes for axes, of_panel in zip(all_axes, compared, strict=True) if len(of_panel)]
+    for axes, of_panel, shown in zip(all_axes, panels.values(), compared, strict=True):
+        if axes in drawn:
+            _draw_classes(axes, shown)
+        else:
+            _say_why(axes, of_panel["not_compared"])
     add_titles(all_axes, [PANEL_TITLES[name] for name in panels], [_extent(p) for p in panels.values()])
-    all_axes[0].set_ylabel("latents found again (%)")
-    note = "\n".join(_NOTES) if len(panels) == 1 else "   ".join(_NOTES)
-    figure.supxlabel(note, fontsize=SMALL_PT, color="0.35")
+    if drawn:
+        drawn[0].set_ylabel("latents found again (%)")
+        note = "\n".join(_NOTES) if len(panels) == 1 else "   ".join(_NOTES)
+        figure.supxlabel(note, fontsize=SMALL_PT, color="0.35")
     return figure, pd.concat(panels.values(), ignore_index=True)
+
+
+def _compared(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The rows of pairs that could be compared."""
+    return comparisons[comparisons["not_compared"].isna()] if "not_compared" in comparisons else comparisons
+
+
+def _say_why(axes: Axes, reasons: pd.Series) -> None:
+    different = reasons.unique().tolist()
+    others = len(different) - _REASONS_SHOWN
+    lines = different[:_REASONS_SHOWN] + [f"And {others} more for other pairs: see the numbers."] * (
+        others > 0
+    )
+    text = "\n\n".join(textwrap.fill(plain(line), _CHARACTERS_OF_A_REASON) for line in lines)
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center")
+    axes.set_axis_off()
 
 
 def _draw_classes(axes: Axes, comparisons: pd.DataFrame) -> None:
@@ -82,7 +110,18 @@ def _draw_classes(axes: Axes, comparisons: pd.DataFrame) -> None:
 
 
 def _extent(comparisons: pd.DataFrame) -> str:
-    n_pairs = len(comparisons) // (2 * comparisons["class"].nunique())
-    pairs = "1 pair of models" if n_pairs == 1 else f"{n_pairs} pairs of models"
-    few, many = comparisons["n_rows"].min(), comparisons["n_rows"].max()
-    return f"{pairs}, both ways; {few:,}" + (f" to {many:,}" if few < many else "") + " test TRs"
+    compared = _compared(comparisons)
+    n_others = len(comparisons) - len(compared)
+    if compared.empty:
+        return f"{_pairs(n_others)}, not compared"
+    few, many = compared["n_rows"].astype(int).min(), compared["n_rows"].astype(int).max()
+    return (
+        f"{_pairs(len(compared) // (2 * compared['class'].nunique()))}, both ways; {few:,}"
+        + (f" to {many:,}" if few < many else "")
+        + " test TRs"
+        + f"; {n_others} not compared" * (n_others > 0)
+    )
+
+
+def _pairs(number: int) -> str:
+    return "1 pair of models" if number == 1 else f"{number} pairs of models"

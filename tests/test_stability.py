@@ -168,3 +168,25 @@ def test_all_pairs_are_one_below_the_other():
     assert len(numbers) == 2 * 2 * len(COMPARED_CLASSES)
     assert numbers["comparison"].unique().tolist() == ["subjects"]
     pd.testing.assert_frame_equal(numbers.iloc[:8], compare_models(*pairs[0], minimum_shift=20))
+
+
+def test_pairs_with_too_little_in_common_say_why_and_leave_the_others_as_they_are():
+    enough, alone = sparse_activity(160, 20, seed=30), sparse_activity(60, 20, seed=31)
+    one = encoded({"harbour": enough, "alone": alone}, R)
+    other, third = (encoded({"harbour": enough}, R, subject=name, seed=1) for name in ("S2", "S3"))
+    short = encoded({"alone": alone}, R, subject="S4", seed=1)
+    numbers = compare_pairs([(one, other), (one, short), (third, short)], minimum_shift=20)
+    compared = compare_models(one, other, minimum_shift=20)
+    pd.testing.assert_frame_equal(numbers[: len(compared)][compared.columns], compared, check_dtype=False)
+    assert numbers["not_compared"][: len(compared)].isna().all()
+    few, none = numbers[len(compared) :].to_dict("records")
+    assert (few["comparison"], few["subject_a"], few["subject_b"]) == ("subjects", "S1", "S4")
+    assert few["not_compared"] == (
+        "60 test TRs leave 21 circular shifts of at least 20 TRs (scores.minimum_shift_s), but 119 are needed to "
+        "tell which latents are found again: give the test split 158 TRs or more."
+    )
+    assert none["not_compared"].startswith("Subjects S3 and S4 have no test story in common")
+    # Damaged results are no want of data.
+    cut = encoded({"harbour": enough[:-1]}, R, subject="S2", seed=1)
+    with pytest.raises(InputError, match="other TRs"):
+        compare_pairs([(one, cut)], minimum_shift=20)

@@ -178,3 +178,49 @@ def test_nothing_is_written_outside_the_figure_or_over_something_else(comparison
     assert written.y1 < min(box.y0 for box in boxes)
     for box in (*boxes, written):
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1
+
+
+FEW = "60 test TRs leave no null (at $5)."
+
+
+def not_compared(a: str, b: str, reason: str = FEW) -> pd.DataFrame:
+    """As `brainlm.stability.compare_pairs` gives for a pair with too little in common."""
+    return direction(a, b)[:1].iloc[:, :5].assign(not_compared=reason)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("comparisons", "n_drawn"),
+    [
+        (not_compared("A.0", "A.1"), 0),
+        (pd.concat([not_compared("A.0", "A.1"), not_compared("A.0", "B.1")]), 0),
+        (pd.concat([not_compared("A.0", "A.1"), pair("A.0", "B.1")]), 1),
+        (pd.concat([pair("A.0", "A.1"), not_compared("A.0", "B.1")]), 1),
+    ],
+)
+def test_a_panel_of_which_nothing_could_be_compared_says_why(tmp_path, comparisons, n_drawn):
+    figure, numbers = stability_figure(comparisons.reset_index(drop=True), simulated=False)
+    drawn = [axes for axes in figure.axes if axes.axison]
+    assert len(drawn) == n_drawn
+    for axes in figure.axes:
+        words = " ".join(text.get_text().replace("\n", " ") for text in axes.texts)
+        assert (FEW.replace("$", r"\$") in words) is (axes not in drawn)
+        assert ("not compared" in words) is (axes not in drawn)
+    assert [axes.get_ylabel() for axes in drawn] == ["latents found again (%)"] * n_drawn
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    for text in (text for axes in figure.axes for text in axes.texts):
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+    save_figure(figure, tmp_path / "stability", numbers, simulated=False)
+    assert FEW in (tmp_path / "stability.tsv").read_text()
+
+
+def test_pairs_that_could_not_be_compared_are_counted_beside_the_others():
+    reasons = [f"Reason {number}." for number in range(3)]
+    some = [not_compared("C.0", "C.1", reason) for reason in reasons]
+    figure, _ = stability_figure(pd.concat([pair("A.0", "A.1"), *some], ignore_index=True), simulated=False)
+    assert "1 pair of models, both ways; 638 test TRs; 3 not compared" in texts(figure)
+    figure, numbers = stability_figure(pd.concat(some, ignore_index=True), simulated=False)
+    assert "Reason 1." in texts(figure) and "And 1 more for other pairs" in texts(figure)
+    assert numbers["not_compared"].tolist() == reasons

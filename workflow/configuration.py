@@ -14,7 +14,7 @@ from recordings import Segment
 
 from dataset_checks import (
     SPLITS,
-    check_dataset,
+    dataset_faults,
     hint,
     read_segments,
     read_stories,
@@ -69,6 +69,8 @@ class Plan:
     """Experiment, those of the readings included -> the feature variant it uses."""
     baseline_variants: list[str]
     """The feature variants that ridge regression sees, side by side."""
+    faults: list[str]
+    """Sentences on the dataset's files with which no run can begin."""
 
     @property
     def all_stories(self) -> list[str]:
@@ -103,8 +105,17 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 
     Raises
     ------
-    ConfigError: in one sentence, the first thing that is wrong.
+    ConfigError: in one sentence, the first thing that is wrong with the config; if nothing is, all that is wrong with
+        the dataset's files, in a line each.
     """
+    plan = plan_of_any_dataset(config)
+    if plan.faults:
+        raise ConfigError("\n".join(plan.faults))
+    return plan
+
+
+def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
+    """`make_plan` of a dataset whose files may have `Plan.faults`, as long as they leave each split a story."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     config = _with_defaults(_with_types(config, schema), schema) if isinstance(config, Mapping) else config
     error = best_match(Draft202012Validator(schema).iter_errors(config))
@@ -116,8 +127,12 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     config["dataset"] = with_shipped_files(config["dataset"])
     stories = read_stories(Path(config["dataset"]["stories"]))
     segments = read_segments(Path(config["dataset"]["stories"]))
-    check_dataset(config, stories, segments)
-    subject_stories = stories_of_subjects(config, stories)
+    faults = dataset_faults(config, stories, segments)
+    try:
+        subject_stories = stories_of_subjects(config, stories)
+    except ConfigError as error:
+        # Which may follow from the others.
+        raise ConfigError("\n".join(faults) or str(error)) from None
     _check_groups(config)
     subject_stories |= stories_of_groups(config["groups"], subject_stories)
     stories = {
@@ -147,6 +162,7 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         feature_variants=variants,
         variant_of=variant_of,
         baseline_variants=[variant_name(config, features) for features in baseline],
+        faults=faults,
     )
 
 

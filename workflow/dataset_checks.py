@@ -13,9 +13,9 @@ from recordings import COLUMNS, Segment, check_segments, check_spelling, read_co
 from dataset_files import (
     RESPONSES,
     ConfigError,
-    check_copy,
-    check_local_tree,
+    copy_faults,
     counted_from,
+    local_faults,
     manifest_of,
     read_manifest,
     response_files,
@@ -89,10 +89,15 @@ def _used_stories(path: Path) -> pd.DataFrame:
     return used
 
 
-def check_dataset(
+def dataset_faults(
     config: Mapping[str, Any], stories: Mapping[str, list[str]], segments: Mapping[str, Segment]
-) -> None:
-    """Raise ConfigError, in one sentence, if the dataset cannot be what the config says it is."""
+) -> list[str]:
+    """What of the dataset's files is missing or cannot be read, in a sentence for each fault.
+
+    Raises
+    ------
+    ConfigError: in one sentence, if the dataset cannot be what the config says it is.
+    """
     dataset = config["dataset"]
     simulated = dataset["source"] == "simulated"
     if simulated != ("simulation" in dataset):
@@ -127,11 +132,13 @@ def check_dataset(
         if dataset["source"] == "openneuro":
             _check_manifest(config, listed)
             # What the workflow itself downloads has the right checksum.
-            if dataset["root"] is not None:
-                check_copy(config, listed)
+            return copy_faults(config, listed) if dataset["root"] is not None else []
         if dataset["source"] == "local":
-            check_local_tree(config, listed, {story: of.recording for story, of in segments.items()})
-            check_segments(dataset, segments, volumes_of_stories(dataset, segments))
+            faults = local_faults(config, listed, {story: of.recording for story, of in segments.items()})
+            if not faults:
+                check_segments(dataset, segments, volumes_of_stories(dataset, segments))
+            return faults
+        return []
     except PermissionError as error:
         raise ConfigError(
             f"{error.filename} cannot be read: its permissions, or those of its folder, do not allow it. Change "

@@ -30,7 +30,7 @@ _CORTEX_FILE = re.compile(
 
 
 class ConfigError(ValueError):
-    """What is wrong with the config, in one sentence."""
+    """What is wrong with the config, in one sentence, or with a dataset's files, in a line for each fault."""
 
 
 def with_shipped_files(dataset: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,14 +143,18 @@ def _transcripts(derivative: Path, story: str) -> tuple[Path, Path]:
     return derivative / "transcripts" / f"{story}.tsv", derivative / "TextGrids" / f"{story}.TextGrid"
 
 
-def check_local_tree(
+def local_faults(
     config: Mapping[str, Any], listed: set[str], recordings: Mapping[str, str | None]
-) -> None:
-    """Check that a local dataset has what the config's subjects and the listed stories need.
+) -> list[str]:
+    """What of the files that the config's subjects and the listed stories need is missing or cannot be read.
 
     Parameters
     ----------
     recordings: story -> the recording whose transcript it shares, if it is a segment of one.
+
+    Raises
+    ------
+    ConfigError: there is no folder of the dataset or of a subject, or no respdict.json.
     """
     dataset = config["dataset"]
     if dataset["root"] is None:
@@ -171,76 +175,103 @@ def check_local_tree(
         raise ConfigError(
             f"Config: dataset.root has no file {root / RESPDICT}, the number of volumes of each story."
         )
-    _check_respdict(root / RESPDICT, dataset, listed)
     texts = {story: recordings.get(story) or story for story in sorted(listed)}
-    _check_spelling(root, config["subjects"], listed | set(texts.values()))
+    misspelt = _misspelt(root, config["subjects"], listed | set(texts.values()))
+    faults = _respdict_faults(root / RESPDICT, dataset, listed) + [sentence for _, sentence in misspelt]
+    faults += _unreadable(
+        file for text in dict.fromkeys(texts.values()) for file in _transcripts(derivative, text)
+    )
+    named = {name for name, _ in misspelt}
     for story, text in texts.items():
-        transcripts = _transcripts(derivative, text)
-        _check_readable(transcripts)
-        found = [file for file in transcripts if file.exists()]
-        own = [] if story in texts.values() else [*filter(Path.exists, _transcripts(derivative, story))]
-        if own:
-            raise ConfigError(
-                f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}', whose "
-                f"transcript it shares, but it has one of its own, {own[0]}: remove it, or leave the story's "
-                "recording empty."
+        if not {story, text} & named:
+            faults += _transcript_faults(
+                derivative, story, text, is_alone=story not in texts.values(), dataset=dataset
             )
-        if not found and text != story:
-            raise ConfigError(
-                f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}', of which "
-                f"neither TextGrids/{text}.TextGrid nor transcripts/{text}.tsv is in {derivative}: add its "
-                "transcript, in s after the recording's sound onset, or leave the story's recording empty."
-            )
-        if not found:
-            raise ConfigError(
-                f"{dataset['stories']} names the unknown story '{story}': neither TextGrids/{story}.TextGrid nor "
-                f"transcripts/{story}.tsv is in {derivative}."
-            )
-        if len(found) > 1:
-            raise ConfigError(
-                f"The {'story' if text == story else 'recording'} '{text}' has two transcripts, {found[0]} and "
-                f"{found[1]}: remove one of them."
-            )
-    _check_readable(root / name for name in [*response_files(config, listed), TRANSFORMS])
+    faults += _unreadable(root / name for name in response_files(config, listed))
+    if unreadable := _unreadable([root / TRANSFORMS]):
+        return faults + unreadable
     transforms = read_transforms(root / TRANSFORMS)
     for subject in config["subjects"]:
         transform = transforms.get(subject, f"{subject}_auto")
         mask = derivative / "pycortex-db" / subject / "transforms" / transform / "mask_thick.nii.gz"
-        _check_readable([mask, derivative / "voxels" / f"{subject}.tsv"])
+        faults += _unreadable([mask, derivative / "voxels" / f"{subject}.tsv"])
+    return faults
 
 
-def _check_spelling(root: Path, subjects: Iterable[str], listed: set[str]) -> None:
-    """Check that no file of a story is missed because its name is written a little otherwise."""
+def _transcript_faults(
+    derivative: Path, story: str, text: str, *, is_alone: bool, dataset: Mapping[str, Any]
+) -> list[str]:
+    """What is wrong with the transcript of a story.
+
+    Parameters
+    ----------
+    text: the story itself, or the recording that it is a segment of, whose transcript it shares.
+    is_alone: no segment shares a transcript called as the story is.
+    """
+    transcripts = _transcripts(derivative, text)
+    if _unreadable(transcripts):
+        return []
+    found = [file for file in transcripts if file.exists()]
+    own = [file for file in _transcripts(derivative, story) if is_alone and file.exists()]
+    calls_it_a_segment = f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}'"
+    if own:
+        return [
+            f"{calls_it_a_segment}, whose transcript it shares, but it has one of its own, {own[0]}: remove it, or "
+            "leave the story's recording empty."
+        ]
+    if not found and text != story:
+        return [
+            f"{calls_it_a_segment}, of which neither TextGrids/{text}.TextGrid nor transcripts/{text}.tsv is in "
+            f"{derivative}: add its transcript, in s after the recording's sound onset, or leave the story's "
+            "recording empty."
+        ]
+    if not found:
+        return [
+            f"{dataset['stories']} names the unknown story '{story}': neither TextGrids/{story}.TextGrid nor "
+            f"transcripts/{story}.tsv is in {derivative}."
+        ]
+    if len(found) > 1:
+        what = "story" if text == story else "recording"
+        return [f"The {what} '{text}' has two transcripts, {found[0]} and {found[1]}: remove one of them."]
+    return []
+
+
+def _misspelt(root: Path, subjects: Iterable[str], listed: set[str]) -> list[tuple[str, str]]:
+    """Stories of which a file would be missed because its name is written a little otherwise, and a sentence each."""
     derivative, story_of = root / "derivative", {folded(story): story for story in listed}
     patterns = [
         "TextGrids/*.TextGrid",
         "transcripts/*.tsv",
         *(f"preprocessed_data/{s}/*.hf5" for s in subjects),
     ]
+    found = []
     for file in (file for pattern in patterns for file in sorted(derivative.glob(pattern))):
         story = story_of.get(folded(file.stem), file.stem)
         # A disk that does not tell capitals apart finds the file all the same.
         if story != file.stem and not os.path.lexists(file.with_name(story + file.suffix)):
-            raise ConfigError(
+            sentence = (
                 f"{file} is not taken for the story '{story}': its name differs in capitals, or in accents that are "
                 "not composed with their letters (Unicode NFC); rename it."
             )
+            found.append((story, sentence))
+    return found
 
 
-def check_copy(config: Mapping[str, Any], listed: set[str]) -> None:
-    """Check what there is of ds003020 and will be used; what there is not will be downloaded."""
+def copy_faults(config: Mapping[str, Any], listed: set[str]) -> list[str]:
+    """What cannot be read of the files of ds003020 that are there and will be used; others will be downloaded."""
     dataset = config["dataset"]
     root, responses = Path(dataset["root"]), set(response_files(config, listed))
     transcripts = {f"derivative/TextGrids/{story}.TextGrid" for story in listed}
     cortices = tuple(f"derivative/pycortex-db/{subject}/" for subject in config["subjects"])
-    _check_readable(
+    faults = _unreadable(
         root / name
         for name in read_manifest(manifest_of(dataset))
-        if name in {RESPDICT, TRANSFORMS} | transcripts | responses
+        if name in {TRANSFORMS} | transcripts | responses
         or (name.startswith(cortices) and _CORTEX_FILE.fullmatch(Path(name).name))
     )
-    if (root / RESPDICT).exists():
-        _check_respdict(root / RESPDICT, dataset, listed)
+    return faults + (
+        _respdict_faults(root / RESPDICT, dataset, listed) if os.path.lexists(root / RESPDICT) else []
+    )
 
 
 def response_files(config: Mapping[str, Any], listed: set[str]) -> list[str]:
@@ -252,14 +283,10 @@ def response_files(config: Mapping[str, Any], listed: set[str]) -> list[str]:
     ]
 
 
-def _check_readable(files: Iterable[Path]) -> None:
-    """Check that those of the files that are there can be read: their content is here and open to this user.
-
-    Raises
-    ------
-    ConfigError: the content has not been downloaded.
-    PermissionError: a file or its folder is not open to this user.
-    """
+def _unreadable(files: Iterable[Path]) -> list[str]:
+    """A sentence for each of the files that is there and cannot be read: its content is not here, or not open to this
+    user, which is said once for the files of a folder."""
+    faults, closed = [], {}
     for file in files:
         try:
             file.lstat()
@@ -267,8 +294,17 @@ def _check_readable(files: Iterable[Path]) -> None:
             file.open("rb").close()
         except FileNotFoundError:
             continue
+        except PermissionError:
+            closed.setdefault(file.parent, []).append(file)
         except InputError as error:
-            raise ConfigError(str(error)) from None
+            faults.append(str(error))
+    for first, *others in closed.values():
+        more = f" (nor can {len(others)} others in its folder)" if others else ""
+        faults.append(
+            f"{first} cannot be read: its permissions, or those of its folder, do not allow it{more}. Change them "
+            "(`chmod u+r`, of folders `u+rx`) or ask their owner."
+        )
+    return faults
 
 
 def volumes_of_stories(dataset: Mapping[str, Any], stories: Collection[str]) -> dict[str, int]:
@@ -280,18 +316,30 @@ def volumes_of_stories(dataset: Mapping[str, Any], stories: Collection[str]) -> 
     return {story: volumes_of(story, volumes, path) for story in stories}
 
 
-def _check_respdict(path: Path, dataset: Mapping[str, Any], listed: set[str]) -> None:
-    """Check that respdict.json gives each story volumes of which something is left after trimming."""
-    _check_readable([path])
+def _respdict_faults(path: Path, dataset: Mapping[str, Any], listed: set[str]) -> list[str]:
+    """What keeps respdict.json from giving each story volumes of which something is left after trimming."""
+    if faults := _unreadable([path]):
+        return faults
     try:
         volumes = read_respdict(path)
-        of_story = {story: volumes_of(story, volumes, path) for story in sorted(listed)}
     except InputError as error:
-        raise ConfigError(str(error)) from None
-    n_trimmed = dataset["trim"]["first"] + dataset["trim"]["last"]
-    for story, n_volumes in of_story.items():
+        return [str(error)]
+    n_trimmed, faults = dataset["trim"]["first"] + dataset["trim"]["last"], []
+    if absent := sorted(listed - volumes.keys()):
+        others = f" It lacks {len(absent) - 1} others too: {', '.join(absent[1:])}." if absent[1:] else ""
+        try:
+            volumes_of(absent[0], volumes, path)
+        except InputError as error:
+            faults.append(f"{error}{others}")
+    for story in sorted(listed & volumes.keys()):
+        try:
+            n_volumes = volumes_of(story, volumes, path)
+        except InputError as error:
+            faults.append(str(error))
+            continue
         if n_volumes < n_trimmed + 2:
-            raise ConfigError(
+            faults.append(
                 f"{path} gives the story '{story}' {n_volumes} volumes, of which dataset.trim cuts off "
                 f"{n_trimmed}, but two or more must be left: check both."
             )
+    return faults

@@ -2,14 +2,13 @@ import os
 import sys
 from dataclasses import asdict
 from functools import cache
-from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
 from code_changes import CODE_PREFIX, digest_of, save_definitions
-from configuration import deviations, make_plan
+from configuration import deviations, make_plan, plan_of_any_dataset
 from dataset_checks import describe_missing, read_stories
 from dataset_files import (
     ConfigError,
@@ -22,6 +21,7 @@ from dataset_files import (
 )
 from experiments import reading_models, story_batches
 from failures import summary, watch_failures
+from feasibility import compared_subjects, doubtful, impossible, rows_of_stories
 from job_sizes import (
     hdf5_bytes,
     language_model_gb,
@@ -44,18 +44,19 @@ os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 SCRIPTS = WORKFLOW / "scripts"
 CODE_PACKAGES = {"brainlm": WORKFLOW.parent / "brainlm"}
 
+# Faults of the dataset are what one target asks for, and no job needs to find again what its run has found. Snakemake
+# itself knows its targets only after it has read this file.
+REFUSES = workflow.is_main_process and not {"check_dataset", "dataset_table"} & set(sys.argv)
 
 try:
-    PLAN = make_plan(config)
+    PLAN = plan_of_any_dataset(config)
     PAPER_PLAN = make_plan(load_configfile(WORKFLOW.parent / "config" / "paper.yaml"))
     DATASET = PLAN.config["dataset"]
-    MISSING_STORIES = describe_missing(read_stories(Path(DATASET["stories"])), PLAN.subject_stories)
+    LISTED_STORIES = read_stories(Path(DATASET["stories"]))
+    MISSING_STORIES = describe_missing(LISTED_STORIES, PLAN.subject_stories)
+    VOLUMES = {} if PLAN.faults else volumes_of_stories(DATASET, PLAN.segments)
     NEIGHBOURS = describe_neighbours(
-        DATASET,
-        PLAN.stories,
-        PLAN.segments,
-        volumes_of_stories(DATASET, PLAN.segments),
-        PLAN.feature_variants.values(),
+        DATASET, PLAN.stories, PLAN.segments if VOLUMES else {}, VOLUMES, PLAN.feature_variants.values()
     )
     RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
     ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
@@ -64,6 +65,10 @@ try:
     MANIFEST = read_manifest(manifest_of(DATASET)) if DATASET["source"] == "openneuro" else {}
     HDF5_BYTES = hdf5_bytes(PLAN.config, Path(ROOT), PLAN.config["subjects"])
     TRANSFORMS = {} if SIMULATED else read_transforms(Path(DERIVATIVE, "subject_xfms.json"))
+    N_ROWS = rows_of_stories(PLAN, Path(ROOT))
+    FAULTS = [*PLAN.faults, *impossible(PLAN, N_ROWS)]
+    if FAULTS and REFUSES:
+        raise ConfigError("\n".join(FAULTS))
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))
@@ -187,12 +192,6 @@ def subjects_files(name, experiments=None):
         for model in PLAN.models
         if model.subject in SUBJECTS and (experiments is None or model.experiment in experiments)
     ]
-
-
-def compared_subjects():
-    """Pairs of subjects, and a subject with itself, whose models are searched for each other's latents."""
-    with_itself = [(subject, subject) for subject in SUBJECTS if len(SEEDS) > 1]
-    return with_itself + list(combinations(SUBJECTS, 2))
 
 
 def compared_models(name):
@@ -339,7 +338,7 @@ def figures():
         f"{RESULTS}/figures/{subject}/{name}.pdf"
         for subject in [*SUBJECTS, *GROUPS]
         for name in of_any + of_subject * (subject in SUBJECTS)
-    ] + [f"{RESULTS}/figures/stability.pdf"] * bool(compared_subjects())
+    ] + [f"{RESULTS}/figures/stability.pdf"] * bool(compared_subjects(PLAN.config))
 
 
 def tables():
@@ -357,6 +356,7 @@ def tables():
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
     paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance")]
+    paths += [f"{RESULTS}/tables/dataset.tsv"] * (DATASET["source"] == "local")
     return paths + ([f"{RESULTS}/tables/checks.tsv"] if SIMULATED else [])
 
 

@@ -139,7 +139,10 @@ rule ceiling_figure:
 
 rule stability:
     input:
-        comparisons=[f"{RESULTS}/comparisons/{subject}/{other}.tsv" for subject, other in compared_subjects()],
+        comparisons=[
+            f"{RESULTS}/comparisons/{subject}/{other}.tsv"
+            for subject, other in compared_subjects(PLAN.config)
+        ],
     output:
         figure_files("stability", folder=f"{RESULTS}/figures", subject="all"),
     log:

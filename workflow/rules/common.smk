@@ -10,6 +10,7 @@ from snakemake.common.configfile import load_configfile
 
 from code_changes import CODE_PREFIX, digest_of, save_definitions
 from configuration import deviations, make_plan
+from cortex_files import SURFACES, why_no_flatmaps
 from dataset_checks import describe_missing, read_stories
 from dataset_files import (
     ConfigError,
@@ -206,18 +207,16 @@ def provenance_of(wildcards):
     }
 
 
-def has_cortex(subject):
-    """Whether the dataset has a pycortex subject, so that flatmaps can be drawn."""
-    return DATASET["source"] != "local" or Path(DERIVATIVE, "pycortex-db", subject).is_dir()
-
-
-def flatmaps_drawn(wildcards):
-    return has_cortex(wildcards.subject)
+def no_flatmaps(wildcards):
+    """A sentence on why no flatmaps can be drawn; "" if they can."""
+    if DATASET["source"] != "local":
+        return ""
+    return why_no_flatmaps(Path(DERIVATIVE, "pycortex-db", wildcards.subject), transform_of(wildcards))
 
 
 def cortex_store(wildcards):
     """The cortex that figures are drawn on, if there is one."""
-    return [f"{RESULTS}/cortex/{wildcards.subject}.zarr"] * has_cortex(wildcards.subject)
+    return [f"{RESULTS}/cortex/{wildcards.subject}.zarr"] * (not no_flatmaps(wildcards))
 
 
 def own_voxel_table(wildcards):
@@ -407,10 +406,11 @@ def cortex_paths(wildcards):
     folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
     if DATASET["source"] != "openneuro":
         return [folder]
-    stems = [f"surfaces/{kind}_{side}" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
     # Those of UTS02 are there as .npz alone.
     below_root = Path(folder).relative_to(ROOT).as_posix()
-    surfaces = [f"{stem}.gii" if f"{below_root}/{stem}.gii" in MANIFEST else f"{stem}.npz" for stem in stems]
+    surfaces = [
+        f"{stem}.gii" if f"{below_root}/{stem}.gii" in MANIFEST else f"{stem}.npz" for stem in SURFACES
+    ]
     transform = [
         f"transforms/{transform_of(wildcards)}/{name}"
         for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")

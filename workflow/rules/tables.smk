@@ -153,7 +153,7 @@ rule paper:
     params:
         code=code_of("paper"),
         simulated=SIMULATED,
-        flatmaps=flatmaps_drawn,
+        no_flatmaps=no_flatmaps,
         deviations=deviations_of,
         missing_stories=missing_stories_of,
     script:

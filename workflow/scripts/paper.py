@@ -37,10 +37,7 @@ with logged(snakemake):
         notes=[
             *(["This run is on simulated data: the two columns are not expected to be equal."] * simulated),
             "This run: mean over seeds. Correlations: Pearson over all test TRs concatenated, mean over columns.",
-            *(
-                ["Figures 3 and 4 are no flatmaps: the dataset has no pycortex subject."]
-                * (not snakemake.params.flatmaps)
-            ),
+            *filter(None, [snakemake.params.no_flatmaps]),
             *snakemake.params.missing_stories,
             "Deviations from the paper's settings: "
             + ("; ".join(snakemake.params.deviations) or "none")

@@ -25,8 +25,10 @@ from brainlm.figure_style import (
     add_titles,
     journal_style,
     new_figure,
+    plain,
 )
 from brainlm.scores import DOMINANT_BOUND, SHARED_BOUND, class_shares, classify
+from brainlm.table_files import formatted
 
 BIN_EDGES = np.arange(-10, 11) / 10
 """Of r; the classes' bounds are among them."""
@@ -61,6 +63,9 @@ def relative_difference_histograms(
         axes.set_ylim(0, max(axes.get_ylim()[1], 1.45 * highest, 10.0))
         _draw_histogram(axes, bins)
         _write_class_shares(axes, latents[experiment])
+    for axes in panels.values():
+        # Above the highest share is room for words, not for shares beyond all latents.
+        axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= min(100, axes.get_ylim()[1])])
     add_titles(
         list(panels.values()),
         [titles[name] for name in panels],
@@ -106,7 +111,9 @@ def agreement_scatter(
     )
     values = numbers["agreement"]
     low, high = np.fmin(values.min(), 0.0), np.fmax(values.max(), 0.0)
-    margin = 0.05 * (high - low) or 0.05
+    # Without a value, the axis of a correlation.
+    low, high = (low, high) if low < high else (-1.0, 1.0)
+    margin = 0.05 * (high - low)
     next(iter(panels.values())).set_ylim(low - margin, high + margin)
     figure.supxlabel(R_LABEL)
     figure.supylabel("held-out agreement (correlation)")
@@ -127,36 +134,49 @@ def training_curves(logs: Mapping[int, pd.DataFrame], *, simulated: bool) -> tup
     The figure, and the numbers: seed, epoch, and the logs' columns that are drawn.
     """
     numbers = pd.concat([log.assign(seed=seed) for seed, log in logs.items()], ignore_index=True)
+    epochs = numbers["epoch"]
     prefix = "training_explained_"
     sources = [name.removeprefix(prefix) for name in numbers.columns if name.startswith(prefix)]
     others = itertools.cycle(OTHER_SOURCE_COLORS)
     colors = {source: SOURCE_COLORS.get(source) or next(others) for source in sources}
 
-    figure = new_figure(DOUBLE_COLUMN_CM, 5.0, simulated=simulated)
+    figure = new_figure(DOUBLE_COLUMN_CM, 5.6, simulated=simulated)
     error_axes, explained_axes, dead_axes = figure.subplots(1, 3)
     styles = {"training": "-", "validation": (0, (3, 1.5))}
+    # A line needs two points.
+    marker = "." if epochs.nunique() == 1 else None
     for _, log in numbers.groupby("seed"):
         for split, style in styles.items():
-            error_axes.plot(log["epoch"], log[f"{split}_squared_error"], color="0.2", linestyle=style)
+            error = log[f"{split}_squared_error"]
+            error_axes.plot(log["epoch"], error, color="0.2", linestyle=style, marker=marker)
             for source, color in colors.items():
                 explained = log[f"{split}_explained_{source}"]
-                explained_axes.plot(log["epoch"], explained, color=color, linestyle=style)
-        dead_axes.plot(log["epoch"], log["dead_latents"], color="0.2")
+                explained_axes.plot(log["epoch"], explained, color=color, linestyle=style, marker=marker)
+        dead_axes.plot(log["epoch"], log["dead_latents"], color="0.2", marker=marker)
 
+    n_seeds = f"{len(logs)} seed" + "s" * (len(logs) > 1)
     add_titles(
         [error_axes, explained_axes, dead_axes],
-        ["Squared error per TR", "Fraction of variance explained", "Dead latents"],
+        ["Squared error per TR", "Fraction of variance explained", f"Dead latents ({n_seeds})"],
     )
     error_axes.set_ylabel("normalized units²")
     explained_axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)
     dead_axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    dead_axes.set_ylim(bottom=0)
+    most_dead = max(1, numbers["dead_latents"].max())
+    # A line at 0 stands clear of the frame.
+    dead_axes.set_ylim(-0.04 * most_dead, 1.08 * most_dead)
+    margin = 0.03 * (epochs.max() - epochs.min()) or 0.5
     for axes in (error_axes, explained_axes, dead_axes):
         axes.set_xlabel("epoch")
-    split_handles = [Line2D([], [], color="0.2", linestyle=styles[s], label=s) for s in styles]
-    error_axes.legend(handles=split_handles)
-    source_handles = [Line2D([], [], color=c, label=SOURCE_LABELS.get(s, s)) for s, c in colors.items()]
-    explained_axes.legend(handles=source_handles)
+        axes.set_xlim(epochs.min() - margin, epochs.max() + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    if not numbers[[name for name in numbers.columns if "_explained_" in name]].notna().any(axis=None):
+        explained_axes.text(0.5, 0.6, "undefined", transform=explained_axes.transAxes, ha="center")
+        explained_axes.set_yticks([0])
+    handles = [Line2D([], [], color="0.2", linestyle=styles[s], label=s) for s in styles]
+    handles += [Line2D([], [], color=c, label=plain(SOURCE_LABELS.get(s, s))) for s, c in colors.items()]
+    # Below the panels no curve can run through it.
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6))
     drawn = ["seed", "epoch"]
     drawn += [f"{split}_squared_error" for split in styles]
     drawn += [f"{split}_explained_{source}" for split in styles for source in sources]
@@ -193,7 +213,7 @@ def snr_study(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         shown = np.append(single["value"], single["bar"].dropna())
         axes.set_ylim(min(0.0, 1.1 * shown.min()), max(1.1 * shown.max(), 1.0))
         axes.set_xscale("log")
-        axes.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
+        axes.set_xticks(ratios, [formatted(ratio, "g") for ratio in ratios])
         axes.xaxis.set_minor_locator(NullLocator())
     add_titles(list(panels.values()), list(panels))
     figure.supxlabel("signal-to-noise ratio")

@@ -255,7 +255,7 @@ def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
 def interpretation(row: tuple) -> str:
     """What a row of chosen latents (latent, theme, auc, null_95, n_candidates, pinned) is called."""
     if row.latent < 0 and row.n_candidates == 0:
-        return "no live latent in this class"
+        return "no live latent is left in this class"
     if np.isnan(row.auc):
         return "cannot be tested: the themes are heard never or always"
     found = row.theme if row.auc > row.null_95 else f"not above its null (best theme: {row.theme})"

@@ -72,8 +72,8 @@ def ceiling_check(ceilings: pd.DataFrame) -> Bar:
 
     Parameters
     ----------
-    ceilings: one row a subject: explainable_variance and planted_explainable_variance, means over voxels; no such
-        columns if no story is repeated.
+    ceilings: one row a subject, and story of several: explainable_variance and planted_explainable_variance, means
+        over voxels; no such columns if no story is repeated.
     """
     name = "explainable variance of the repeated story: largest error"
     if "explainable_variance" not in ceilings:

@@ -289,24 +289,3 @@ def prediction_table(crosscoder: Mapping[tuple[str, str], np.ndarray], ridge: np
             }
         )
     return pd.DataFrame(rows).sort_values("kind", ascending=False, kind="stable", ignore_index=True)
-
-
-def ceiling_note(ceiling: pd.Series) -> str:
-    """A sentence on what can be reached.
-
-    Parameters
-    ----------
-    ceiling: story (missing or empty if none is repeated), n_repeats, explainable_variance, ceiling_single and
-        ceiling_mean (means over voxels), n_without_signal and n_with_lost_hearings (voxels).
-    """
-    if pd.isna(ceiling["story"]) or not ceiling["story"]:
-        return "No test story was heard several times, so that no noise ceiling is known."
-    n_lost = int(ceiling["n_with_lost_hearings"])
-    return (
-        f"Ceiling, from {int(ceiling['n_repeats'])} hearings of '{ceiling['story']}': explainable variance of a "
-        f"hearing {ceiling['explainable_variance']:.3f}; a perfect prediction would correlate with one hearing at "
-        f"{ceiling['ceiling_single']:.2f} and with their mean at {ceiling['ceiling_mean']:.2f} (voxels with "
-        f"measurable signal; {int(ceiling['n_without_signal']):,} have none)."
-        + f" In {n_lost:,} voxels a hearing or more is lost (constant or not finite); they rest on the others."
-        * (n_lost > 0)
-    )

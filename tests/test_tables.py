@@ -11,7 +11,6 @@ from brainlm.tables import (
     Bar,
     Comparison,
     bars_table,
-    ceiling_note,
     paper_comparison,
     prediction_table,
     sensitivity_table,
@@ -293,26 +292,3 @@ def test_predictions_are_told_from_fits():
     # Ridge predicts the brain from the LM, and nothing else.
     np.testing.assert_allclose(table["ridge"], [np.nan, 0.2, np.nan, np.nan])
     assert table["columns"].tolist() == [2, 1, 1, 1]
-
-
-def test_the_ceiling_is_told_if_it_is_known():
-    known = pd.Series(
-        {
-            "story": "oldcamera",
-            "n_repeats": 5,
-            "explainable_variance": 0.1514,
-            "ceiling_single": 0.424,
-            "ceiling_mean": 0.627,
-            "n_without_signal": 1169,
-            "n_with_lost_hearings": 0,
-        }
-    )
-    note = ceiling_note(known)
-    for part in ("5 hearings of 'oldcamera'", "0.151", "0.42", "0.63", "1,169 have none"):
-        assert part in note
-    assert "lost" not in note
-    known["n_with_lost_hearings"] = 2048
-    assert ceiling_note(known).endswith(
-        "In 2,048 voxels a hearing or more is lost (constant or not finite); they rest on the others."
-    )
-    assert "No test story was heard several times" in ceiling_note(pd.Series({"story": None}))

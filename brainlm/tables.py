@@ -132,7 +132,8 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    summaries: one row a model, with the columns that the scoring rule writes.
+    summaries: one row a model, with the columns that the scoring rule writes, and validation_explained_brain and
+        validation_explained_lm, the fractions of variance that its last epoch explained in validation.
 
     Returns
     -------
@@ -158,6 +159,8 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
             "brain correlation, training": numbers["training_correlation_brain"].to_numpy(),
             "LM correlation, test": numbers["test_correlation_lm"].to_numpy(),
             "LM correlation, training": numbers["training_correlation_lm"].to_numpy(),
+            "brain variance explained, validation": numbers["validation_explained_brain"].to_numpy(),
+            "LM variance explained, validation": numbers["validation_explained_lm"].to_numpy(),
         }
     )
 
@@ -172,15 +175,18 @@ def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row a scaling that was run both matched and shuffled, with the shares of the classes in percent.
+    One row a scaling, with the shares of the classes in percent, NaN where it was run only matched, or only shuffled.
     """
     scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
     first = summaries.assign(scaling=scaling).groupby(["scaling", "brain_time"], sort=False).first()
     rows = []
     for name in scaling.unique():
-        if not {(name, "matched"), (name, "permuted")} <= set(first.index):
+        found = {time: (name, time) in first.index for time in ("matched", "permuted")}
+        # Models of another pairing alone, such as noise, have no place here.
+        if not any(found.values()):
             continue
-        matched, shuffled = first.loc[(name, "matched")], first.loc[(name, "permuted")]
+        missing = pd.Series(np.nan, index=first.columns)
+        matched, shuffled = (first.loc[(name, time)] if there else missing for time, there in found.items())
         row: dict[str, object] = {"scaling (brain / LM)": name}
         for label, column in (
             ("shared", "share_shared"),
@@ -191,6 +197,19 @@ def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:
             row[f"{label}, shuffled (%)"] = 100 * shuffled[column]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def scalings_without_partner(summaries: pd.DataFrame) -> list[str]:
+    """Scalings (brain / LM) that were run only matched, or only shuffled; in `sensitivity_table` they have gaps.
+
+    Parameters
+    ----------
+    summaries: as for `sensitivity_table`.
+    """
+    scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
+    compared = summaries["brain_time"].isin(["matched", "permuted"])
+    n_ways = summaries[compared].groupby(scaling[compared], sort=False)["brain_time"].nunique()
+    return n_ways.index[n_ways == 1].tolist()
 
 
 def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:

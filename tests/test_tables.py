@@ -13,6 +13,7 @@ from brainlm.tables import (
     bars_table,
     paper_comparison,
     prediction_table,
+    scalings_without_partner,
     sensitivity_table,
     shares_table,
     table1,
@@ -256,6 +257,7 @@ def model_rows() -> pd.DataFrame:
     numbers = {name: shares for name in ("share_shared", "share_brain-dominant", "share_lm-dominant")}
     others = ("live_latents", "share_agreeing", "test_correlation_brain", "training_correlation_brain")
     others += ("test_correlation_lm", "training_correlation_lm")
+    others += ("validation_explained_brain", "validation_explained_lm")
     return frame.assign(**numbers, **{name: 10 + shares for name in others})
 
 
@@ -267,10 +269,25 @@ def test_shares_are_percentages_and_means_over_seeds():
     assert table.loc["shuffled", "live latents"] == pytest.approx(10.2)
 
 
-def test_sensitivity_sets_matched_beside_shuffled_for_each_scaling_that_has_both():
+def test_shares_have_the_variance_explained_in_validation():
+    table = shares_table(model_rows().assign(validation_explained_brain=[-0.3, -0.1, 0, 0, 0, 0.2]))
+    table = table.set_index("experiment")
+    assert table.loc["matched", "brain variance explained, validation"] == pytest.approx(-0.2)
+    assert table.loc["alone", "brain variance explained, validation"] == pytest.approx(0.2)
+    assert table.loc["mixed", "LM variance explained, validation"] == pytest.approx(10.3)
+
+
+def test_sensitivity_sets_matched_beside_shuffled_for_each_scaling():
     rows = model_rows()
     table = sensitivity_table(rows[rows["seed"] == 0]).set_index("scaling (brain / LM)")
-    assert table.index.tolist() == ["zscore / zscore", "none / zscore"]
+    # What has no partner is not left out in silence.
+    assert table.index.tolist() == ["zscore / zscore", "none / zscore", "center / center"]
+    assert table.loc["center / center", "shared, matched (%)"] == pytest.approx(50)
+    assert table.loc["center / center", table.columns.str.contains("shuffled")].isna().all()
+    assert table.drop("center / center").notna().all(axis=None)
+    assert scalings_without_partner(rows) == ["center / center"]
+    # White noise is compared with nothing, and classes of no live latent are no gap.
+    assert scalings_without_partner(rows.assign(brain_time="noise", share_shared=np.nan)) == []
     assert table.loc["zscore / zscore", "shared, matched (%)"] == 0
     assert table.loc["zscore / zscore", "shared, shuffled (%)"] == pytest.approx(20)
     assert table.loc["none / zscore", "LM-dominant, matched (%)"] == pytest.approx(30)

@@ -48,6 +48,7 @@ rule table2:
 rule shares:
     input:
         summaries=model_files("summary.tsv"),
+        training=model_files("training.tsv"),
     output:
         table_files("shares"),
     log:

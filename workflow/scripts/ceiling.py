@@ -16,7 +16,9 @@ WEIGHTING = "signal and noise powers are means over stories, weighted by their n
 
 with logged(snakemake):
     stores = {story: open_store(path) for story, path in by_story(snakemake.input.responses).items()}
-    found = {story: reliability(store["repeats"]) for story, store in stores.items() if "repeats" in store}
+    repeats = {story: store["repeats"] for story, store in stores.items() if "repeats" in store}
+    # What was heard once has no reliability, whatever its file calls it.
+    found = {story: reliability(of_story) for story, of_story in repeats.items() if len(of_story) > 1}
     # A dataset without repeats has an empty store, and a table that says so.
     with new_store(snakemake.output.ceiling, {"stories": list(found), "weighting": WEIGHTING}) as group:
         if found:

@@ -102,7 +102,7 @@ def across_subjects_figure(summaries: pd.DataFrame, *, simulated: bool) -> tuple
     n_seeds = summaries["seed"].nunique()
     of = f"{n_subjects}, {n_seeds} seed" + "s" * (n_seeds > 1)
     # The empty line is the legend's.
-    add_titles(panels, [f"Class shares ({of})", "Mean test correlation"], ["", ""])
+    add_titles(panels, [f"Class shares ({of})", "Mean test correlation (a fit, no prediction)"], ["", ""])
     panels[0].set_xlabel("live latents (%)")
     panels[1].set_xlabel("Pearson correlation")
     panels[0].set_yticks(range(len(experiments)), experiments)

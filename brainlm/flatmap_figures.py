@@ -24,6 +24,7 @@ from brainlm.figure_style import (
     plain,
     title_height_cm,
     voxel_title,
+    wrapped,
 )
 from brainlm.flatmap import draw_flatmap
 
@@ -137,7 +138,8 @@ def voxel_flatmap(
     """
     map_width_cm = 0.74 * DOUBLE_COLUMN_CM
     map_height_cm = map_width_cm * cortex.image_shape[0] / cortex.image_shape[1]
-    figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 1.3, simulated=simulated)
+    title = wrapped(voxel_title(values, quantity, based_on, n_undefined), DOUBLE_COLUMN_CM)
+    figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 0.7 + title_height_cm(title), simulated=simulated)
     map_axes, histogram_axes = figure.subplots(1, 2, width_ratios=[0.78, 0.22])
     low = min(0.0, _percentile(values, 100 - LIMIT_PERCENTILE))
     high = _percentile(values, LIMIT_PERCENTILE)
@@ -150,7 +152,7 @@ def voxel_flatmap(
         histogram_axes.set_box_aspect(0.9)
     else:
         histogram_axes.remove()
-    map_axes.set_title(voxel_title(values, quantity, based_on, n_undefined))
+    map_axes.set_title(title)
     return figure, pd.DataFrame({"voxel": np.arange(cortex.n_voxels), quantity.replace(" ", "_"): values})
 
 

@@ -15,7 +15,7 @@ from brainlm.training_settings import TrainingSettings
 
 HELD_OUT_ROWS = 2048
 FEWEST_ROWS_A_LATENT = 14
-"""Three quarters of the paper's 19. On a dataset of 12 minutes the LM predicted the brain half as well with 7 as with 47."""
+"""Three quarters of the paper's 19. On 12 minutes of data the LM predicted the brain half as well at 7 as at 47."""
 
 
 def few_rows_warning(n_rows: int, n_latents: int) -> str:

@@ -120,7 +120,7 @@ def draw_distribution(axes: Axes, values: np.ndarray, quantity: str) -> None:
         # Alone, a value would stand in the middle of an axis 1 wide: a correlation of 0.9 on one that ends at 1.4.
         half_width = 0.02 * abs(float(low)) or 0.02
         low, high = low - half_width, high + half_width
-    axes.hist(values, bins=n_bins, range=(low, high), color=GREY)
+    axes.hist(values, bins=n_bins, range=(low, high), color=GREY, edgecolor="white", linewidth=0.3)
     axes.axvline(values.mean(), color="black", linewidth=0.6, linestyle=(0, (3, 2)))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))

@@ -16,9 +16,10 @@ from scipy import sparse
 from brainlm.cortex import Cortex
 from brainlm.errors import InputError
 from brainlm.figure_style import CLASS_COLORS, journal_style, new_figure, save_figure
-from brainlm.figures import agreement_scatter, relative_difference_histograms, snr_study, training_curves
+from brainlm.figures import agreement_scatter, relative_difference_histograms, snr_study
 from brainlm.flatmap_figures import FlatmapPanel, decoder_flatmaps, voxel_flatmap
 from brainlm.scores import CLASSES, classify
+from brainlm.training_figure import training_curves
 
 
 def latent_table(r, alive=True, agreement=0.0, significant=False) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainlm.table_files import format_value, read_tsv, write_atomically, write_table, write_tsv
+from brainlm.table_files import format_value, formatted, read_tsv, write_atomically, write_table, write_tsv
 from brainlm.tables import (
     Bar,
     Comparison,
@@ -72,6 +72,13 @@ def passages():
 )
 def test_a_cell_is_formatted_for_reading(value, text):
     assert format_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "text"), [(-0.5, ".2f", "−0.50"), (1e-5, "g", "1e−05"), (2, ".1f", "2.0")]
+)
+def test_a_number_in_words_has_a_minus(value, spec, text):
+    assert formatted(value, spec) == text
 
 
 def test_table1_names_the_theme_only_if_it_is_above_its_null(latents):

@@ -18,7 +18,7 @@ with logged(snakemake):
     stores = {story: open_store(path) for story, path in by_story(snakemake.input.responses).items()}
     repeats = {story: store["repeats"] for story, store in stores.items() if "repeats" in store}
     # What was heard once has no reliability, whatever its file calls it.
-    found = {story: reliability(of_story) for story, of_story in repeats.items() if len(of_story) > 1}
+    found = {story: reliability(of_story) for story, of_story in repeats.items() if of_story.shape[0] > 1}
     # A dataset without repeats has an empty store, and a table that says so.
     with new_store(snakemake.output.ceiling, {"stories": list(found), "weighting": WEIGHTING}) as group:
         if found:

@@ -40,7 +40,8 @@ with logged(snakemake) as facts:
     }
     log.info("training rows %d x %d columns", *rows["train"].values.shape)
     if sentence := few_rows_warning(len(rows["train"].values), settings.n_latents):
-        warn(f"{'/'.join(snakemake.wildcards)}: {sentence}")
+        wildcards = snakemake.wildcards
+        warn(f"{wildcards.subject}, {wildcards.experiment}, seed {wildcards.seed}: {sentence}")
 
     stop = threading.Event()
     # A cluster's time limit, or Ctrl-C: save, so that the next try goes on from here.

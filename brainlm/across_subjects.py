@@ -1,6 +1,6 @@
 """What holds over subjects and seeds: means and standard deviations, as a table and a figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,9 @@ def across_subjects_table(summaries: pd.DataFrame) -> pd.DataFrame:
 def across_subjects_figure(summaries: pd.DataFrame, *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
     """Class shares and test correlations of every experiment: a point a model, mean and s.d. over all.
 
+    A line of the s.d. ends where the scale does: at shares of 0 and 100 %, at correlations of -1 and 1. Subjects have
+    markers of their own if there are enough.
+
     Parameters
     ----------
     summaries: as for `long_summaries`.
@@ -92,21 +95,25 @@ def across_subjects_figure(summaries: pd.DataFrame, *, simulated: bool) -> tuple
     subjects = list(summaries["subject"].unique())
     figure = new_figure(DOUBLE_COLUMN_CM, 4.0 + 0.35 * len(experiments), simulated=simulated)
     panels = list(figure.subplots(1, 2, sharey=True))
-    for axes, quantities in zip(panels, (SHARES, CORRELATIONS), strict=True):
-        _draw(axes, numbers, list(quantities), experiments, subjects)
+    markers = dict(zip(subjects, MARKERS, strict=False)) if len(subjects) <= len(MARKERS) else {}
+    for axes, quantities, ends in zip(panels, (SHARES, CORRELATIONS), ((0, 100), (-1, 1)), strict=True):
+        _draw(axes, numbers, list(quantities), experiments, markers, ends)
     n_subjects = f"{len(subjects)} subject" + "s" * (len(subjects) > 1)
     n_seeds = summaries["seed"].nunique()
     of = f"{n_subjects}, {n_seeds} seed" + "s" * (n_seeds > 1)
-    add_titles(panels, [f"Class shares ({of})", "Mean test correlation"])
+    # The empty line is the legend's.
+    add_titles(panels, [f"Class shares ({of})", "Mean test correlation (a fit, no prediction)"], ["", ""])
     panels[0].set_xlabel("live latents (%)")
     panels[1].set_xlabel("Pearson correlation")
     panels[0].set_yticks(range(len(experiments)), experiments)
     panels[0].set_ylim(len(experiments) - 0.5, -0.5)
-    markers = [
-        Line2D([], [], color=GREY, linestyle="", markersize=3, marker=_marker(number), label=subject)
-        for number, subject in enumerate(subjects)
+    labels = markers or {"a model (subject, seed)": MARKERS[0]}
+    handles = [
+        Line2D([], [], color=GREY, linestyle="", markersize=3, marker=marker, label=label)
+        for label, marker in labels.items()
     ]
-    figure.legend(handles=markers, loc="outside lower center", ncols=min(len(subjects), 9))
+    handles.append(Line2D([], [], color=GREY, marker="|", markersize=7, label="mean ± s.d."))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 9))
     return figure, numbers
 
 
@@ -115,37 +122,39 @@ def _draw(
     numbers: pd.DataFrame,
     quantities: Sequence[str],
     experiments: Sequence[str],
-    subjects: Sequence[str],
+    markers: Mapping[str, str],
+    ends: tuple[float, float],
 ) -> None:
     offsets = np.linspace(-0.25, 0.25, len(quantities))
     for quantity, offset in zip(quantities, offsets, strict=True):
         for row, experiment in enumerate(experiments):
             here = numbers[(numbers["quantity"] == quantity) & (numbers["experiment"] == experiment)]
-            for number, subject in enumerate(subjects):
-                values = here.loc[here["subject"] == subject, "value"]
+            for subject, values in here.groupby("subject", sort=False)["value"]:
                 axes.plot(
                     values,
                     np.full(len(values), row + offset),
-                    _marker(number),
+                    markers.get(subject, MARKERS[0]),
                     color=COLORS[quantity],
                     markersize=2.5,
                     alpha=0.45,
                     markeredgewidth=0,
                 )
-            axes.errorbar(
-                here["value"].mean(),
-                row + offset,
-                xerr=here["value"].std() if len(here) > 1 else None,
-                fmt="|",
-                color=COLORS[quantity],
-                markersize=7,
-                elinewidth=0.8,
-            )
+            mean, deviation = here["value"].mean(), here["value"].std()
+            if len(here) > 1:
+                reach = np.clip([mean - deviation, mean + deviation], *ends)
+                axes.hlines(row + offset, *reach, color=COLORS[quantity], linewidth=0.8)
+            axes.plot(mean, row + offset, "|", color=COLORS[quantity], markersize=7)
+    if not numbers.loc[numbers["quantity"].isin(quantities), "value"].notna().any():
+        axes.set_xlim(*ends)
     handles = [Line2D([], [], color=COLORS[name], label=name.split()[0]) for name in quantities]
-    axes.legend(handles=handles, loc="best")
+    # Between title and panel no point can lie below it.
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=len(handles),
+        borderpad=0,
+        borderaxespad=0.3,
+    )
     for row in range(1, len(experiments)):
         axes.axhline(row - 0.5, color="0.9", linewidth=0.4, zorder=0)
-
-
-def _marker(number: int) -> str:
-    return MARKERS[number % len(MARKERS)]

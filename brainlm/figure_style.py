@@ -1,16 +1,19 @@
 """What all figures share: sizes, colours, letters, the mark of simulated data, and how they are saved."""
 
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.style
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from brainlm.table_files import write_atomically, write_tsv
+from brainlm.table_files import formatted, write_atomically, write_tsv
 
 CM_PER_INCH = 2.54
 SINGLE_COLUMN_CM = 8.5
@@ -33,14 +36,19 @@ OTHER_SOURCE_COLORS = (GREEN, ORANGE, PURPLE, SKY_BLUE)
 SOURCE_LABELS = {"brain": "brain", "lm": "LM"}
 
 SMALL_PT = 6
+TITLE_PT = 7.5
 _SIMULATED = "simulated data"
 _SIMULATED_STRIP_CM = 0.35
+_TITLE_LINE_CM = 0.36
+_CHARACTER_CM_PER_PT = 0.02
+_WORDS_CM = 2.2
+"""Height of a figure without a plot, at least: a strip of a line's height looks like a fault."""
 
 # DejaVu Sans comes with matplotlib: figures have the same letters, and bytes, on every machine.
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 7,
-    "axes.titlesize": 7.5,
+    "axes.titlesize": TITLE_PT,
     "axes.labelsize": 7,
     "xtick.labelsize": SMALL_PT,
     "ytick.labelsize": SMALL_PT,
@@ -82,6 +90,52 @@ def new_figure(width_cm: float, height_cm: float, *, simulated: bool) -> Figure:
             0.995, 0.995, _SIMULATED, ha="right", va="top", style="italic", fontsize=SMALL_PT, color="0.35"
         ).set_in_layout(False)
     return figure
+
+
+def figure_of_words(text: str, *, simulated: bool) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    text = wrapped(text, SINGLE_COLUMN_CM)
+    figure = new_figure(SINGLE_COLUMN_CM, max(title_height_cm(text), _WORDS_CM), simulated=simulated)
+    figure.text(0.5, 0.5, plain(text), ha="center", va="center", fontsize=TITLE_PT)
+    return figure
+
+
+def wrapped(text: str, width_cm: float, size_pt: float = TITLE_PT) -> str:
+    """In lines that fit into the width, besides the line breaks that the text has."""
+    n_characters = int(width_cm / (_CHARACTER_CM_PER_PT * size_pt))
+    return "\n".join(textwrap.fill(line, n_characters) for line in text.split("\n"))
+
+
+def title_height_cm(title: str) -> float:
+    """Room for a title of some lines."""
+    return 0.3 + _TITLE_LINE_CM * (1 + title.count("\n"))
+
+
+def draw_distribution(axes: Axes, values: np.ndarray, quantity: str) -> None:
+    """The histogram of voxels' values, (voxel,) and finite, with their mean."""
+    # Few voxels in many bins are a comb.
+    n_bins = int(np.clip(np.ceil(2 * np.sqrt(values.size)), 5, 40))
+    low, high = values.min(), values.max()
+    if low == high:
+        # Alone, a value would stand in the middle of an axis 1 wide: a correlation of 0.9 on one that ends at 1.4.
+        half_width = 0.02 * abs(float(low)) or 0.02
+        low, high = low - half_width, high + half_width
+    axes.hist(values, bins=n_bins, range=(low, high), color=GREY, edgecolor="white", linewidth=0.3)
+    axes.axvline(values.mean(), color="black", linewidth=0.6, linestyle=(0, (3, 2)))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(quantity)
+    axes.set_ylabel("voxels")
+
+
+def voxel_title(values: np.ndarray, quantity: str, based_on: str, n_undefined: int) -> str:
+    """What is shown of (voxel,) values, of which those that are not finite have nothing to show."""
+    finite = values[np.isfinite(values)]
+    described = [f"{n_undefined:,} undefined"] * (n_undefined > 0)
+    if finite.size:
+        voxels = "voxel" if finite.size == 1 else "voxels"
+        described.insert(0, f"mean {formatted(finite.mean(), '.3f')} over {finite.size:,} {voxels}")
+    return f"{quantity.capitalize()}: {', '.join(described)}; {based_on}"
 
 
 def add_titles(panels: Sequence[Axes], titles: Sequence[str], subtitles: Sequence[str] = ()) -> None:

@@ -1,6 +1,5 @@
-"""Figures of latents and of training: data frames in, a figure and the numbers that it shows out."""
+"""Figures of latents and of signal-to-noise ratios: data frames in, a figure and the numbers that it shows out."""
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -8,25 +7,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from brainlm.figure_style import (
     CLASS_COLORS,
     CLASS_LABELS,
     DOUBLE_COLUMN_CM,
     GREY,
-    OTHER_SOURCE_COLORS,
     SINGLE_COLUMN_CM,
     SMALL_PT,
-    SOURCE_COLORS,
-    SOURCE_LABELS,
     VERMILION,
     add_titles,
     journal_style,
     new_figure,
 )
 from brainlm.scores import DOMINANT_BOUND, SHARED_BOUND, class_shares, classify
+from brainlm.table_files import formatted
 
 BIN_EDGES = np.arange(-10, 11) / 10
 """Of r; the classes' bounds are among them."""
@@ -61,6 +57,9 @@ def relative_difference_histograms(
         axes.set_ylim(0, max(axes.get_ylim()[1], 1.45 * highest, 10.0))
         _draw_histogram(axes, bins)
         _write_class_shares(axes, latents[experiment])
+    for axes in panels.values():
+        # Above the highest share is room for words, not for shares beyond all latents.
+        axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= min(100, axes.get_ylim()[1])])
     add_titles(
         list(panels.values()),
         [titles[name] for name in panels],
@@ -106,61 +105,14 @@ def agreement_scatter(
     )
     values = numbers["agreement"]
     low, high = np.fmin(values.min(), 0.0), np.fmax(values.max(), 0.0)
-    margin = 0.05 * (high - low) or 0.05
+    # Without a value, the axis of a correlation.
+    low, high = (low, high) if low < high else (-1.0, 1.0)
+    margin = 0.05 * (high - low)
     next(iter(panels.values())).set_ylim(low - margin, high + margin)
     figure.supxlabel(R_LABEL)
     figure.supylabel("held-out agreement (correlation)")
     columns = ["experiment", "seed_index", "latent", "r", "class", "agreement", "agreement_significant"]
     return figure, numbers[columns]
-
-
-@journal_style()
-def training_curves(logs: Mapping[int, pd.DataFrame], *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
-    """Squared error, fraction of variance explained and dead latents over epochs, a line per seed.
-
-    Parameters
-    ----------
-    logs: seed -> log of `brainlm.training.train`.
-
-    Returns
-    -------
-    The figure, and the numbers: seed, epoch, and the logs' columns that are drawn.
-    """
-    numbers = pd.concat([log.assign(seed=seed) for seed, log in logs.items()], ignore_index=True)
-    prefix = "training_explained_"
-    sources = [name.removeprefix(prefix) for name in numbers.columns if name.startswith(prefix)]
-    others = itertools.cycle(OTHER_SOURCE_COLORS)
-    colors = {source: SOURCE_COLORS.get(source) or next(others) for source in sources}
-
-    figure = new_figure(DOUBLE_COLUMN_CM, 5.0, simulated=simulated)
-    error_axes, explained_axes, dead_axes = figure.subplots(1, 3)
-    styles = {"training": "-", "validation": (0, (3, 1.5))}
-    for _, log in numbers.groupby("seed"):
-        for split, style in styles.items():
-            error_axes.plot(log["epoch"], log[f"{split}_squared_error"], color="0.2", linestyle=style)
-            for source, color in colors.items():
-                explained = log[f"{split}_explained_{source}"]
-                explained_axes.plot(log["epoch"], explained, color=color, linestyle=style)
-        dead_axes.plot(log["epoch"], log["dead_latents"], color="0.2")
-
-    add_titles(
-        [error_axes, explained_axes, dead_axes],
-        ["Squared error per TR", "Fraction of variance explained", "Dead latents"],
-    )
-    error_axes.set_ylabel("normalized units²")
-    explained_axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)
-    dead_axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    dead_axes.set_ylim(bottom=0)
-    for axes in (error_axes, explained_axes, dead_axes):
-        axes.set_xlabel("epoch")
-    split_handles = [Line2D([], [], color="0.2", linestyle=styles[s], label=s) for s in styles]
-    error_axes.legend(handles=split_handles)
-    source_handles = [Line2D([], [], color=c, label=SOURCE_LABELS.get(s, s)) for s, c in colors.items()]
-    explained_axes.legend(handles=source_handles)
-    drawn = ["seed", "epoch"]
-    drawn += [f"{split}_squared_error" for split in styles]
-    drawn += [f"{split}_explained_{source}" for split in styles for source in sources]
-    return figure, numbers[[*drawn, "dead_latents"]]
 
 
 @journal_style()
@@ -193,7 +145,7 @@ def snr_study(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         shown = np.append(single["value"], single["bar"].dropna())
         axes.set_ylim(min(0.0, 1.1 * shown.min()), max(1.1 * shown.max(), 1.0))
         axes.set_xscale("log")
-        axes.set_xticks(ratios, [f"{ratio:g}" for ratio in ratios])
+        axes.set_xticks(ratios, [formatted(ratio, "g") for ratio in ratios])
         axes.xaxis.set_minor_locator(NullLocator())
     add_titles(list(panels.values()), list(panels))
     figure.supxlabel("signal-to-noise ratio")

@@ -9,15 +9,22 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from brainlm.cortex import Cortex
+from brainlm.cortex import Cortex, check_width
 from brainlm.figure_style import (
     DOUBLE_COLUMN_CM,
     SINGLE_COLUMN_CM,
     SMALL_PT,
     add_titles,
+    draw_distribution,
+    figure_of_words,
     journal_style,
     new_figure,
+    plain,
+    title_height_cm,
+    voxel_title,
+    wrapped,
 )
 from brainlm.flatmap import draw_flatmap
 
@@ -40,7 +47,8 @@ def decoder_flatmaps(
 ) -> tuple[Figure, pd.DataFrame]:
     """Figure 3: where a latent acts on the brain, one flatmap per latent.
 
-    Each map has its own limits, symmetric about 0, at the 99th percentile of its |weight|.
+    Each map has its own limits, symmetric about 0, at the 99th percentile of its |weight|. A panel without weights is
+    not drawn: its title stands below the others.
 
     Parameters
     ----------
@@ -55,23 +63,46 @@ def decoder_flatmaps(
     ------
     InputError: not one value for each voxel of the cortex.
     """
+    for panel in panels:
+        check_width(cortex.mask, panel.values.size, "The map to be drawn")
+    numbers = all_numbers(panels)
+    panels, missing = drawn_and_missing(panels)
+    if not panels:
+        return figure_of_words(missing, simulated=simulated), numbers
     # An even number stands in pairs; labels of areas are too crowded on three maps side by side.
     n_columns = 2 if len(panels) % 2 == 0 else 1
     n_rows = len(panels) // n_columns
     map_height_cm = SINGLE_COLUMN_CM * cortex.image_shape[0] / cortex.image_shape[1]
-    figure = new_figure(SINGLE_COLUMN_CM * n_columns, n_rows * (map_height_cm + 1.3), simulated=simulated)
+    titles_cm = max(title_height_cm(panel.title) for panel in panels)
+    height_cm = n_rows * (map_height_cm + titles_cm + 1.2) + (0.7 if missing else 0.4)
+    figure = new_figure(SINGLE_COLUMN_CM * n_columns, height_cm, simulated=simulated)
     grid = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
     for axes, panel in zip(grid, panels, strict=True):
         limit = _percentile(np.abs(panel.values), LIMIT_PERCENTILE) or 1.0
         drawn = draw_flatmap(axes, cortex, panel.values, colormap=colormap, vmin=-limit, vmax=limit)
-        _add_colorbar(axes, drawn, "decoder weight (normalized units)")
+        _add_colorbar(axes, drawn, "decoder weight (normalized units)", n_intervals=2)
     add_titles(grid, [panel.title for panel in panels])
-    voxel = np.arange(cortex.n_voxels)
-    numbers = pd.concat(
-        [pd.DataFrame({"panel": p.title, "voxel": voxel, "weight": p.values}) for p in panels],
+    n_known = int(np.isfinite(panels[0].values).sum())
+    note = f"{n_known:,} voxel{'s' * (n_known > 1)} with weights"
+    figure.supxlabel(plain("\n".join(filter(None, [note, missing]))), fontsize=SMALL_PT, color="0.35")
+    return figure, numbers
+
+
+def drawn_and_missing(panels: Sequence[FlatmapPanel]) -> tuple[list[FlatmapPanel], str]:
+    """The panels that have a finite value, and the titles of the others in one line."""
+    drawn = [panel for panel in panels if np.isfinite(panel.values).any()]
+    return drawn, "; ".join(panel.title for panel in panels if not np.isfinite(panel.values).any())
+
+
+def all_numbers(panels: Sequence[FlatmapPanel]) -> pd.DataFrame:
+    """What figure 3 shows: panel (its title), voxel, weight; for panels that are not drawn as well."""
+    return pd.concat(
+        [
+            pd.DataFrame({"panel": p.title, "voxel": np.arange(p.values.size), "weight": p.values})
+            for p in panels
+        ],
         ignore_index=True,
     )
-    return figure, numbers
 
 
 @journal_style()
@@ -107,22 +138,21 @@ def voxel_flatmap(
     """
     map_width_cm = 0.74 * DOUBLE_COLUMN_CM
     map_height_cm = map_width_cm * cortex.image_shape[0] / cortex.image_shape[1]
-    figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 1.3, simulated=simulated)
+    title = wrapped(voxel_title(values, quantity, based_on, n_undefined), DOUBLE_COLUMN_CM)
+    figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 0.7 + title_height_cm(title), simulated=simulated)
     map_axes, histogram_axes = figure.subplots(1, 2, width_ratios=[0.78, 0.22])
     low = min(0.0, _percentile(values, 100 - LIMIT_PERCENTILE))
     high = _percentile(values, LIMIT_PERCENTILE)
     high = high if high > low else low + 1
     drawn = draw_flatmap(map_axes, cortex, values, colormap=colormap, vmin=low, vmax=high)
-    _add_colorbar(map_axes, drawn, quantity)
     finite = values[np.isfinite(values)]
-    undefined = f"{n_undefined:,} undefined" if n_undefined else ""
-    described = undefined
     if finite.size:
-        _draw_distribution(histogram_axes, finite, quantity)
-        described = f"mean {finite.mean():.3f} over {finite.size:,} voxels" + (undefined and f", {undefined}")
+        _add_colorbar(map_axes, drawn, quantity, n_intervals=3)
+        draw_distribution(histogram_axes, finite, quantity)
+        histogram_axes.set_box_aspect(0.9)
     else:
         histogram_axes.remove()
-    map_axes.set_title(f"{quantity.capitalize()}: {described}; {based_on}")
+    map_axes.set_title(title)
     return figure, pd.DataFrame({"voxel": np.arange(cortex.n_voxels), quantity.replace(" ", "_"): values})
 
 
@@ -132,19 +162,14 @@ def _percentile(values: np.ndarray, percentile: float) -> float:
     return float(np.percentile(finite, percentile)) if finite.size else 0.0
 
 
-def _add_colorbar(axes: Axes, drawn: AxesImage, label: str) -> None:
+def _add_colorbar(axes: Axes, drawn: AxesImage, label: str, *, n_intervals: int) -> None:
     # Below the gap between the hemispheres.
     bar_axes = axes.inset_axes((0.36, -0.06, 0.28, 0.025))
     bar = axes.figure.colorbar(drawn, cax=bar_axes, orientation="horizontal", extend="both")
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(labelsize=SMALL_PT - 0.5, length=1.5, pad=1.5)
-    bar.locator.set_params(nbins=4)
+    # No more ticks, and no longer labels, than have room beside each other.
+    bar.locator = MaxNLocator(n_intervals, min_n_ticks=n_intervals)
+    bar.formatter = StrMethodFormatter("{x:.3g}")
+    bar.update_ticks()
     bar.set_label(label, fontsize=SMALL_PT, labelpad=1.5)
-
-
-def _draw_distribution(axes: Axes, values: np.ndarray, quantity: str) -> None:
-    axes.hist(values, bins=40, color="0.6")
-    axes.axvline(values.mean(), color="black", linewidth=0.6, linestyle=(0, (3, 2)))
-    axes.set_xlabel(quantity)
-    axes.set_ylabel("voxels")
-    axes.set_box_aspect(0.9)

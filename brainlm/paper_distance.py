@@ -40,6 +40,27 @@ PAPER_NUMBERS = (
 )
 
 
+def grouped_deviations(deviations: Sequence[str]) -> list[str]:
+    """A sentence each on what deviates from the paper in the data, the language model and the settings.
+
+    Parameters
+    ----------
+    deviations: each begins with "subject", "stories" or a setting's name, e.g. "crosscoder.k 8 (paper: 64)".
+    """
+    if not deviations:
+        return ["Deviations from the paper: none."]
+    groups: dict[str, list[str]] = {"data": [], "language model": [], "settings": []}
+    of_section = {"subject": "data", "stories": "data", "dataset": "data", "language_model": "language model"}
+    for deviation in deviations:
+        section = deviation.partition(" ")[0].partition(".")[0]
+        groups[of_section.get(section, "settings")].append(deviation)
+    return [
+        f"Deviations from the paper in the {group} ({len(found)}): {'; '.join(found)}."
+        for group, found in groups.items()
+        if found
+    ]
+
+
 @dataclass(frozen=True)
 class ReadingResults:
     """What models that read the paper in one way have found."""

@@ -5,6 +5,7 @@ import pandas as pd
 
 from brainlm.scores import pearson, shift_test
 from brainlm.simulation import Planted
+from brainlm.table_files import formatted
 from brainlm.tables import Bar
 
 
@@ -72,14 +73,16 @@ def ceiling_check(ceilings: pd.DataFrame) -> Bar:
 
     Parameters
     ----------
-    ceilings: one row a subject: explainable_variance and planted_explainable_variance, means over voxels; no such
-        columns if no story is repeated.
+    ceilings: one row a subject, and story of several: explainable_variance and planted_explainable_variance, means
+        over voxels; no such columns if no story is repeated.
     """
     name = "explainable variance of the repeated story: largest error"
     if "explainable_variance" not in ceilings:
         return Bar(name, np.nan, 5, "<=", "%")
     found, planted = ceilings["explainable_variance"], ceilings["planted_explainable_variance"]
-    note = "; ".join(f"{a:.3f}, planted {b:.3f}" for a, b in zip(found, planted, strict=True))
+    note = "; ".join(
+        f"{formatted(a, '.3f')}, planted {formatted(b, '.3f')}" for a, b in zip(found, planted, strict=True)
+    )
     return Bar(name, 100 * (found / planted - 1).abs().max(), 5, "<=", "%", f"mean over voxels: {note}")
 
 
@@ -121,7 +124,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             80,
             ">=",
             "%",
-            f"lowest test correlation {kind['shared']['test_correlation'].min():.2f}; "
+            f"lowest test correlation {formatted(kind['shared']['test_correlation'].min(), '.2f')}; "
             f"shuffled, through the LM alone: {_percent(shared_control['found'].mean())}",
         ),
         Bar(
@@ -130,7 +133,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             80,
             ">=",
             "%",
-            f"lowest test correlation {kind['shared']['brain_correlation'].min():.2f}; "
+            f"lowest test correlation {formatted(kind['shared']['brain_correlation'].min(), '.2f')}; "
             f"shuffled: {_percent(shared_control['found_in_brain'].mean())}",
         ),
         Bar(
@@ -146,7 +149,9 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             kind["brain-only"]["r"].median() - kind["shared"]["r"].median(),
             0.5,
             ">=",
-            note=f"{kind['brain-only']['r'].median():.2f} minus {kind['shared']['r'].median():.2f}",
+            note=" minus ".join(
+                formatted(kind[name]["r"].median(), ".2f") for name in ("brain-only", "shared")
+            ),
         ),
         Bar(
             "stripe artefact found and brain-dominant",
@@ -154,7 +159,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             100,
             ">=",
             "%",
-            f"lowest r {stripes['r'].min():.2f}",
+            f"lowest r {formatted(stripes['r'].min(), '.2f')}",
         ),
         Bar(
             "planted maps matched by their latent's decoder map",
@@ -162,7 +167,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             100,
             ">=",
             "%",
-            f"correlation over voxels above 0.5; lowest {in_brain['map_correlation'].min():.2f}",
+            f"correlation over voxels above 0.5; lowest {formatted(in_brain['map_correlation'].min(), '.2f')}",
         ),
         Bar(
             "shared latents with significant agreement, matched : shifted",

@@ -20,6 +20,11 @@ too low by about var(EV estimate) / (8 EV^1.5), which matters where EV is small.
 A hearing that is lost in a voxel (constant there, or not finite at some time) is left out there: n, ȳ and all that
 follows are those of the others.
 
+Several stories are each taken on their own, and SP, NP and NP / n averaged over them, weighted by T - 1: the more
+times, the surer a variance. The equations above then give EV and ceilings of all. Where every hearing is z-scored, EV
+is so the mean of the stories' EVs. A story that is undefined in a voxel is left out there; one without measurable
+signal is not, for that would choose what is high by chance.
+
 What hearings share without the story (say a slow drift in each scan) counts as signal, and what the story
 evokes differently each time (say adaptation) as noise.
 
@@ -27,6 +32,7 @@ Sources: M. Sahani & J. Linden, NIPS 15, 2003; A. Hsu, A. Borst & F. Theunissen,
 ceiling, CC_max); O. Schoppe et al., Front. Comput. Neurosci. 10:10, 2016 (the ceiling from SP, CC_norm).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,9 +52,17 @@ class RepeatReliability:
     ceiling_mean: np.ndarray
     """(voxel,) float64 noise ceiling of a correlation with the mean of the hearings; NaN where EV <= 0."""
     n_hearings: np.ndarray
-    """(voxel,) int hearings that are not lost in the voxel; fewer than 2 leave it undefined."""
+    """(voxel,) int hearings that are not lost in the voxel; fewer than 2 of every story leave it undefined."""
+    signal_power: np.ndarray
+    """(voxel,) float64 SP."""
+    noise_power: np.ndarray
+    """(voxel,) float64 NP."""
+    noise_power_of_mean: np.ndarray
+    """(voxel,) float64 NP / n."""
     n_repeats: int
+    """Of all stories together."""
     n_times: int
+    """Of one hearing of each."""
 
     @property
     def n_without_signal(self) -> int:
@@ -102,13 +116,63 @@ def reliability(repeats: np.ndarray | zarr.Array, block_voxels: int = 4096) -> R
         block = np.array(repeats[:, :, voxels], dtype=np.float64)
         signal[voxels], noise[voxels], n_hearings[voxels] = _powers(block)
 
+    noise_of_mean = noise / np.maximum(n_hearings, 1)
+    return _from_powers(signal, noise, noise_of_mean, n_hearings, n_repeats, n_times)
+
+
+def over_stories(stories: Sequence[RepeatReliability]) -> RepeatReliability:
+    """What the repeated hearings of several stories say together; of one story, what it says.
+
+    Parameters
+    ----------
+    stories: of the same voxels, one at least.
+    """
+    if len(stories) == 1:
+        return stories[0]
+    degrees = np.array([story.n_times - 1 for story in stories], float)[:, None]
+    powers = {
+        name: np.stack([getattr(story, name) for story in stories])
+        for name in ("signal_power", "noise_power", "noise_power_of_mean")
+    }
+    # A voxel that varies in no hearing of a story has powers there that are not numbers.
+    weights = degrees * np.all([np.isfinite(power) for power in powers.values()], axis=0)
+    total = weights.sum(axis=0)
+    signal, noise, noise_of_mean = (
+        np.divide(
+            np.where(weights > 0, weights * power, 0).sum(axis=0),
+            total,
+            out=np.full(total.size, np.nan),
+            where=total > 0,
+        )
+        for power in powers.values()
+    )
+    return _from_powers(
+        signal,
+        noise,
+        noise_of_mean,
+        n_hearings=np.sum([story.n_hearings for story in stories], axis=0),
+        n_repeats=sum(story.n_repeats for story in stories),
+        n_times=sum(story.n_times for story in stories),
+    )
+
+
+def _from_powers(
+    signal: np.ndarray,
+    noise: np.ndarray,
+    noise_of_mean: np.ndarray,
+    n_hearings: np.ndarray,
+    n_repeats: int,
+    n_times: int,
+) -> RepeatReliability:
     measurable = np.where(signal > 0, signal, np.nan)
-    of_mean = np.maximum(n_hearings, 1)
     return RepeatReliability(
         explainable_variance=signal / (signal + noise),
         ceiling_single=np.sqrt(measurable / (measurable + noise)),
-        ceiling_mean=np.sqrt(measurable / (measurable + noise / of_mean)),
+        ceiling_mean=np.sqrt(measurable / (measurable + noise_of_mean)),
         n_hearings=n_hearings,
+        signal_power=signal,
+        noise_power=noise,
+        noise_power_of_mean=noise_of_mean,
         n_repeats=n_repeats,
         n_times=n_times,
     )

@@ -112,6 +112,11 @@ def format_value(value: object) -> str:
     return str(value)
 
 
+def formatted(value: float, spec: str) -> str:
+    """A number within a text, e.g. formatted(-0.5, ".2f"), with a minus (U+2212), which a hyphen is not."""
+    return format(value, spec).replace("-", "−")
+
+
 def _format_float(value: float) -> str:
     size = abs(value)
     if np.isinf(value):

@@ -132,7 +132,8 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    summaries: one row a model, with the columns that the scoring rule writes.
+    summaries: one row a model, with the columns that the scoring rule writes, and validation_explained_brain and
+        validation_explained_lm, the fractions of variance that its last epoch explained in validation.
 
     Returns
     -------
@@ -158,6 +159,8 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
             "brain correlation, training": numbers["training_correlation_brain"].to_numpy(),
             "LM correlation, test": numbers["test_correlation_lm"].to_numpy(),
             "LM correlation, training": numbers["training_correlation_lm"].to_numpy(),
+            "brain variance explained, validation": numbers["validation_explained_brain"].to_numpy(),
+            "LM variance explained, validation": numbers["validation_explained_lm"].to_numpy(),
         }
     )
 
@@ -172,15 +175,18 @@ def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    One row a scaling that was run both matched and shuffled, with the shares of the classes in percent.
+    One row a scaling, with the shares of the classes in percent, NaN where it was run only matched, or only shuffled.
     """
     scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
     first = summaries.assign(scaling=scaling).groupby(["scaling", "brain_time"], sort=False).first()
     rows = []
     for name in scaling.unique():
-        if not {(name, "matched"), (name, "permuted")} <= set(first.index):
+        found = {time: (name, time) in first.index for time in ("matched", "permuted")}
+        # Models of another pairing alone, such as noise, have no place here.
+        if not any(found.values()):
             continue
-        matched, shuffled = first.loc[(name, "matched")], first.loc[(name, "permuted")]
+        missing = pd.Series(np.nan, index=first.columns)
+        matched, shuffled = (first.loc[(name, time)] if there else missing for time, there in found.items())
         row: dict[str, object] = {"scaling (brain / LM)": name}
         for label, column in (
             ("shared", "share_shared"),
@@ -191,6 +197,19 @@ def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:
             row[f"{label}, shuffled (%)"] = 100 * shuffled[column]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def scalings_without_partner(summaries: pd.DataFrame) -> list[str]:
+    """Scalings (brain / LM) that were run only matched, or only shuffled; in `sensitivity_table` they have gaps.
+
+    Parameters
+    ----------
+    summaries: as for `sensitivity_table`.
+    """
+    scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
+    compared = summaries["brain_time"].isin(["matched", "permuted"])
+    n_ways = summaries[compared].groupby(scaling[compared], sort=False)["brain_time"].nunique()
+    return n_ways.index[n_ways == 1].tolist()
 
 
 def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
@@ -255,7 +274,7 @@ def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
 def interpretation(row: tuple) -> str:
     """What a row of chosen latents (latent, theme, auc, null_95, n_candidates, pinned) is called."""
     if row.latent < 0 and row.n_candidates == 0:
-        return "no live latent in this class"
+        return "no live latent is left in this class"
     if np.isnan(row.auc):
         return "cannot be tested: the themes are heard never or always"
     found = row.theme if row.auc > row.null_95 else f"not above its null (best theme: {row.theme})"
@@ -289,24 +308,3 @@ def prediction_table(crosscoder: Mapping[tuple[str, str], np.ndarray], ridge: np
             }
         )
     return pd.DataFrame(rows).sort_values("kind", ascending=False, kind="stable", ignore_index=True)
-
-
-def ceiling_note(ceiling: pd.Series) -> str:
-    """A sentence on what can be reached.
-
-    Parameters
-    ----------
-    ceiling: story (missing or empty if none is repeated), n_repeats, explainable_variance, ceiling_single and
-        ceiling_mean (means over voxels), n_without_signal and n_with_lost_hearings (voxels).
-    """
-    if pd.isna(ceiling["story"]) or not ceiling["story"]:
-        return "No test story was heard several times, so that no noise ceiling is known."
-    n_lost = int(ceiling["n_with_lost_hearings"])
-    return (
-        f"Ceiling, from {int(ceiling['n_repeats'])} hearings of '{ceiling['story']}': explainable variance of a "
-        f"hearing {ceiling['explainable_variance']:.3f}; a perfect prediction would correlate with one hearing at "
-        f"{ceiling['ceiling_single']:.2f} and with their mean at {ceiling['ceiling_mean']:.2f} (voxels with "
-        f"measurable signal; {int(ceiling['n_without_signal']):,} have none)."
-        + f" In {n_lost:,} voxels a hearing or more is lost (constant or not finite); they rest on the others."
-        * (n_lost > 0)
-    )

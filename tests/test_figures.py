@@ -1,3 +1,4 @@
+import itertools
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import sparse
@@ -14,9 +16,10 @@ from scipy import sparse
 from brainlm.cortex import Cortex
 from brainlm.errors import InputError
 from brainlm.figure_style import CLASS_COLORS, journal_style, new_figure, save_figure
-from brainlm.figures import agreement_scatter, relative_difference_histograms, snr_study, training_curves
+from brainlm.figures import agreement_scatter, relative_difference_histograms, snr_study
 from brainlm.flatmap_figures import FlatmapPanel, decoder_flatmaps, voxel_flatmap
 from brainlm.scores import CLASSES, classify
+from brainlm.training_figure import training_curves
 
 
 def latent_table(r, alive=True, agreement=0.0, significant=False) -> pd.DataFrame:
@@ -75,6 +78,11 @@ def test_live_latents_without_r_are_counted_and_mentioned():
 def test_r_of_exactly_one_and_minus_one_is_in_the_outermost_bins():
     _, numbers = histogram(latent_table([-1.0, 1.0]))
     assert numbers["mean_share_percent"].iloc[[0, -1]].tolist() == [50, 50]
+
+
+def test_no_share_beyond_all_latents_has_a_tick():
+    figure, _ = histogram(latent_table([0.95]))
+    assert max(figure.axes[0].get_yticks()) == 100
 
 
 def test_an_experiment_without_live_latents_is_drawn_empty(tmp_path):
@@ -159,6 +167,64 @@ def test_snr_study_has_a_panel_and_a_bar_for_each_metric():
     assert "simulated data" in texts(figure)
 
 
+@pytest.mark.parametrize("largest", [20000, 1, 0.5, 0.35, 0.051, 0.0024, 0.00049, 3e-6])
+def test_a_colour_bar_has_labels_that_do_not_touch(cortex, largest):
+    weights = np.array([-largest, 0.3 * largest, 0, largest])
+    maps = decoder_flatmaps(cortex, [FlatmapPanel("x", weights)] * 3, colormap="RdBu_r", simulated=False)
+    words = {"quantity": "q", "based_on": "b", "n_undefined": 0}
+    value = voxel_flatmap(cortex, weights / 2, colormap="inferno", simulated=False, **words)
+    for figure, _ in (maps, value):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        for axes in figure.axes:
+            for bar in axes.child_axes:
+                low, high = bar.get_xlim()
+                labels = [
+                    label.get_window_extent(canvas.get_renderer())
+                    for tick, label in zip(bar.get_xticks(), bar.get_xticklabels(), strict=True)
+                    if low <= tick <= high
+                ]
+                assert len(labels) >= 2
+                for left, right in itertools.pairwise(labels):
+                    assert left.x1 + 2 < right.x0
+
+
+def test_training_curves_lie_below_no_legend_and_dead_latents_are_whole():
+    log = pd.concat([training_log().assign(epoch=[n, n + 1], dead_latents=0) for n in (1, 3)])
+    for logs in ({0: log}, {0: log.head(1)}, {0: log, 1: log.assign(dead_latents=2)}):
+        figure, _ = training_curves(logs, simulated=False)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        (legend,) = figure.legends
+        box = legend.get_window_extent(canvas.get_renderer())
+        assert box.count_overlaps([axes.get_window_extent() for axes in figure.axes]) == 0
+        assert [text.get_text() for text in legend.get_texts()] == [
+            "training",
+            "validation",
+            "brain",
+            "gpt_2",
+        ]
+        dead_axes = figure.axes[2]
+        assert (
+            dead_axes.get_title(loc="left") == f"(c) Dead latents ({len(logs)} seed{'s' * (len(logs) > 1)})"
+        )
+        low, high = dead_axes.get_ylim()
+        assert low < 0 and high >= 1
+        ticks = [*dead_axes.get_yticks(), *dead_axes.get_xticks()]
+        assert all(float(tick).is_integer() for tick in ticks)
+        # A single epoch is a point, for no line can be drawn of it.
+        one = len(logs) == 1 and len(logs[0]) == 1
+        assert {line.get_marker() for line in dead_axes.lines} == {"." if one else "None"}
+
+
+def test_undefined_fit_is_said_to_be():
+    log = training_log()
+    log[[name for name in log if "explained" in name]] = np.nan
+    figure, _ = training_curves({0: log}, simulated=False)
+    assert "undefined" in texts(figure)
+    assert figure.axes[1].get_xlim() == figure.axes[0].get_xlim()
+
+
 @pytest.fixture
 def cortex():
     """Four voxels, each a 4 x 4 square of the flatmap."""
@@ -182,11 +248,13 @@ def test_decoder_maps_have_symmetric_limits_of_their_own(cortex, tmp_path):
         FlatmapPanel("Latent 3", np.full(4, np.nan)),
     ]
     figure, numbers = decoder_flatmaps(cortex, panels, colormap="RdBu_r", simulated=True)
-    limits = [axes.images[-1].get_clim() for axes in figure.axes[:3]]
+    limits = [axes.images[-1].get_clim() for axes in figure.axes]
     assert all(low == -high for low, high in limits)
     assert limits[0][1] == pytest.approx(2.96) and limits[1][1] == pytest.approx(0.097)
     assert numbers.columns.tolist() == ["panel", "voxel", "weight"] and len(numbers) == 12
-    assert texts(figure).count("decoder weight (normalized units)") == 3
+    # What is missing leaves no gap, and is named.
+    assert texts(figure).count("decoder weight (normalized units)") == len(limits) == 2
+    assert "3 voxels with weights\nLatent 3" in texts(figure)
     save_figure(figure, tmp_path / "maps", numbers, simulated=True)
 
 

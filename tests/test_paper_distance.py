@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainlm.paper_distance import PAPER_NUMBERS, ReadingResults, distance_table, interval
+from brainlm.paper_distance import PAPER_NUMBERS, ReadingResults, distance_table, grouped_deviations, interval
 
 
 def summaries(brain: float, lm: float, *shared: float) -> pd.DataFrame:
@@ -67,3 +67,20 @@ def test_one_run_has_no_interval():
     mean, half_width = interval([0.3])
     assert mean == 0.3 and np.isnan(half_width)
     assert np.isnan(interval([])).all()
+
+
+def test_deviations_are_grouped_and_none_is_lost():
+    found = [
+        "subject sub-01 (paper: UTS03)",
+        "stories 3/1/1 (paper: 58/8/17)",
+        "dataset.tr_s 1.5 (paper: 2.0)",
+        "language_model.revision None (paper: 0e9e)",
+        "features.block 2 (paper: 16)",
+        "crosscoder.k 8 (paper: 64) in shuffled",
+    ]
+    data, model, settings = grouped_deviations(found)
+    assert data == f"Deviations from the paper in the data (3): {'; '.join(found[:3])}."
+    assert model == f"Deviations from the paper in the language model (1): {found[3]}."
+    assert settings == f"Deviations from the paper in the settings (2): {'; '.join(found[4:])}."
+    assert grouped_deviations(found[3:4]) == [model]
+    assert grouped_deviations([]) == ["Deviations from the paper: none."]

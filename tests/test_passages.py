@@ -290,6 +290,26 @@ def test_an_uninterpretable_latent_exceeds_no_null(separations, latents):
     assert chosen["latent"] == -1
 
 
+def test_no_latent_is_shown_twice(separations, latents):
+    # Of latents that separate nothing, 1 is the first of its class and 4 the most the brain's.
+    for found in separations.values():
+        found.auc[:] = 0.5
+    for pinned, expected in (
+        ({}, {"brain-dominant": 1, "uninterpretable": 4}),
+        ({"uninterpretable": 1}, {"brain-dominant": 2, "uninterpretable": 1}),
+        ({"brain-dominant": 4}, {"brain-dominant": 4, "uninterpretable": 2}),
+        ({"shared": 4}, {"shared": 4, "brain-dominant": 1, "uninterpretable": 2}),
+    ):
+        chosen = choose_latents(separations, latents, pinned).set_index("role")["latent"]
+        assert chosen[list(expected)].to_dict() == expected
+        assert chosen[chosen >= 0].is_unique
+    alone = latents.assign(alive=latents["latent"].isin([0, 4]))
+    chosen = choose_latents(separations, alone, {}).set_index("role")
+    assert chosen.loc["brain-dominant", "latent"] == 4 and chosen.loc["uninterpretable", "latent"] == -1
+    chosen = choose_latents(separations, alone, {"uninterpretable": 4}).set_index("role")
+    assert chosen.loc["brain-dominant", "latent"] == -1 and chosen.loc["brain-dominant", "n_candidates"] == 0
+
+
 def test_latents_can_be_pinned(separations, latents):
     chosen = choose_latents(separations, latents, {"shared": 5, "uninterpretable": 3}).set_index("role")
     assert chosen["latent"].loc[["shared", "uninterpretable"]].tolist() == [5, 3]

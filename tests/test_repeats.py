@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from brainlm.errors import InputError
 from brainlm.listener import autocorrelate
-from brainlm.repeats import RepeatReliability, normalized_correlation, reliability
+from brainlm.repeats import RepeatReliability, normalized_correlation, over_stories, reliability
 from brainlm.scores import pearson
 from brainlm.store import add_array, new_store, open_store
 
@@ -395,3 +395,45 @@ def test_normalized_correlation_recovers_that_with_the_signal():
     ):
         assert r.mean() < 0.9 * with_signal
         assert normalized_correlation(r, ceiling).mean() == pytest.approx(with_signal, rel=0.01)
+
+
+# Several stories
+
+
+def test_one_story_says_what_it_says():
+    result = reliability(hearings(3, 40, 6)[1])
+    assert over_stories([result]) is result
+
+
+def test_stories_of_z_scored_hearings_have_the_mean_of_their_explainable_variances_weighted_by_their_times():
+    short, long = (
+        zscore(hearings(n, times, 7, seed=times)[1].astype(float)) for n, times in ((2, 41), (5, 161))
+    )
+    together = over_stories([reliability(short), reliability(long)])
+    values = [reliability(story).explainable_variance for story in (short, long)]
+    # Of z-scored hearings all have the same variance but for T / (T - 1).
+    variance = np.array([41 / 40, 161 / 160])
+    weights = np.array([40, 160]) * variance
+    np.testing.assert_allclose(
+        together.explainable_variance, np.average(values, axis=0, weights=weights), rtol=1e-9
+    )
+    assert (together.n_times, together.n_repeats) == (202, 7)
+
+
+def test_equal_stories_say_what_each_says():
+    one = reliability(hearings(4, 80, 9)[1])
+    assert_same(over_stories([one, one, one]), one, rtol=1e-12)
+
+
+def test_a_story_that_is_lost_in_a_voxel_is_left_out_there_and_one_without_signal_is_not():
+    whole, noisy = hearings(3, 60, 4)[1].astype(float), hearings(3, 60, 4, signal=0, seed=5)[1].astype(float)
+    noisy[:2, :, 0] = 0
+    noisy[..., 1] = [np.arange(60.0), -np.arange(60.0), np.arange(60.0)[::-1]]
+    whole[..., 3] = noisy[..., 3] = 0
+    first, second = reliability(whole), reliability(noisy)
+    together = over_stories([first, second])
+    assert second.explainable_variance[1] < 0
+    assert together.explainable_variance[0] == pytest.approx(first.explainable_variance[0])
+    assert together.explainable_variance[1] < first.explainable_variance[1]
+    assert np.isnan(together.explainable_variance[3]) and np.isnan(together.ceiling_mean[3])
+    assert together.n_with_lost_hearings == 1

@@ -43,6 +43,19 @@ def test_each_brain_of_a_group_has_its_own_numbers_whatever_it_is_called(results
     assert table["share_lm-dominant"].tolist() == [0.25] * len(MEMBERS)
 
 
+def test_the_last_epoch_says_what_each_source_explains_in_validation(results, tmp_path):
+    rows = [{"experiment": "e", "source": member, "standardize_lm": "none"} for member in ("a", "b")]
+    columns = ("validation_explained_a", "validation_explained_b", "validation_explained_lm")
+    epochs = [dict.fromkeys(columns, 9.0), dict(zip(columns, (-0.1, 0.2, 0.3), strict=True))]
+    summary, log = (
+        write_table(tmp_path / name, of) for name, of in (("summary.tsv", rows), ("training.tsv", epochs))
+    )
+    table = results.summaries([summary], [log])
+    assert table["validation_explained_brain"].tolist() == [-0.1, 0.2]
+    assert table["validation_explained_lm"].tolist() == [0.3, 0.3]
+    assert "validation_explained_brain" not in results.summaries([summary])
+
+
 def test_latents_are_told_apart_by_the_names_of_brains(results, tmp_path):
     rows = [{"latent": latent, "source": member, "r": 0.5} for member in MEMBERS for latent in range(3)]
     path = write_table(tmp_path / "group" / "null" / "seed0" / "latents.tsv", rows)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainlm.table_files import format_value, read_tsv, write_atomically, write_table, write_tsv
+from brainlm.table_files import format_value, formatted, read_tsv, write_atomically, write_table, write_tsv
 from brainlm.tables import (
     Bar,
     Comparison,
     bars_table,
-    ceiling_note,
     paper_comparison,
     prediction_table,
+    scalings_without_partner,
     sensitivity_table,
     shares_table,
     table1,
@@ -72,6 +72,13 @@ def passages():
 )
 def test_a_cell_is_formatted_for_reading(value, text):
     assert format_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "text"), [(-0.5, ".2f", "−0.50"), (1e-5, "g", "1e−05"), (2, ".1f", "2.0")]
+)
+def test_a_number_in_words_has_a_minus(value, spec, text):
+    assert formatted(value, spec) == text
 
 
 def test_table1_names_the_theme_only_if_it_is_above_its_null(latents):
@@ -257,6 +264,7 @@ def model_rows() -> pd.DataFrame:
     numbers = {name: shares for name in ("share_shared", "share_brain-dominant", "share_lm-dominant")}
     others = ("live_latents", "share_agreeing", "test_correlation_brain", "training_correlation_brain")
     others += ("test_correlation_lm", "training_correlation_lm")
+    others += ("validation_explained_brain", "validation_explained_lm")
     return frame.assign(**numbers, **{name: 10 + shares for name in others})
 
 
@@ -268,10 +276,25 @@ def test_shares_are_percentages_and_means_over_seeds():
     assert table.loc["shuffled", "live latents"] == pytest.approx(10.2)
 
 
-def test_sensitivity_sets_matched_beside_shuffled_for_each_scaling_that_has_both():
+def test_shares_have_the_variance_explained_in_validation():
+    table = shares_table(model_rows().assign(validation_explained_brain=[-0.3, -0.1, 0, 0, 0, 0.2]))
+    table = table.set_index("experiment")
+    assert table.loc["matched", "brain variance explained, validation"] == pytest.approx(-0.2)
+    assert table.loc["alone", "brain variance explained, validation"] == pytest.approx(0.2)
+    assert table.loc["mixed", "LM variance explained, validation"] == pytest.approx(10.3)
+
+
+def test_sensitivity_sets_matched_beside_shuffled_for_each_scaling():
     rows = model_rows()
     table = sensitivity_table(rows[rows["seed"] == 0]).set_index("scaling (brain / LM)")
-    assert table.index.tolist() == ["zscore / zscore", "none / zscore"]
+    # What has no partner is not left out in silence.
+    assert table.index.tolist() == ["zscore / zscore", "none / zscore", "center / center"]
+    assert table.loc["center / center", "shared, matched (%)"] == pytest.approx(50)
+    assert table.loc["center / center", table.columns.str.contains("shuffled")].isna().all()
+    assert table.drop("center / center").notna().all(axis=None)
+    assert scalings_without_partner(rows) == ["center / center"]
+    # White noise is compared with nothing, and classes of no live latent are no gap.
+    assert scalings_without_partner(rows.assign(brain_time="noise", share_shared=np.nan)) == []
     assert table.loc["zscore / zscore", "shared, matched (%)"] == 0
     assert table.loc["zscore / zscore", "shared, shuffled (%)"] == pytest.approx(20)
     assert table.loc["none / zscore", "LM-dominant, matched (%)"] == pytest.approx(30)
@@ -293,26 +316,3 @@ def test_predictions_are_told_from_fits():
     # Ridge predicts the brain from the LM, and nothing else.
     np.testing.assert_allclose(table["ridge"], [np.nan, 0.2, np.nan, np.nan])
     assert table["columns"].tolist() == [2, 1, 1, 1]
-
-
-def test_the_ceiling_is_told_if_it_is_known():
-    known = pd.Series(
-        {
-            "story": "oldcamera",
-            "n_repeats": 5,
-            "explainable_variance": 0.1514,
-            "ceiling_single": 0.424,
-            "ceiling_mean": 0.627,
-            "n_without_signal": 1169,
-            "n_with_lost_hearings": 0,
-        }
-    )
-    note = ceiling_note(known)
-    for part in ("5 hearings of 'oldcamera'", "0.151", "0.42", "0.63", "1,169 have none"):
-        assert part in note
-    assert "lost" not in note
-    known["n_with_lost_hearings"] = 2048
-    assert ceiling_note(known).endswith(
-        "In 2,048 voxels a hearing or more is lost (constant or not finite); they rest on the others."
-    )
-    assert "No test story was heard several times" in ceiling_note(pd.Series({"story": None}))

@@ -11,7 +11,7 @@ from brainlm.objective import Objective, Parameters, written_out_loss
 from brainlm.scores import classify, relative_difference
 from brainlm.selection import Selection
 from brainlm.training import choose_dead, train
-from brainlm.training_log import total_variance
+from brainlm.training_log import few_rows_warning, total_variance
 from brainlm.training_settings import TrainingSettings
 
 # What each planted latent drives.
@@ -477,3 +477,11 @@ def test_steps_ask_nothing_of_a_gpu(splits, normalization, options):
         assert log["dead_latents"].iloc[0] > 0
         asked[batch_size] = questions.count
     assert asked[64] == asked[1500] > 0
+
+
+def test_few_rows_a_latent_are_said_and_the_papers_are_not_few():
+    assert few_rows_warning(19 * 1024, 1024) == few_rows_warning(44 * 64, 64) == ""
+    assert few_rows_warning(14 * 8, 8) == ""
+    sentence = few_rows_warning(448, 64)
+    assert "448 training rows are 7 for each of 64 latents" in sentence
+    assert "crosscoder.n_latents" in sentence and "validation" in sentence

@@ -127,7 +127,7 @@ def test_without_rois_voxels_are_sorted_by_their_values():
     figure, _ = drawn(table_of({}, 402), values, n_undefined=1)
     axes, histogram = shown(figure)
     share_percent, curve = axes.lines[0].get_data()
-    assert axes.get_xlabel() == "voxels, sorted (%)"
+    assert axes.get_xlabel() == "401 voxels, sorted (%)"
     assert axes.get_ylabel() == histogram.get_xlabel() == "test correlation"
     np.testing.assert_allclose(curve, -1 + 4 * share_percent / 100, atol=1e-12)
     assert share_percent[[0, -1]].tolist() == [0, 100]
@@ -140,8 +140,11 @@ def test_without_values_there_is_only_the_title(table, tmp_path):
     figure, numbers = drawn(
         table, [np.nan] * 11, quantity="explainable variance", based_on=based_on, n_undefined=11
     )
-    assert titles(figure) == [f"Explainable variance: 11 undefined; {based_on}"]
-    assert shown(figure) == []
+    words = [text.replace("\n", " ") for text in texts(figure)]
+    assert words == [f"Explainable variance: 11 undefined; {based_on}"]
+    assert figure.axes == []
+    # No strip of a line's height.
+    assert np.divide(*figure.get_size_inches()) < 5
     assert numbers["explainable_variance"].isna().all()
     save_figure(figure, tmp_path / "empty", numbers, simulated=False)
 
@@ -202,11 +205,11 @@ def test_dollars_in_a_title_are_no_formula(tmp_path):
 @pytest.mark.parametrize("table", [ALPHABET, table_of({}, 11)])
 @pytest.mark.parametrize("n_latents", [0, 2])
 @pytest.mark.filterwarnings("error")
-def test_a_panel_without_a_latent_is_empty_but_for_its_title(table, n_latents, tmp_path):
+def test_a_panel_without_a_latent_leaves_no_gap_but_is_named(table, n_latents, tmp_path):
     panels = [*random_panels(n_latents), FlatmapPanel("shared: no such latent", np.full(11, np.nan))]
     figure, numbers = decoder_plot(table, panels, simulated=True)
-    assert titles(figure)[-1].endswith("shared: no such latent")
-    assert len(shown(figure)) == n_latents
+    assert any("shared: no such latent" in text for text in texts(figure))
+    assert len(figure.axes) == len(figure.subfigs) == n_latents
     assert len(numbers) == 11 * len(panels)
     assert numbers["weight"].isna().sum() == 11
     save_figure(figure, tmp_path / "empty", numbers, simulated=True)
@@ -234,6 +237,56 @@ def test_long_titles_are_wrapped_and_plots_of_a_row_aligned():
     assert tops == pytest.approx([tops[0]] * 3, abs=1)
     assert titles(figure)[2].replace("\n", " ") == "(c) " + long.replace("\n", " ")
     assert numbers["panel"].iloc[-1] == long
+
+
+def test_the_extreme_point_is_inside_the_frame_and_zero_is_marked():
+    random = np.random.default_rng(3)
+    table = table_of({name: [n] for n, name in enumerate("bca")}, 3)
+    for values in ([0.3] * 3, [0.0] * 3, [-0.5, -0.4, -0.3], [0.91, 0.97, 0.94], random.standard_normal(3)):
+        panel = FlatmapPanel("x", np.array(values))
+        for figure, _ in (
+            drawn(table, values),
+            decoder_plot(table, [panel], simulated=False),
+            decoder_plot(table_of({}, 3), [panel], simulated=False),
+            drawn(table_of({}, 3), values),
+        ):
+            axes = shown(figure)[0]
+            FigureCanvasAgg(figure).draw()
+            (points_line, *_) = [line for line in axes.lines if len(line.get_xdata()) == 3]
+            frame = axes.get_window_extent()
+            for x, y in axes.transData.transform(points_line.get_xydata()):
+                assert frame.x0 + 1 < x < frame.x1 - 1 and frame.y0 + 1 < y < frame.y1 - 1
+            at_zero = [line for line in axes.lines if [0, 0] in map(list, line.get_data())]
+            assert len(at_zero) >= 1
+
+
+def test_equal_rois_come_in_the_order_of_the_data():
+    table = table_of({"c": [0], "a": [1], "b": [2]}, 3)
+    figure, _ = drawn(table, [0.5, 0.5, 0.6])
+    assert row_labels(shown(figure)[0]) == ["b (1)", "c (1)", "a (1)", "all voxels (3)"]
+    # So do those that are chosen because more do not fit.
+    names = [f"r{n:02}" for n in range(LARGEST_ROIS + 5)][::-1]
+    figure, _ = drawn(table_of({name: [n] for n, name in enumerate(names)}, len(names)), [0.5] * len(names))
+    assert row_labels(shown(figure)[0])[:-1] == [f"{name} (1)" for name in names[:LARGEST_ROIS]]
+    assert any("of equal ones the first in the data" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize("values", [[0.94, 0.93, 0.95, 0.91, 0.97, 0.94], [0.9] * 6, [0.94], [-0.3, 1.0]])
+def test_few_voxels_are_counted_in_whole_numbers_on_an_axis_of_their_values(values):
+    figure, _ = drawn(table_of({}, len(values)), values)
+    histogram = shown(figure)[1]
+    FigureCanvasAgg(figure).draw()
+    assert all(float(tick).is_integer() for tick in histogram.get_yticks())
+    assert sum(bar.get_height() for bar in histogram.patches) == len(values)
+    low, high = histogram.get_xlim()
+    assert low <= min(values) and max(values) <= high and high - low < 1.2 * (np.ptp(values) or 0.05)
+
+
+def test_numbers_in_words_have_a_minus():
+    figure, _ = drawn(ALPHABET, [-0.5] * 11)
+    assert titles(figure) == ["Test correlation: mean −0.500 over 11 voxels; 638 test TRs"]
+    figure, _ = drawn(table_of({}, 1), [-0.5])
+    assert titles(figure) == ["Test correlation: mean −0.500 over 1 voxel; 638 test TRs"]
 
 
 # Both

@@ -9,6 +9,7 @@ from snakemake.common.configfile import load_configfile
 
 from code_changes import CODE_PREFIX, digest_of, save_definitions
 from configuration import deviations, make_plan, plan_of_any_dataset
+from cortex_files import SURFACES, why_no_flatmaps
 from dataset_checks import describe_missing, read_stories
 from dataset_files import (
     ConfigError,
@@ -107,9 +108,8 @@ def story_files(pattern, stories=STORIES):
 
 
 def from_dataset(path):
-    """What a rule that reads a file of the dataset waits for: the file, or, where it may have to be downloaded, a
-    record that it is there: a file in a folder of the user's must be no output, which Snakemake may delete.
-    """
+    """What stands for a file of the dataset among inputs: the file, or a record that it is there, where it may have to
+    be downloaded. A file in a folder of the user's must be no output, which Snakemake may delete."""
     if DATASET["source"] != "openneuro":
         return path
     return f"{RESULTS}/fetched/{Path(path).relative_to(ROOT).as_posix()}.json"
@@ -217,18 +217,16 @@ def provenance_of(wildcards):
     }
 
 
-def has_cortex(subject):
-    """Whether the dataset has a pycortex subject, so that flatmaps can be drawn."""
-    return DATASET["source"] != "local" or Path(DERIVATIVE, "pycortex-db", subject).is_dir()
-
-
-def flatmaps_drawn(wildcards):
-    return has_cortex(wildcards.subject)
+def no_flatmaps(wildcards):
+    """A sentence on why no flatmaps can be drawn; "" if they can."""
+    if DATASET["source"] != "local":
+        return ""
+    return why_no_flatmaps(Path(DERIVATIVE, "pycortex-db", wildcards.subject), transform_of(wildcards))
 
 
 def cortex_store(wildcards):
     """The cortex that figures are drawn on, if there is one."""
-    return [f"{RESULTS}/cortex/{wildcards.subject}.zarr"] * has_cortex(wildcards.subject)
+    return [f"{RESULTS}/cortex/{wildcards.subject}.zarr"] * (not no_flatmaps(wildcards))
 
 
 def own_voxel_table(wildcards):
@@ -419,10 +417,11 @@ def cortex_paths(wildcards):
     folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
     if DATASET["source"] != "openneuro":
         return [folder]
-    stems = [f"surfaces/{kind}_{side}" for kind in ("flat", "pia", "wm") for side in ("lh", "rh")]
     # Those of UTS02 are there as .npz alone.
     below_root = Path(folder).relative_to(ROOT).as_posix()
-    surfaces = [f"{stem}.gii" if f"{below_root}/{stem}.gii" in MANIFEST else f"{stem}.npz" for stem in stems]
+    surfaces = [
+        f"{stem}.gii" if f"{below_root}/{stem}.gii" in MANIFEST else f"{stem}.npz" for stem in SURFACES
+    ]
     transform = [
         f"transforms/{transform_of(wildcards)}/{name}"
         for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")
@@ -494,3 +493,35 @@ def missing_stories_of(wildcards):
 def deviations_of(wildcards):
     """In what the subject's results are not made as the paper's."""
     return deviations(PLAN, PAPER_PLAN, wildcards.subject)
+
+
+def heard_stories():
+    """Subject, story, split, transcript and responses of every row of the table, whether the files are there or not."""
+    return [
+        (subject, story, split, transcript_file(SimpleNamespace(story=story)), path)
+        for subject in SUBJECTS
+        for split, stories in LISTED_STORIES.items()
+        for story in stories
+        for path in [f"{DERIVATIVE}/preprocessed_data/{subject}/{story}.hf5"]
+    ]
+
+
+def listed_stories():
+    return [story for stories in LISTED_STORIES.values() for story in stories]
+
+
+def masks_of_subjects():
+    return {subject: mask_path(SimpleNamespace(subject=subject)) for subject in SUBJECTS}
+
+
+def checked_files():
+    """What is there and can be read: of a simulated dataset, what the workflow writes."""
+    files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
+    files = [f"{DERIVATIVE}/respdict.json", *dict.fromkeys(files)]
+    if SIMULATED:
+        return [*files, *(f"{DERIVATIVE}/pycortex-db/{subject}" for subject in SUBJECTS)]
+    return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]
+
+
+def respdict_path(wildcards):
+    return f"{DERIVATIVE}/respdict.json"

@@ -67,5 +67,6 @@ rule voxels:
         runtime=minutes(10),
     params:
         code=code_of("voxels"),
+        no_flatmaps=no_flatmaps,
     script:
         "../scripts/voxels.py"

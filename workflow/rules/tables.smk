@@ -48,6 +48,7 @@ rule table2:
 rule shares:
     input:
         summaries=model_files("summary.tsv"),
+        training=model_files("training.tsv"),
     output:
         table_files("shares"),
     log:
@@ -153,7 +154,7 @@ rule paper:
     params:
         code=code_of("paper"),
         simulated=SIMULATED,
-        flatmaps=flatmaps_drawn,
+        no_flatmaps=no_flatmaps,
         deviations=deviations_of,
         missing_stories=missing_stories_of,
     script:

@@ -3,43 +3,45 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from brainlm.ceiling_tables import ceiling_rows
 from brainlm.errors import about
 from brainlm.listener import explainable_variance
-from brainlm.repeats import reliability
+from brainlm.repeats import over_stories, reliability
 from brainlm.simulation import load_planted
-from brainlm.store import add_array, new_store, open_store
+from brainlm.store import add_array, add_strings, new_store, open_store
 from job import describe, log, logged
 from job_inputs import by_story
 
+WEIGHTING = "signal and noise powers are means over stories, weighted by their numbers of TRs less 1"
+
 with logged(snakemake):
     stores = {story: open_store(path) for story, path in by_story(snakemake.input.responses).items()}
-    repeated = {story: store for story, store in stores.items() if "repeats" in store}
-    row = {"subject": snakemake.wildcards.subject, "story": None}
-    # A dataset without repeats has an empty store, and a table that says so.
-    with new_store(snakemake.output.ceiling, {"story": next(iter(repeated), None)}) as group:
-        for story, store in list(repeated.items())[:1]:
+    repeats = {story: store["repeats"] for story, store in stores.items() if "repeats" in store}
+    # What was heard once has no reliability, whatever its file calls it.
+    found = {}
+    for story, hearings in repeats.items():
+        if hearings.shape[0] > 1:
             with about(f"story {story}"):
-                found = reliability(store["repeats"])
+                found[story] = reliability(hearings)
+    # A dataset without repeats has an empty store, and a table that says so.
+    with new_store(snakemake.output.ceiling, {"stories": list(found), "weighting": WEIGHTING}) as group:
+        if found:
+            together = over_stories(list(found.values()))
+            add_strings(group, "repeated_story", list(found), "repeated_story")
             for name in ("explainable_variance", "ceiling_single", "ceiling_mean"):
-                add_array(group, name, getattr(found, name), ("voxel",))
-            row |= {
-                "story": story,
-                "n_repeats": found.n_repeats,
-                "n_trs": found.n_times,
-                "explainable_variance": np.nanmean(found.explainable_variance),
-                "ceiling_single": np.nanmean(found.ceiling_single),
-                "ceiling_mean": np.nanmean(found.ceiling_mean),
-                "n_with_signal": int((found.explainable_variance > 0).sum()),
-                "n_without_signal": found.n_without_signal,
-                "n_with_lost_hearings": found.n_with_lost_hearings,
-            }
-            if snakemake.input.planted:
-                path = Path(snakemake.input.planted[0])
-                planted, n_rows = load_planted(path)
-                row["planted_explainable_variance"] = explainable_variance(
-                    planted, open_store(path)["maps"][:], n_rows, story
-                ).mean()
-    log.info(describe(row))
-    pd.DataFrame([row]).to_csv(snakemake.output.table, sep="\t", index=False)
+                of_each = np.stack([getattr(of_story, name) for of_story in found.values()])
+                add_array(group, name, getattr(together, name), ("voxel",))
+                add_array(group, f"{name}_by_story", of_each, ("repeated_story", "voxel"))
+    table = ceiling_rows(found)
+    table.insert(0, "subject", snakemake.wildcards.subject)
+    if snakemake.input.planted and found:
+        path = Path(snakemake.input.planted[0])
+        planted, n_rows = load_planted(path)
+        maps = open_store(path)["maps"][:]
+        means = [explainable_variance(planted, maps, n_rows, story).mean() for story in found]
+        of_all = [np.average(means, weights=[n_rows[story] - 1 for story in found])] if len(means) > 1 else []
+        table["planted_explainable_variance"] = [*of_all, *means]
+    for row in table.to_dict("records"):
+        log.info(describe(row))
+    table.to_csv(snakemake.output.table, sep="\t", index=False)

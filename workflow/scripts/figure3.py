@@ -9,7 +9,7 @@ from brainlm.crosscoder import Crosscoder
 from brainlm.figure_style import save_figure
 from brainlm.flatmap_figures import FlatmapPanel
 from brainlm.passages import ROLES
-from brainlm.table_files import read_tsv
+from brainlm.table_files import formatted, read_tsv
 from brainlm.tables import interpretation
 from job import log, logged
 
@@ -23,11 +23,13 @@ with logged(snakemake):
             continue
         weights = np.full(kept.size, np.nan, np.float32)
         if row.latent < 0:
-            log.info("there is no %s latent; its map stays empty", row.role)
+            log.info("there is no %s latent", row.role)
             panels.append(FlatmapPanel(f"{row.role}: no such latent", weights))
             continue
         weights[kept] = model.weights["brain"][:, row.latent].numpy()
         what = row.role if row.role == "uninterpretable" else f"{row.role}, {interpretation(row)}"
-        panels.append(FlatmapPanel(f"latent {row.latent}, r = {r[row.latent]:.2f}\n{what}", weights))
+        panels.append(
+            FlatmapPanel(f"latent {row.latent}, r = {formatted(r[row.latent], '.2f')}\n{what}", weights)
+        )
     figure, numbers = draw_decoders(snakemake, panels, simulated=simulated)
     save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)

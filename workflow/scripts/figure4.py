@@ -15,7 +15,7 @@ with logged(snakemake):
         snakemake,
         open_store(snakemake.input.correlations)["brain_test"][:],
         quantity="test correlation",
-        based_on=f"{int(summary['test_trs']):,} test TRs",
+        based_on=f"{int(summary['test_trs']):,} test TRs; a fit, no prediction: the model sees the response",
         simulated=simulated,
         n_undefined=int(summary["undefined_brain"]),
     )

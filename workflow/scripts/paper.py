@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainlm.paper_distance import PAPER_NUMBERS
+from brainlm.paper_distance import PAPER_NUMBERS, grouped_deviations
 from brainlm.table_files import write_table
 from brainlm.tables import Comparison, paper_comparison
 from job import logged
@@ -37,13 +37,10 @@ with logged(snakemake):
         notes=[
             *(["This run is on simulated data: the two columns are not expected to be equal."] * simulated),
             "This run: mean over seeds. Correlations: Pearson over all test TRs concatenated, mean over columns.",
-            *(
-                ["Figures 3 and 4 are no flatmaps: the dataset has no pycortex subject."]
-                * (not snakemake.params.flatmaps)
-            ),
+            "The paper's and this run's correlations are of a reconstruction that sees what it reconstructs: fits, "
+            "no predictions, and not to be compared with the noise ceiling. The table predictions has what may be.",
+            *filter(None, [snakemake.params.no_flatmaps]),
             *snakemake.params.missing_stories,
-            "Deviations from the paper's settings: "
-            + ("; ".join(snakemake.params.deviations) or "none")
-            + ".",
+            *grouped_deviations(snakemake.params.deviations),
         ],
     )

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import torch
 
+from brainlm.ceiling_tables import ceiling_note
 from brainlm.crosscoder import Crosscoder
 from brainlm.reconstruction import cross_prediction
 from brainlm.sources import assemble
 from brainlm.store import open_store
 from brainlm.table_files import read_tsv, write_table
-from brainlm.tables import ceiling_note, prediction_table
+from brainlm.tables import prediction_table
 from job import logged
 from job_inputs import recordings
 
@@ -21,7 +22,7 @@ with logged(snakemake):
         recordings(snakemake), model.normalization, params.stories["test"], brain_time="matched", seed=0
     )
     ridge = open_store(snakemake.input.ridge)["correlation"][:]
-    ceiling = read_tsv(snakemake.input.ceiling).iloc[0]
+    ceiling = read_tsv(snakemake.input.ceiling)
     write_table(
         prediction_table(cross_prediction(model, test), ridge),
         Path(snakemake.output[0]).with_suffix(""),

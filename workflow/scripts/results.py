@@ -1,5 +1,6 @@
 """Read what several models of a run have written."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ OF_EACH_SOURCE = (
     "standardize",
     "undefined",
     *(f"{split}_{fit}" for split in ("test", "training") for fit in ("correlation", "explained")),
+    "validation_explained",
 )
 """What a summary has of every source, in columns called <quantity>_<source>."""
 
@@ -48,11 +50,20 @@ def read_all(paths: Iterable[str]) -> pd.DataFrame:
     return pd.concat([read_tsv(path) for path in paths], ignore_index=True)
 
 
-def summaries(paths: Iterable[str]) -> pd.DataFrame:
-    """One row a model; of a joint model one row a brain, which stands in the columns of "brain"."""
+def summaries(paths: Iterable[str], training: Iterable[str] = ()) -> pd.DataFrame:
+    """One row a model; of a joint model one row a brain, which stands in the columns of "brain".
+
+    With the training logs of the same models, rows also have the variance that their last epoch explained in
+    validation.
+    """
     rows = []
-    for table in (read_tsv(path) for path in paths):
+    for path, log in itertools.zip_longest(paths, training):
+        table, last = read_tsv(path), read_tsv(log).iloc[-1].to_dict() if log else {}
+        in_validation = {
+            name: value for name, value in last.items() if name.startswith("validation_explained_")
+        }
         for row in table.to_dict("records"):
+            row |= in_validation
             # Of a source called "shared", share_shared is no column.
             of_source = {f"{quantity}_{row['source']}": f"{quantity}_brain" for quantity in OF_EACH_SOURCE}
             row = {of_source.get(name, name): value for name, value in row.items()}

@@ -42,8 +42,10 @@ with logged(snakemake):
         notes=[
             "A voxel belongs to a region that holds more than half of its grey matter, or as the dataset's own table "
             "of voxels says.",
-            "Correlation: of a voxel's response with its reconstruction over test TRs. Explainable variance: of one "
-            "hearing of the repeated story. Ceiling: what a perfect prediction would correlate with the mean of its "
-            "hearings.",
+            "Correlation: of a voxel's response with its reconstruction over test TRs, which sees what it "
+            "reconstructs: a fit, no prediction, and not to be compared with the ceiling. What may be stands in the "
+            "table predictions.",
+            "Explainable variance: of one hearing of the repeated stories. Ceiling: what a perfect prediction would "
+            "correlate with the mean of their hearings. Of several stories, means weighted by TRs.",
         ],
     )

@@ -3,14 +3,23 @@
 from pathlib import Path
 
 from brainlm.table_files import write_table
-from brainlm.tables import sensitivity_table
+from brainlm.tables import scalings_without_partner, sensitivity_table
 from job import logged
 from results import summaries
 
 with logged(snakemake):
+    models = summaries(snakemake.input.summaries)
+    alone = scalings_without_partner(models)
+    without = (
+        f"Run only matched or only shuffled, so that nothing stands beside it: {', '.join(alone)}. An experiment of "
+        "the same normalization with the other pairing.brain_time (matched, permuted) fills the gap."
+    )
     write_table(
-        sensitivity_table(summaries(snakemake.input.summaries)),
+        sensitivity_table(models),
         Path(snakemake.output[0]).with_suffix(""),
         title="Class shares under each scaling" + snakemake.params.simulated * " (simulated data)",
-        notes=[f"One subject, seed {snakemake.params.seed}; percentages of live latents."],
+        notes=[
+            f"One subject, seed {snakemake.params.seed}; percentages of live latents.",
+            *([without] * bool(alone)),
+        ],
     )

@@ -14,8 +14,9 @@ from brainlm.memory import available_memory, describe_memory, require_memory, tr
 from brainlm.normalization import load_normalization
 from brainlm.sources import assemble, story_lengths
 from brainlm.training import Checkpointing, Interrupted, Log, train
+from brainlm.training_log import few_rows_warning
 from brainlm.training_settings import TrainingSettings
-from job import describe, log, logged, progress_bar
+from job import describe, log, logged, progress_bar, warn
 from job_inputs import of_each_source, recordings
 
 with logged(snakemake) as facts:
@@ -38,6 +39,9 @@ with logged(snakemake) as facts:
         for split, stories in splits.items()
     }
     log.info("training rows %d x %d columns", *rows["train"].values.shape)
+    if sentence := few_rows_warning(len(rows["train"].values), settings.n_latents):
+        wildcards = snakemake.wildcards
+        warn(f"{wildcards.subject}, {wildcards.experiment}, seed {wildcards.seed}: {sentence}")
 
     stop = threading.Event()
     # A cluster's time limit, or Ctrl-C: save, so that the next try goes on from here.

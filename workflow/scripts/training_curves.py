@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from brainlm.figure_style import save_figure
-from brainlm.figures import training_curves
 from brainlm.table_files import read_tsv
+from brainlm.training_figure import training_curves
 from job import logged
 
 with logged(snakemake):

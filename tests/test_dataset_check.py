@@ -71,6 +71,7 @@ def test_words_are_compared_with_their_recording(tmp_path, clock, onset_s, impos
 
 def values_with(**changes: float) -> np.ndarray:
     values = np.random.default_rng(1).standard_normal((N_ROWS, N_VOXELS))
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
     values[:, 3] = changes.get("constant", values[:, 3])
     values = changes.get("scale", 1) * values
     values[7] = changes.get("row", values[7])

@@ -87,11 +87,11 @@ def test_a_run_ends_with_what_failed_and_why_and_does_the_rest(local, hdf5):
     assert (local.folder / WORDS).exists()
 
 
-@pytest.mark.parametrize("kept", [0.5])
-def test_truncated_hdf5_file(local, hdf5, kept):
+@pytest.mark.parametrize(("kept", "what"), [(0, "is empty"), (0.5, "is truncated or damaged")])
+def test_truncated_hdf5_file(local, hdf5, kept, what):
     content = hdf5.read_bytes()
     hdf5.write_bytes(content[: int(kept * len(content))])
-    assert_stops(local, RESPONSES, str(hdf5), "is truncated or damaged", "download it again")
+    assert_stops(local, RESPONSES, f"{hdf5} {what}", "download it again")
 
 
 def test_hdf5_file_without_data(local, hdf5):

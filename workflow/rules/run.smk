@@ -1,6 +1,6 @@
 # What is said and done at a run's start and end: Snakemake keeps one of each of these, the last that it reads.
 onstart:
-    if DATASET["source"] == "openneuro":
+    if REFUSES and DATASET["source"] == "openneuro":
         try:
             require_space(needed_files(), MANIFEST, Path(ROOT))
         except ConfigError as error:

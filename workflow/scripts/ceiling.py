@@ -14,7 +14,12 @@ from job_inputs import by_story
 
 with logged(snakemake):
     stores = {story: open_store(path) for story, path in by_story(snakemake.input.responses).items()}
-    repeated = {story: store for story, store in stores.items() if "repeats" in store}
+    # One hearing, or two TRs, tell no signal from noise.
+    repeated = {
+        story: store
+        for story, store in stores.items()
+        if "repeats" in store and store["repeats"].shape[0] > 1 and store["repeats"].shape[1] > 2
+    }
     row = {"subject": snakemake.wildcards.subject, "story": None}
     # A dataset without repeats has an empty store, and a table that says so.
     with new_store(snakemake.output.ceiling, {"story": next(iter(repeated), None)}) as group:

@@ -171,7 +171,11 @@ def check_responses(
             f"{path}: in {summary.n_voxels_with_lost_repeats:,} voxels a hearing is constant or somewhere not "
             "finite, and is left out of their noise ceiling."
         )
-    if summary.n_repeats and split != "test":
+    if summary.n_repeats == 1:
+        found.odd.append(
+            f"{path}: `individual_repeats` holds a single hearing, which gives no noise ceiling."
+        )
+    if summary.n_repeats > 1 and split != "test":
         found.odd.append(
             f"{path}: its {summary.n_repeats} hearings are not used, for its split is {split}, not test."
         )

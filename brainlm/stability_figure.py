@@ -67,6 +67,8 @@ def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Fig
     add_titles(all_axes, [PANEL_TITLES[name] for name in panels], [_extent(p) for p in panels.values()])
     if drawn:
         drawn[0].set_ylabel("latents found again (%)")
+        # Which a shared axis leaves to the first panel, drawn or not.
+        drawn[0].tick_params(axis="y", labelleft=True)
         note = "\n".join(_NOTES) if len(panels) == 1 else "   ".join(_NOTES)
         figure.supxlabel(note, fontsize=SMALL_PT, color="0.35")
     return figure, pd.concat(panels.values(), ignore_index=True)

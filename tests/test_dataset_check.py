@@ -71,6 +71,7 @@ def test_words_are_compared_with_their_recording(tmp_path, clock, onset_s, impos
 
 def values_with(**changes: float) -> np.ndarray:
     values = np.random.default_rng(1).standard_normal((N_ROWS, N_VOXELS))
+    values = (values - values.mean(axis=0)) / values.std(axis=0)
     values[:, 3] = changes.get("constant", values[:, 3])
     values = changes.get("scale", 1) * values
     values[7] = changes.get("row", values[7])
@@ -105,6 +106,9 @@ def test_hearings_are_counted_and_those_that_are_not_used_are_told(tmp_path):
     known = {"expected_rows": None, "expected_voxels": None, "expected_by": ""}
     of_test, of_train = (check_responses(path, **known, split=split) for split in ("test", "train"))
     assert of_test.columns["repeats"] == 3 and of_test.odd == []
+    path = write_responses(tmp_path / "once.hf5", values_with(), individual_repeats=values_with()[None])
+    (sentence,) = check_responses(path, **known, split="test").odd
+    assert "a single hearing, which gives no noise ceiling" in sentence
     (sentence,) = of_train.odd
     assert "its 3 hearings are not used, for its split is train" in sentence
 

@@ -209,6 +209,8 @@ def test_a_panel_of_which_nothing_could_be_compared_says_why(tmp_path, compariso
     assert [axes.get_ylabel() for axes in drawn] == ["latents found again (%)"] * n_drawn
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
+    for axes in drawn:
+        assert {"0", "100"} <= {label.get_text() for label in axes.get_yticklabels() if label.get_visible()}
     for text in (text for axes in figure.axes for text in axes.texts):
         box = text.get_window_extent(renderer)
         assert box.x0 >= 0 and box.x1 <= figure.bbox.x1

@@ -3,7 +3,7 @@ FAILURES = watch_failures()
 
 
 onstart:
-    if DATASET["source"] == "openneuro":
+    if REFUSES and DATASET["source"] == "openneuro":
         try:
             require_space(needed_files(), MANIFEST, Path(ROOT))
         except ConfigError as error:

@@ -18,10 +18,10 @@ WEIGHTING = "signal and noise powers are means over stories, weighted by their n
 with logged(snakemake):
     stores = {story: open_store(path) for story, path in by_story(snakemake.input.responses).items()}
     repeats = {story: store["repeats"] for story, store in stores.items() if "repeats" in store}
-    # What was heard once has no reliability, whatever its file calls it.
+    # One hearing, or two TRs, tell no signal from noise.
     found = {}
     for story, hearings in repeats.items():
-        if hearings.shape[0] > 1:
+        if hearings.shape[0] > 1 and hearings.shape[1] > 2:
             with about(f"story {story}"):
                 found[story] = reliability(hearings)
     # A dataset without repeats has an empty store, and a table that says so.

@@ -182,10 +182,17 @@ def local_faults(
         file for text in dict.fromkeys(texts.values()) for file in _transcripts(derivative, text)
     )
     named = {name for name, _ in misspelt}
-    for story, text in texts.items():
+    first_of = {text: story for story, text in reversed(texts.items())}
+    for text, story in first_of.items():
         if not {story, text} & named:
-            faults += _transcript_faults(
-                derivative, story, text, is_alone=story not in texts.values(), dataset=dataset
+            faults += _transcript_faults(derivative, story, text, dataset)
+    for story, text in texts.items():
+        own = [] if story in first_of else [*filter(Path.exists, _transcripts(derivative, story))]
+        if own:
+            faults.append(
+                f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}', whose "
+                f"transcript it shares, but it has one of its own, {own[0]}: remove it, or leave the story's "
+                "recording empty."
             )
     faults += _unreadable(root / name for name in response_files(config, listed))
     if unreadable := _unreadable([root / TRANSFORMS]):
@@ -198,32 +205,17 @@ def local_faults(
     return faults
 
 
-def _transcript_faults(
-    derivative: Path, story: str, text: str, *, is_alone: bool, dataset: Mapping[str, Any]
-) -> list[str]:
-    """What is wrong with the transcript of a story.
-
-    Parameters
-    ----------
-    text: the story itself, or the recording that it is a segment of, whose transcript it shares.
-    is_alone: no segment shares a transcript called as the story is.
-    """
+def _transcript_faults(derivative: Path, story: str, text: str, dataset: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the transcript of a story, or of the recording `text` that it is a segment of."""
     transcripts = _transcripts(derivative, text)
     if _unreadable(transcripts):
         return []
     found = [file for file in transcripts if file.exists()]
-    own = [file for file in _transcripts(derivative, story) if is_alone and file.exists()]
-    calls_it_a_segment = f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}'"
-    if own:
-        return [
-            f"{calls_it_a_segment}, whose transcript it shares, but it has one of its own, {own[0]}: remove it, or "
-            "leave the story's recording empty."
-        ]
     if not found and text != story:
         return [
-            f"{calls_it_a_segment}, of which neither TextGrids/{text}.TextGrid nor transcripts/{text}.tsv is in "
-            f"{derivative}: add its transcript, in s after the recording's sound onset, or leave the story's "
-            "recording empty."
+            f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}', of which neither "
+            f"TextGrids/{text}.TextGrid nor transcripts/{text}.tsv is in {derivative}: add its transcript, in s after "
+            "the recording's sound onset, or leave the story's recording empty."
         ]
     if not found:
         return [

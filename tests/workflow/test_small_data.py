@@ -51,7 +51,7 @@ def write_dataset(root) -> None:
         lines.append(f"{segment}\t{split}\t{SOUND_ONSET_S - number * N_VOLUMES * TR_S:g}\ttalk")
     (root / "stories.tsv").write_text("\n".join(lines) + "\n")
     (derivative / "respdict.json").write_text(json.dumps(dict.fromkeys(SEGMENTS, N_VOLUMES)))
-    onset_s = np.arange(0.25, len(SEGMENTS) * N_VOLUMES * TR_S - SOUND_ONSET_S - 1, 0.4).round(3)
+    onset_s = np.arange(0.25, len(SEGMENTS) * N_VOLUMES * TR_S - SOUND_ONSET_S - 1, 0.6).round(3)
     words = random.permutation(np.resize(SENTENCE.split(), onset_s.size))
     pd.DataFrame({"word": words, "onset": onset_s, "offset": (onset_s + 0.3).round(3)}).to_csv(
         derivative / "transcripts" / "talk.tsv", sep="\t", index=False

@@ -214,8 +214,8 @@ def _transcript_faults(derivative: Path, story: str, text: str, dataset: Mapping
     if not found and text != story:
         return [
             f"{dataset['stories']} calls the story '{story}' a segment of the recording '{text}', of which neither "
-            f"TextGrids/{text}.TextGrid nor transcripts/{text}.tsv is in {derivative}: add its transcript, in s after "
-            "the recording's sound onset, or leave the story's recording empty."
+            f"TextGrids/{text}.TextGrid nor transcripts/{text}.tsv is in {derivative}: add its transcript, in s "
+            "after the recording's sound onset, or leave the story's recording empty."
         ]
     if not found:
         return [

@@ -1,28 +1,4 @@
 # `snakemake check_dataset`: what a dataset's files hold, and all that is wrong with them at once.
-def heard_stories():
-    """Subject, story, split, transcript and responses of every row of the table, whether the files are there or not."""
-    return [
-        (subject, story, split, transcript_file(SimpleNamespace(story=story)), path)
-        for subject in SUBJECTS
-        for split, stories in LISTED_STORIES.items()
-        for story in stories
-        for path in [f"{DERIVATIVE}/preprocessed_data/{subject}/{story}.hf5"]
-    ]
-
-
-def masks_of_subjects():
-    return {subject: mask_path(SimpleNamespace(subject=subject)) for subject in SUBJECTS}
-
-
-def checked_files():
-    """What is there and can be read: of a simulated dataset, what the workflow writes."""
-    files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
-    files = [f"{DERIVATIVE}/respdict.json", *dict.fromkeys(files)]
-    if SIMULATED:
-        return [*files, *(f"{DERIVATIVE}/pycortex-db/{subject}" for subject in SUBJECTS)]
-    return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]
-
-
 rule dataset_table:
     input:
         files=checked_files(),
@@ -38,13 +14,14 @@ rule dataset_table:
     resources:
         mem_mb=memory(2),
         runtime=minutes(240),
+        # Which may not be there, and then is no input.
+        respdict=f"{DERIVATIVE}/respdict.json",
     params:
         code=code_of("dataset_table"),
         simulated=SIMULATED,
         heard=heard_stories(),
         masks=masks_of_subjects(),
         faults=FAULTS,
-        respdict=f"{DERIVATIVE}/respdict.json",
         absent="not downloaded yet" if DATASET["source"] == "openneuro" else "",
         dataset={key: DATASET[key] for key in ("tr_s", "sound_onset_s", "trim", "non_words", "words_tier")},
         features=PLAN.experiments["matched"]["features"],

@@ -433,6 +433,30 @@ def transcript_of(wildcards):
     return from_dataset(transcript_file(wildcards))
 
 
+def heard_stories():
+    """Subject, story, split, transcript and responses of every row of the table, whether the files are there or not."""
+    return [
+        (subject, story, split, transcript_file(SimpleNamespace(story=story)), path)
+        for subject in SUBJECTS
+        for split, stories in LISTED_STORIES.items()
+        for story in stories
+        for path in [f"{DERIVATIVE}/preprocessed_data/{subject}/{story}.hf5"]
+    ]
+
+
+def masks_of_subjects():
+    return {subject: mask_path(SimpleNamespace(subject=subject)) for subject in SUBJECTS}
+
+
+def checked_files():
+    """What is there and can be read: of a simulated dataset, what the workflow writes."""
+    files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
+    files = [f"{DERIVATIVE}/respdict.json", *dict.fromkeys(files)]
+    if SIMULATED:
+        return [*files, *(f"{DERIVATIVE}/pycortex-db/{subject}" for subject in SUBJECTS)]
+    return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]
+
+
 def reading_summaries(wildcards):
     """The summaries of all models that the readings compare."""
     return [

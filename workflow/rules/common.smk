@@ -59,7 +59,8 @@ try:
     N_ROWS = rows_of_stories(PLAN, Path(ROOT))
     FAULTS = [*PLAN.faults, *impossible(PLAN, N_ROWS)]
     if FAULTS and REFUSES:
-        raise ConfigError("\n".join(FAULTS))
+        # Stories that are left out may be why too few are left.
+        raise ConfigError("\n".join([*FAULTS, *MISSING_STORIES]))
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))

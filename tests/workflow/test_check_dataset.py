@@ -93,6 +93,10 @@ def test_what_the_lengths_of_recordings_make_impossible_stops_a_dry_run_too(loca
         "Config: encoding.n_folds",
         "Config: scores.minimum_shift_s",
     ]
+    (local.folder / "mydata" / "derivative" / "preprocessed_data" / SUBJECT / "null.hf5").unlink()
+    run = local.snakemake("--dry-run")
+    assert run.returncode == 1 and f"'{SUBJECT}' has 2 training stories" in run.stdout
+    assert f"{SUBJECT} has no responses to 1 of 5 stories (1 train)" in run.stdout
     respdict = local.folder / "mydata" / "derivative" / "respdict.json"
     respdict.write_text(json.dumps(dict.fromkeys(N_ROWS, np.pi)))
     run = local.snakemake("--dry-run")

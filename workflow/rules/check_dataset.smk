@@ -14,13 +14,14 @@ rule dataset_table:
     resources:
         mem_mb=memory(2),
         runtime=minutes(240),
+        # Which may not be there, and then is no input.
+        respdict=f"{DERIVATIVE}/respdict.json",
     params:
         code=code_of("dataset_table"),
         simulated=SIMULATED,
         heard=heard_stories(),
         masks=masks_of_subjects(),
         faults=FAULTS,
-        respdict=respdict_path,
         absent="not downloaded yet" if DATASET["source"] == "openneuro" else "",
         dataset={key: DATASET[key] for key in ("tr_s", "trim")},
         sound_onsets_s={story: PLAN.sound_onset_s(story) for story in listed_stories()},

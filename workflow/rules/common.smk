@@ -69,7 +69,8 @@ try:
     N_ROWS = rows_of_stories(PLAN, Path(ROOT))
     FAULTS = [*PLAN.faults, *impossible(PLAN, N_ROWS)]
     if FAULTS and REFUSES:
-        raise ConfigError("\n".join(FAULTS))
+        # Stories that are left out may be why too few are left.
+        raise ConfigError("\n".join([*FAULTS, *MISSING_STORIES]))
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))
@@ -521,7 +522,3 @@ def checked_files():
     if SIMULATED:
         return [*files, *(f"{DERIVATIVE}/pycortex-db/{subject}" for subject in SUBJECTS)]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]
-
-
-def respdict_path(wildcards):
-    return f"{DERIVATIVE}/respdict.json"

@@ -19,7 +19,7 @@ with logged(snakemake):
         for subject, story, split, transcript, responses in params.heard
     ]
     faults, clocks, masks = list(params.faults), {}, {}
-    respdict, trim = Path(params.respdict), dataset["trim"]
+    respdict, trim = Path(snakemake.resources.respdict), dataset["trim"]
     for story in dict.fromkeys(one.story for one in heard if respdict.exists()):
         try:
             n_volumes = volumes_of(story, read_respdict(respdict), respdict)

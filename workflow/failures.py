@@ -55,6 +55,8 @@ class Failures(logging.Handler):
             members = {info["jobid"]: _failure(info) for info in info["job_error_info"]}
             named = _failed_outputs(info["aux_logs"])
             at_fault = {job for job, member in members.items() if named & {", ".join(member.outputs)}}
+            # Of a later try there may be no log.
+            at_fault = at_fault or members.keys() & self._failed.keys()
             for job, member in members.items():
                 (self._failed if job in at_fault or not at_fault else self._companions)[job] = member
 

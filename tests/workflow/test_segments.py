@@ -3,6 +3,7 @@
 import json
 import re
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +41,8 @@ def cut(tmp_path_factory) -> Workspace:
     volumes = {**dict.fromkeys([*ONSET_S, ALONE], N_VOLUMES), UNCUT: 6 * N_VOLUMES}
     (derivative / "respdict.json").write_text(json.dumps(volumes))
     for story in volumes:
-        (derivative / "preprocessed_data" / SUBJECT / f"{story}.hf5").touch()
+        with h5py.File(derivative / "preprocessed_data" / SUBJECT / f"{story}.hf5", "w") as file:
+            file["data"] = np.zeros((volumes[story] - FIRST - LAST, 6))
     random = np.random.default_rng(0)
     onset_s = np.arange(0.25, 6 * N_VOLUMES * TR_S - 8, 0.5).round(3)
     words = pd.DataFrame(
@@ -113,4 +115,4 @@ def test_an_onset_of_the_wrong_sign_stops_the_segment(cut):
     assert run.returncode != 0 and "Traceback" not in run.stdout
     sentence = next(line for line in run.stdout.splitlines() if line.startswith("Error in features: "))
     assert "talk.tsv, story 'talk-2': " in sentence and "rows (TRs), " in sentence
-    assert "is its sound_onset_s in mydata/stories.tsv (112 s) wrong" in sentence
+    assert "is its sound_onset_s in dataset.stories (112 s) wrong" in sentence

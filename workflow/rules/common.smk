@@ -453,16 +453,14 @@ def sound_onset_of(wildcards):
     return PLAN.sound_onset_s(wildcards.story)
 
 
-def sound_onset_key(wildcards):
-    """Where a story's sound onset is given, for sentences about it."""
-    own = wildcards.story in PLAN.segments
-    return f"its sound_onset_s in {DATASET['stories']}" if own else "dataset.sound_onset_s"
-
-
-def heard_in(wildcards):
-    """Whether a story is a segment of a recording, whose words go on outside it."""
-    of_recording = wildcards.story in PLAN.segments and PLAN.segments[wildcards.story].recording
-    return "recording" if of_recording else "story"
+def words_source(wildcards):
+    """Where a story's words come from, for sentences about them: the same wherever the dataset lies."""
+    in_table = wildcards.story in PLAN.segments
+    return {
+        "transcript": str(Path(transcript_file(wildcards)).relative_to(ROOT)),
+        "is_segment": PLAN.text_of(wildcards.story) != wildcards.story,
+        "sound_onset_key": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
+    }
 
 
 def reading_summaries(wildcards):

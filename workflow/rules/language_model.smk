@@ -72,13 +72,10 @@ rule features:
     resources:
         mem_mb=memory(3),
         runtime=minutes(20),
-        # For checks of its words and sentences about them, which change no result.
-        transcript=transcript_file,
-        transcript_of=heard_in,
-        sound_onset_key=sound_onset_key,
     params:
         code=code_of("features"),
         features=variant_of,
+        words_source=words_source,
         tr_s=DATASET["tr_s"],
         sound_onset_s=sound_onset_of,
         trim=DATASET["trim"],

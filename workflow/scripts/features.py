@@ -9,12 +9,12 @@ from brainlm.errors import InputError
 from brainlm.features import story_features
 from brainlm.store import add_array, new_store, open_store
 from brainlm.words import load_words
-from job import logged, warn
+from job import dataset_root, logged, warn
 from job_inputs import tr_times
 
 with logged(snakemake):
     params, story = snakemake.params, snakemake.wildcards.story
-    settings = params.features
+    settings, source = params.features, params.words_source
     words = load_words(Path(snakemake.input.words))
     onset_s, offset_s = words["onset_s"].to_numpy(), words["offset_s"].to_numpy()
     times_s = tr_times(story, snakemake.input.respdict, params)
@@ -22,14 +22,14 @@ with logged(snakemake):
         onset_s,
         offset_s,
         times_s,
-        transcript=f"{snakemake.resources.transcript}, story '{story}'",
+        transcript=f"{dataset_root() / source['transcript']}, story '{story}'",
         n_volumes=params.trim["first"] + len(times_s) + params.trim["last"],
         tr_s=params.tr_s,
         sound_onset_s=params.sound_onset_s,
         delays_s=settings["delays_s"],
         window=settings["lanczos"]["window"],
-        is_segment=snakemake.resources.transcript_of == "recording",
-        sound_onset_key=snakemake.resources.sound_onset_key,
+        is_segment=source["is_segment"],
+        sound_onset_key=source["sound_onset_key"],
     ):
         warn(sentence)
     activations = open_store(snakemake.input.activations)

@@ -61,12 +61,17 @@ def results_folder() -> Path:
     return Path(os.environ["BRAINLM_RESULTS"])
 
 
+def dataset_root() -> Path:
+    """The folder that holds the dataset's derivative/, as the Snakefile says."""
+    return Path(os.environ["BRAINLM_DATASET"])
+
+
 def dataset_file(path: str | Path) -> Path:
     """The file of the dataset that an input is, or stands for: the record of a file that was fetched."""
     path = Path(path)
     if not path.is_relative_to(results_folder() / "fetched"):
         return path
-    return fetched_file(path, Path(os.environ["BRAINLM_DATASET"]))
+    return fetched_file(path, dataset_root())
 
 
 def _keep_records(snakemake: Any, facts: Mapping[str, Any]) -> None:

@@ -110,10 +110,11 @@ def test_the_comparison_of_models_says_that_there_are_too_few_trs(small):
     assert any("test TRs" in line and str(n_test_trs) in line for line in said.splitlines())
 
 
-def test_regions_are_shown_by_their_names(small):
-    for figure in ("figure3", "figure4", "ceiling"):
-        numbers = table(small, "figures", SUBJECTS[0], f"{figure}.tsv")
-        assert set(REGIONS) <= set(numbers.astype(str).to_numpy().ravel())
+def test_regions_have_their_names(small):
+    rois = table(small, "tables", SUBJECTS[0], "rois.tsv")
+    assert set(REGIONS) <= set(rois.astype(str).to_numpy().ravel())
+    voxels = table(small, "voxels", f"{SUBJECTS[0]}.tsv")
+    assert voxels["rois"].tolist() == list(REGIONS)
 
 
 def test_the_ceiling_is_that_of_both_repeated_segments(small):

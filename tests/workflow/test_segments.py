@@ -62,7 +62,9 @@ def cut(tmp_path_factory) -> Workspace:
     workspace = Workspace(folder, config)
     run = workspace.snakemake(*features_of([*ONSET_S, UNCUT, ALONE]))
     assert run.returncode == 0, run.stdout[-3000:]
-    assert "Warning: " not in run.stdout
+    # So little data is warned of; its words and times are in order.
+    warnings = [line for line in run.stdout.splitlines() if line.startswith("Warning: ")]
+    assert not [line for line in warnings if "transcripts" in line or "recording" in line]
     return workspace
 
 
@@ -98,7 +100,7 @@ def test_a_storys_own_onset_changes_its_own_jobs_and_touching_splits_are_said(cu
         table.write_text(text)
     assert run.returncode == 0, run.stdout[-3000:]
     assert [(job.rule, job.wildcards["story"]) for job in jobs(run.stdout)] == [("features", "talk-4")]
-    overlap, leak = [line for line in run.stdout.splitlines() if line.startswith("Warning: ")]
+    overlap, leak = [line for line in run.stdout.splitlines() if line.startswith("Warning: Segments of")]
     assert "Segments of the recording 'talk' overlap: 'talk-2' (train) and 'talk-4' (validation)" in overlap
     assert "Segments of the recording 'talk' in different splits lie so close" in leak
     assert "'talk-2' (train) and 'talk-4' (validation): a test at such a cut" in leak

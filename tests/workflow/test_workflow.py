@@ -778,7 +778,8 @@ def test_the_table_of_interpretations_has_what_was_interpreted(tiny):
 def test_the_table_of_scalings_sets_matched_beside_shuffled(tiny):
     rows = table(tiny.results / "tables" / SUBJECT / "sensitivity.tsv")
     # The experiment first-block has a scaling of its own, but was not run shuffled.
-    assert rows["scaling (brain / LM)"].tolist() == ["zscore / none"]
+    assert rows["scaling (brain / LM)"].tolist() == ["zscore / none", "zscore / center"]
+    assert rows["shared, shuffled (%)"].isna().tolist() == [False, True]
     for experiment in ("matched", "shuffled"):
         share = table(tiny.model(experiment) / "summary.tsv")["share_shared"][0]
         assert rows[f"shared, {experiment} (%)"][0] == pytest.approx(100 * share, abs=1e-4)

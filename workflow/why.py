@@ -124,7 +124,7 @@ def _differences(before: list[Any], now: list[Any]) -> Iterator[str]:
     if codes[0] != codes[1]:
         yield _code_in_words(*codes)
     old, new = (_settings([value for value in values if not _is_code(value)]) for values in (before, now))
-    for key in [*old, *(key for key in new if key not in old)]:
+    for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             change = f"{_shown(old, key)} → {_shown(new, key)}"
             yield f"{key} {change}" if key else change
@@ -137,7 +137,8 @@ def _is_code(value: Any) -> bool:
 def _settings(values: list[Any]) -> dict[str, Any]:
     """Dotted key -> value, of all values together; those that are no mapping have no key and stand side by side."""
     found: dict[str, Any] = {}
-    for value in values:
+    # Snakemake lists them in an order that changes from job to job.
+    for value in sorted(values, key=str):
         if isinstance(value, Mapping):
             found |= leaves(value)
         else:

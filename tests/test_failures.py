@@ -3,11 +3,13 @@
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
+import failures
 from failures import Failures, summary, watch_failures
 
 SNAKEFILE = """
@@ -51,9 +53,9 @@ rule late:
 def watched(caplog):
     """What is noted of Snakemake's events, which the test logs as Snakemake does."""
     caplog.set_level(logging.INFO, logger=logger.name)
-    failures = watch_failures()
-    yield failures
-    logger.removeHandler(failures)
+    noted = watch_failures()
+    yield noted
+    logger.removeHandler(noted)
 
 
 def info(rule="train", job=5, output=("nowhere/a.zarr",), log=(), message=None, *, indent=False) -> dict:
@@ -89,8 +91,8 @@ def group_fails(*members: dict, logs=()) -> None:
 @pytest.mark.parametrize("quiet", [[], ["--quiet", "host", "rules", "reason"], ["--quiet", "all"]])
 def test_a_run_ends_with_what_failed_whatever_it_shows(tmp_path, quiet):
     """With a failed job, one that its second try finishes, and one without a fault."""
-    workflow = next(path for path in sys.path if path.endswith("workflow"))
-    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(workflow=workflow))
+    workflow = Path(failures.__file__).parent
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(workflow=str(workflow)))
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--keep-going", *quiet]
     run = subprocess.run(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert run.returncode == 1 and (tmp_path / "late.txt").exists()

@@ -60,12 +60,12 @@ rehearsal: $(SETUP)
 
 # Which jobs are pending, and what has changed that they are.
 why: $(SETUP)
-	@$(BIN)/python workflow/why.py --configfile $(CONFIG)
+	@PYTHONPATH=workflow $(BIN)/python -m pipeline.why --configfile $(CONFIG)
 
 # One run as an archive that another lab can verify.
 RUN ?= results/demo
 export: $(SETUP)
-	$(BIN)/python workflow/export.py $(RUN)
+	$(BIN)/python workflow/pipeline/export.py $(RUN)
 
 snr-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/snr_study.py

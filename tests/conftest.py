@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from brainlm.crosscoder import Crosscoder
-from brainlm.normalization import Normalization
-from brainlm.sources import Rows
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.rows.normalization import Normalization
+from brainlm.rows.pairs import Rows
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ import xarray
 import zarr
 
 from brainlm.errors import InputError
-from brainlm.latents import StoryCode, load_codes, save_codes
-from brainlm.normalization import fit_normalization, load_normalization, save_normalization
-from brainlm.simulation import Planted, load_planted, save_planted
-from brainlm.sources import Recording
+from brainlm.rows.codes import StoryCode, load_codes, save_codes
+from brainlm.rows.normalization import fit_normalization, load_normalization, save_normalization
+from brainlm.rows.pairs import Recording
+from brainlm.simulation.features import Planted, load_planted, save_planted
 from brainlm.store import (
     add_array,
     add_strings,

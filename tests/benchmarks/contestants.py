@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from brainlm.objective import Objective, Parameters, gram_step, squared_norms, written_out_loss
-from brainlm.selection import Selection
+from brainlm.crosscoder.objective import Objective, Parameters, gram_step, squared_norms, written_out_loss
+from brainlm.crosscoder.selection import Selection
 
 LEARNING_RATE = 1e-4
 

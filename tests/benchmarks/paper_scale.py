@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from brainlm.crosscoder.memory import available_memory, describe_memory, require_memory, training_memory
+from brainlm.crosscoder.settings import TrainingSettings
+from brainlm.crosscoder.training import Log, train
 from brainlm.errors import InputError
-from brainlm.memory import available_memory, describe_memory, require_memory, training_memory
-from brainlm.normalization import Normalization
-from brainlm.sources import Rows
-from brainlm.training import Log, train
-from brainlm.training_settings import TrainingSettings
+from brainlm.rows.normalization import Normalization
+from brainlm.rows.pairs import Rows
 
 WIDTHS = {"brain": 95_556, "lm": 4096}
 BAR_S = 15

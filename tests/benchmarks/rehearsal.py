@@ -34,8 +34,8 @@ import zarr
 from tqdm import tqdm
 
 import rehearsal_data as data
-from brainlm.encoding import ridge_correlations
-from brainlm.sources import StackedRows
+from brainlm.rows.pairs import StackedRows
+from brainlm.scores.ridge import ridge_correlations
 from brainlm.store import open_store
 
 REPOSITORY = Path(__file__).parents[2]

@@ -23,9 +23,9 @@ from scipy.ndimage import gaussian_filter1d, uniform_filter
 from tqdm import tqdm
 
 from brainlm import textgrid
-from brainlm.cortex_simulation import write_simulated_anatomy
 from brainlm.files import whole_file
-from brainlm.stories import read_annotated, speak
+from brainlm.simulation.anatomy import write_simulated_anatomy
+from brainlm.simulation.stories import read_annotated, speak
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME, SUBJECT, TRANSFORM, LM = "rehearsal", "UTS03", "UTS03_auto", "random-llama"

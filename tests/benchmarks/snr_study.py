@@ -18,23 +18,23 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
-from brainlm.cortex import read_mask
-from brainlm.evaluation import latent_table, model_summary
-from brainlm.figure_style import save_figure
-from brainlm.figures import snr_study
-from brainlm.latents import StoryCode
-from brainlm.listener import listen
-from brainlm.reconstruction import reconstruction_fit
-from brainlm.recovery import demo_checks, match_planted
-from brainlm.simulation import (
+from brainlm.cortex.subject import read_mask
+from brainlm.crosscoder.settings import TrainingSettings
+from brainlm.crosscoder.training import train
+from brainlm.report.latents import snr_study
+from brainlm.report.style import save_figure
+from brainlm.rows.codes import StoryCode
+from brainlm.rows.pairs import Recording, assemble, fit_sources
+from brainlm.scores.reconstruction import reconstruction_fit
+from brainlm.scores.summary import latent_table, model_summary
+from brainlm.simulation.features import (
     load_planted,
     standardize,
 )
-from brainlm.sources import Recording, assemble, fit_sources
+from brainlm.simulation.listener import listen
+from brainlm.simulation.recovery import demo_checks, match_planted
 from brainlm.store import add_array, new_store
-from brainlm.training import train
-from brainlm.training_settings import TrainingSettings
-from configuration import Plan, make_plan
+from pipeline.config import Plan, make_plan
 
 SHORT_NAMES = {
     "shared features found on test stories": "shared features found (%)",

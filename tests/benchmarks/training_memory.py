@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from brainlm.memory import GIGABYTE, training_memory
-from brainlm.normalization import Normalization
-from brainlm.sources import Recording, assemble
+from brainlm.crosscoder.memory import GIGABYTE, training_memory
+from brainlm.crosscoder.settings import TrainingSettings
+from brainlm.crosscoder.training import Checkpointing, train
+from brainlm.rows.normalization import Normalization
+from brainlm.rows.pairs import Recording, assemble
 from brainlm.store import add_array, new_store
-from brainlm.training import Checkpointing, train
-from brainlm.training_settings import TrainingSettings
 
 WIDTHS = {"brain": 95_556, "lm": 4096}
 STORY_ROWS = 340

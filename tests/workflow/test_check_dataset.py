@@ -6,9 +6,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from test_local_dataset import N_ROWS, SUBJECT, example, write_dataset
 
-from brainlm.table_files import read_tsv
+from brainlm.report.write import read_tsv
+from tests.workflow.test_local_dataset import N_ROWS, SUBJECT, example, write_dataset
 from tiny_dataset import Workspace
 
 WORDS = "word\tonset\toffset\n"

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from brainlm.crosscoder import Crosscoder
-from brainlm.scores import classify, relative_difference
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.report.write import read_tsv
+from brainlm.scores.latents import classify, relative_difference
 from brainlm.store import open_store
-from brainlm.table_files import read_tsv
 from tiny_dataset import SPLITS, SUBJECT, Workspace
 
 # Names that pandas would take for a number, and for nothing.

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 
-from brainlm.scores import CLASSES
+from brainlm.scores.latents import CLASSES
 from tiny_dataset import REPEATED_STORY, REPOSITORY, Workspace
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainlm.textgrid import read_words
+from brainlm.textgrid.tiers import read_words
 from tiny_dataset import REPOSITORY
 
 BENCHMARKS = REPOSITORY / "tests" / "benchmarks"

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from brainlm.passages import ROLES
+from brainlm.scores.interpretation import ROLES
 from tiny_dataset import EXPERIMENTS, REPOSITORY, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)

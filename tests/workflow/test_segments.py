@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray
-from test_local_dataset import README, SENTENCE, SUBJECT, example
 
+from tests.workflow.test_local_dataset import README, SENTENCE, SUBJECT, example
 from tiny_dataset import Workspace, jobs, write_language_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp is not recognized")

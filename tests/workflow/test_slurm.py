@@ -34,7 +34,7 @@ MISHAPS = (
 import sys
 
 sys.path.insert(0, "{REPOSITORY / "workflow"}")
-from failures import summary, watch_failures
+from pipeline.failures import summary, watch_failures
 
 FAILURES = watch_failures()
 

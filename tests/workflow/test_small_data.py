@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from test_local_dataset import SENTENCE, example
 
+from tests.workflow.test_local_dataset import SENTENCE, example
 from tiny_dataset import Workspace, write_language_model
 
 TR_S, TRIM, SOUND_ONSET_S = 1.5, {"first": 3, "last": 1}, 6.0

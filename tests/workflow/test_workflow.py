@@ -14,11 +14,11 @@ import transformers
 import xarray
 from PIL import Image
 
-from brainlm.cortex import load as load_cortex
-from brainlm.crosscoder import Crosscoder
-from brainlm.latents import load_codes
-from brainlm.provenance import read_record, verify
-from brainlm.voxels import read_voxel_table, rois_of
+from brainlm.cortex.subject import load as load_cortex
+from brainlm.cortex.voxels import read_voxel_table, rois_of
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.rows.codes import load_codes
+from pipeline.provenance import read_record, verify
 from tiny_dataset import (
     EXPERIMENTS,
     REPEATED_STORY,

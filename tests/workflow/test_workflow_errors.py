@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from brainlm.textgrid import read_words, write
-from brainlm.words import load_words
+from brainlm.data.words import load_words
+from brainlm.textgrid.tiers import read_words, write
 from tiny_dataset import STORIES, SUBJECT, Workspace
 
 STORY = STORIES[0]

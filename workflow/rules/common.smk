@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
-from code_changes import CODE_PREFIX, digest_of, save_definitions
-from configuration import deviations, make_plan, plan_of_any_dataset
-from cortex_files import SURFACES, why_no_flatmaps
-from dataset_checks import describe_missing, read_stories
-from dataset_files import (
+from pipeline.code_changes import CODE_PREFIX, digest_of, save_definitions
+from pipeline.config import deviations, make_plan, plan_of_any_dataset
+from pipeline.cortex_files import SURFACES, why_no_flatmaps
+from pipeline.dataset_checks import describe_missing, read_stories
+from pipeline.dataset import (
     ConfigError,
     manifest_of,
     read_manifest,
@@ -20,10 +20,10 @@ from dataset_files import (
     transcript_path,
     volumes_of_stories,
 )
-from experiments import reading_models, story_batches
-from failures import summary, watch_failures
-from feasibility import compared_subjects, doubtful, impossible, rows_of_stories
-from job_sizes import (
+from pipeline.experiments import reading_models, story_batches
+from pipeline.failures import summary, watch_failures
+from pipeline.feasibility import compared_subjects, doubtful, impossible, rows_of_stories
+from pipeline.sizes import (
     hdf5_bytes,
     language_model_gb,
     ridge_gb,
@@ -33,8 +33,8 @@ from job_sizes import (
     training_minutes,
     with_attempt,
 )
-from recordings import describe_neighbours
-from surroundings import settle
+from pipeline.recordings import describe_neighbours
+from pipeline.surroundings import settle
 
 # A job's process, which reads this file as well, hands them on to the rule's script.
 settle(os.environ)

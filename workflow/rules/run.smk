@@ -9,7 +9,7 @@ onstart:
         except ConfigError as error:
             sys.exit(str(error))
     if REFUSES and not SIMULATED:
-        from brainlm.dataset_check import shape_faults
+        from brainlm.data.check import shape_faults
 
         files = {
             (subject, story): Path(path)

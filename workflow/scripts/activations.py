@@ -4,11 +4,11 @@ import time
 
 import torch
 
+from brainlm.crosscoder.memory import GIGABYTE, peak_memory
+from brainlm.data.words import load_words
 from brainlm.errors import about
-from brainlm.language_model import load, read_story
-from brainlm.memory import GIGABYTE, peak_memory
+from brainlm.lm.reading import load, read_story
 from brainlm.store import add_array, add_strings, new_store
-from brainlm.words import load_words
 from job import log, logged, progress_bar
 from job_inputs import by_story
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from brainlm.figure_style import save_figure
-from brainlm.figures import agreement_scatter
+from brainlm.report.latents import agreement_scatter
+from brainlm.report.style import save_figure
 from job import logged
 from results import by_experiment, titles
 

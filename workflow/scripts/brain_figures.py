@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from brainlm.cortex import load
-from brainlm.flatmap_figures import FlatmapPanel, decoder_flatmaps, voxel_flatmap
-from brainlm.voxel_figures import decoder_plot, voxel_plot
-from brainlm.voxels import read_voxel_table
+from brainlm.cortex.subject import load
+from brainlm.cortex.voxels import read_voxel_table
+from brainlm.report.flatmaps import FlatmapPanel, decoder_flatmaps, voxel_flatmap
+from brainlm.report.voxels import decoder_plot, voxel_plot
 
 
 def draw_voxels(snakemake: Any, values: np.ndarray, **options: Any) -> tuple[Figure, pd.DataFrame]:

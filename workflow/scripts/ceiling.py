@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from brainlm.ceiling_tables import ceiling_rows
 from brainlm.errors import about
-from brainlm.listener import explainable_variance
-from brainlm.repeats import over_stories, reliability
-from brainlm.simulation import load_planted
+from brainlm.scores.ceiling import over_stories, reliability
+from brainlm.scores.ceiling_tables import ceiling_rows
+from brainlm.simulation.features import load_planted
+from brainlm.simulation.listener import explainable_variance
 from brainlm.store import add_array, add_strings, new_store, open_store
 from job import describe, log, logged
 from job_inputs import by_story

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from brain_figures import draw_voxels
-from brainlm.ceiling_tables import hearings
-from brainlm.figure_style import save_figure
+from brainlm.report.style import save_figure
+from brainlm.report.write import read_tsv
+from brainlm.scores.ceiling_tables import hearings
 from brainlm.store import open_store
-from brainlm.table_files import read_tsv
 from job import logged
 
 with logged(snakemake):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.recovery import ceiling_check, demo_checks
-from brainlm.table_files import write_table
-from brainlm.tables import bars_table
+from brainlm.report.tables import bars_table
+from brainlm.report.write import write_table
+from brainlm.simulation.recovery import ceiling_check, demo_checks
 from job import logged
 from results import read_all, summaries
 

@@ -3,9 +3,9 @@
 import math
 from pathlib import Path
 
-from brainlm.latents import load_codes
-from brainlm.stability import EncodedModel, compare_pairs, pairs_of_seeds, pairs_of_subjects
-from brainlm.table_files import read_tsv
+from brainlm.report.write import read_tsv
+from brainlm.rows.codes import load_codes
+from brainlm.scores.stability import EncodedModel, compare_pairs, pairs_of_seeds, pairs_of_subjects
 from job import log, logged
 
 with logged(snakemake):

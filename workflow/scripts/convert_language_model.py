@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainlm.language_model import convert
+from brainlm.lm.reading import convert
 from job import logged
 
 with logged(snakemake):

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from brainlm.cortex import read_cortex, save
+from brainlm.cortex.subject import read_cortex, save
 from job import log, logged
 
 with logged(snakemake):

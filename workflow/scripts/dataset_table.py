@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from brainlm.cortex import read_mask
-from brainlm.dataset_check import Clock, Heard, dataset_tables
+from brainlm.cortex.subject import read_mask
+from brainlm.data.check import Clock, Heard, dataset_tables
+from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
+from brainlm.report.write import write_table, write_tsv
 from brainlm.resample import tr_midpoints
-from brainlm.respdict import read_respdict, volumes_of
-from brainlm.table_files import write_table, write_tsv
 from job import log, logged, progress_bar
 
 with logged(snakemake):

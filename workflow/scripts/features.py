@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from brainlm.clocks import check_clocks
+from brainlm.data.clocks import check_clocks
+from brainlm.data.words import load_words
 from brainlm.errors import InputError
-from brainlm.features import story_features
+from brainlm.lm.features import story_features
 from brainlm.store import add_array, new_store, open_store
-from brainlm.words import load_words
 from job import dataset_root, logged, warn
 from job_inputs import tr_times
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from brainlm.data.download import download, file_here, read_manifest
+from brainlm.data.fetched import save_fetched
 from brainlm.errors import InputError
-from brainlm.fetched import save_fetched
-from brainlm.openneuro import download, file_here, read_manifest
 from job import log, logged, progress_bar
 
 with logged(snakemake):

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from brain_figures import draw_decoders
-from brainlm.crosscoder import Crosscoder
-from brainlm.figure_style import save_figure
-from brainlm.flatmap_figures import FlatmapPanel
-from brainlm.passages import ROLES
-from brainlm.table_files import formatted, read_tsv
-from brainlm.tables import interpretation
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.report.flatmaps import FlatmapPanel
+from brainlm.report.style import save_figure
+from brainlm.report.tables import interpretation
+from brainlm.report.write import formatted, read_tsv
+from brainlm.scores.interpretation import ROLES
 from job import log, logged
 
 with logged(snakemake):

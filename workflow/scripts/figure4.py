@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from brain_figures import draw_voxels
-from brainlm.figure_style import save_figure
+from brainlm.report.style import save_figure
+from brainlm.report.write import read_tsv
 from brainlm.store import open_store
-from brainlm.table_files import read_tsv
 from job import logged
 
 with logged(snakemake):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from brainlm.table_files import read_tsv, write_table
-from brainlm.tables import interpretation_notes, theme_warnings
+from brainlm.report.tables import interpretation_notes, theme_warnings
+from brainlm.report.write import read_tsv, write_table
 from job import logged
 
 with logged(snakemake):

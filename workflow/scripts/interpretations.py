@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from brainlm.latents import load_codes
-from brainlm.passages import (
+from brainlm.data.words import load_words
+from brainlm.report.tables import theme_warnings
+from brainlm.report.write import read_tsv
+from brainlm.rows.codes import load_codes
+from brainlm.scores.interpretation import (
     choose_latents,
     heard_in_rows,
     interpret,
@@ -16,10 +19,7 @@ from brainlm.passages import (
     unheard,
     words_of_theme,
 )
-from brainlm.scores import CLASSES
-from brainlm.table_files import read_tsv
-from brainlm.tables import theme_warnings
-from brainlm.words import load_words
+from brainlm.scores.latents import CLASSES
 from job import log, logged, warn
 from job_inputs import by_story
 

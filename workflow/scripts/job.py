@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tqdm import tqdm
 
+from brainlm.data.fetched import fetched_file
 from brainlm.errors import InputError
-from brainlm.fetched import fetched_file
-from brainlm.provenance import write_record
+from pipeline.provenance import write_record
 
 log = logging.getLogger("brainlm.job")
 

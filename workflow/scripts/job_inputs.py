@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.resample import tr_midpoints
-from brainlm.respdict import read_respdict, volumes_of
-from brainlm.sources import Recording
+from brainlm.rows.pairs import Recording
 from job import dataset_file
 
 

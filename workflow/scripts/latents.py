@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.crosscoder import Crosscoder
-from brainlm.latents import StoryCode, save_codes
-from brainlm.sources import assemble
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.rows.codes import StoryCode, save_codes
+from brainlm.rows.pairs import assemble
 from brainlm.store import open_store
 from job import logged
 from job_inputs import recordings

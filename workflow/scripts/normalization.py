@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from brainlm.normalization import save_normalization
-from brainlm.sources import fit_sources
+from brainlm.rows.normalization import save_normalization
+from brainlm.rows.pairs import fit_sources
 from job import describe, log, logged
 from job_inputs import of_each_source, recordings
 

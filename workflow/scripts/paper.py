@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.paper_distance import PAPER_NUMBERS, grouped_deviations
-from brainlm.table_files import write_table
-from brainlm.tables import Comparison, paper_comparison
+from brainlm.report.paper import PAPER_NUMBERS, grouped_deviations
+from brainlm.report.tables import Comparison, paper_comparison
+from brainlm.report.write import write_table
 from job import logged
 from results import summaries
 

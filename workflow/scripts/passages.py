@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.latents import load_codes
-from brainlm.passages import maximal_passages
-from brainlm.words import load_words
+from brainlm.data.words import load_words
+from brainlm.rows.codes import load_codes
+from brainlm.scores.interpretation import maximal_passages
 from job import logged
 from job_inputs import by_story
 

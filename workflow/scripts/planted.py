@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from brainlm.crosscoder import Crosscoder
-from brainlm.latents import load_codes
-from brainlm.recovery import match_planted
-from brainlm.simulation import load_planted
-from brainlm.sources import assemble
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.report.write import read_tsv
+from brainlm.rows.codes import load_codes
+from brainlm.rows.pairs import assemble
+from brainlm.simulation.features import load_planted
+from brainlm.simulation.recovery import match_planted
 from brainlm.store import open_store
-from brainlm.table_files import read_tsv
 from job import logged
 from job_inputs import recordings
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainlm.table_files import write_table
+from brainlm.report.write import write_table
 from job import logged
 from results import read_all
 

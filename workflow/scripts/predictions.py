@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from brainlm.ceiling_tables import ceiling_note
-from brainlm.crosscoder import Crosscoder
-from brainlm.reconstruction import cross_prediction
-from brainlm.sources import assemble
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.report.tables import prediction_table
+from brainlm.report.write import read_tsv, write_table
+from brainlm.rows.pairs import assemble
+from brainlm.scores.ceiling_tables import ceiling_note
+from brainlm.scores.reconstruction import cross_prediction
 from brainlm.store import open_store
-from brainlm.table_files import read_tsv, write_table
-from brainlm.tables import prediction_table
 from job import logged
 from job_inputs import recordings
 

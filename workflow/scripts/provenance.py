@@ -4,10 +4,10 @@ from pathlib import Path
 
 import yaml
 
-from brainlm.provenance import models_table, read_record, versions_note
+from brainlm.report.write import write_table
 from brainlm.store import to_json
-from brainlm.table_files import write_table
 from job import logged, results_folder
+from pipeline.provenance import models_table, read_record, versions_note
 
 with logged(snakemake):
     records = [read_record(Path(model), results_folder()) for model in snakemake.input.models]

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from brainlm.paper_distance import ReadingResults, distance_table
-from brainlm.table_files import write_table
+from brainlm.report.paper import ReadingResults, distance_table
+from brainlm.report.write import write_table
 from job import logged
 from results import summaries
 

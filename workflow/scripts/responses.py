@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from brainlm.cortex import check_width, read_mask
-from brainlm.responses import convert, scale_warning
+from brainlm.cortex.subject import check_width, read_mask
+from brainlm.data.responses import convert, scale_warning
 from job import dataset_file, describe, log, logged, warn
 from job_inputs import tr_times
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from brainlm.encoding import ridge_correlations
-from brainlm.sources import Recording, side_by_side, story_lengths
+from brainlm.rows.pairs import Recording, side_by_side, story_lengths
+from brainlm.scores.ridge import ridge_correlations
 from brainlm.store import add_array, new_store
 from job import log, logged, progress_bar
 from job_inputs import by_story

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brainlm.crosscoder import Crosscoder
+from brainlm.cortex.voxels import latent_roi_weights, read_voxel_table, roi_summary
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.report.write import write_table, write_tsv
 from brainlm.store import open_store
-from brainlm.table_files import write_table, write_tsv
-from brainlm.voxels import latent_roi_weights, read_voxel_table, roi_summary
 from job import logged
 
 with logged(snakemake):

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from brainlm.crosscoder import Crosscoder
-from brainlm.evaluation import latent_table, model_summary
-from brainlm.reconstruction import reconstruction_fit
-from brainlm.sources import assemble
+from brainlm.crosscoder.model import Crosscoder
+from brainlm.rows.pairs import assemble
+from brainlm.scores.reconstruction import reconstruction_fit
+from brainlm.scores.summary import latent_table, model_summary
 from brainlm.store import add_array, add_strings, new_store
 from job import describe, log, logged
 from job_inputs import recordings

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from brainlm.table_files import write_table
-from brainlm.tables import shares_table
+from brainlm.report.tables import shares_table
+from brainlm.report.write import write_table
 from job import logged
 from results import summaries
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainlm.cortex_simulation import write_simulated_anatomy
+from brainlm.simulation.anatomy import write_simulated_anatomy
 from job import log, logged
 
 with logged(snakemake):

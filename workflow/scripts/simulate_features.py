@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from brainlm.features import select_units
-from brainlm.simulation import plant_features, save_planted
+from brainlm.data.words import load_words
+from brainlm.lm.features import select_units
+from brainlm.report.write import read_tsv
+from brainlm.simulation.features import plant_features, save_planted
 from brainlm.store import open_store
-from brainlm.table_files import read_tsv
-from brainlm.words import load_words
 from job import logged
 from job_inputs import by_story, tr_times
 

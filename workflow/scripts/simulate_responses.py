@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from brainlm.cortex import read_mask
-from brainlm.listener import listen, write_hdf5
-from brainlm.simulation import load_planted, save_planted
+from brainlm.cortex.subject import read_mask
+from brainlm.simulation.features import load_planted, save_planted
+from brainlm.simulation.listener import listen, write_hdf5
 from job import describe, log, logged
 from job_inputs import by_story
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.stories import read_annotated, speak
-from brainlm.textgrid import write
+from brainlm.simulation.stories import read_annotated, speak
+from brainlm.textgrid.tiers import write
 from job import log, logged
 from job_inputs import by_story
 

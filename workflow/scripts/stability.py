@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from brainlm.figure_style import save_figure
-from brainlm.stability_figure import stability_figure
+from brainlm.report.stability import stability_figure
+from brainlm.report.style import save_figure
 from job import logged
 from results import read_all
 

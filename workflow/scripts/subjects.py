@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.across_subjects import across_subjects_figure, across_subjects_table
-from brainlm.figure_style import save_figure
-from brainlm.table_files import write_table
+from brainlm.report.style import save_figure
+from brainlm.report.subjects import across_subjects_figure, across_subjects_table
+from brainlm.report.write import write_table
 from job import logged
 from results import summaries
 

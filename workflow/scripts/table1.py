@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.passages import ROLES
-from brainlm.table_files import read_tsv, write_table
-from brainlm.tables import interpretation_notes, table1
+from brainlm.report.tables import interpretation_notes, table1
+from brainlm.report.write import read_tsv, write_table
+from brainlm.scores.interpretation import ROLES
 from job import logged
 
 with logged(snakemake):

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from brainlm.devices import choose_device
-from brainlm.memory import available_memory, describe_memory, require_memory, training_memory
-from brainlm.normalization import load_normalization
-from brainlm.sources import assemble, story_lengths
-from brainlm.training import Checkpointing, Interrupted, Log, train
-from brainlm.training_log import few_rows_warning
-from brainlm.training_settings import TrainingSettings
+from brainlm.crosscoder.log import few_rows_warning
+from brainlm.crosscoder.memory import available_memory, describe_memory, require_memory, training_memory
+from brainlm.crosscoder.settings import TrainingSettings
+from brainlm.crosscoder.training import Checkpointing, Interrupted, Log, train
+from brainlm.machine import choose_device
+from brainlm.rows.normalization import load_normalization
+from brainlm.rows.pairs import assemble, story_lengths
 from job import describe, log, logged, progress_bar, warn
 from job_inputs import of_each_source, recordings
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.figure_style import save_figure
-from brainlm.table_files import read_tsv
-from brainlm.training_figure import training_curves
+from brainlm.report.style import save_figure
+from brainlm.report.training import training_curves
+from brainlm.report.write import read_tsv
 from job import logged
 
 with logged(snakemake):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.cortex import load
+from brainlm.cortex.subject import load
+from brainlm.cortex.voxels import read_voxel_table, save_voxel_table, unnamed_voxels, voxel_table
 from brainlm.store import open_store
-from brainlm.voxels import read_voxel_table, save_voxel_table, unnamed_voxels, voxel_table
 from job import log, logged, warn
 
 with logged(snakemake):

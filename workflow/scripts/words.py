@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from brainlm.transcripts import read_transcript
-from brainlm.words import save_words
+from brainlm.data.transcripts import read_transcript
+from brainlm.data.words import save_words
 from job import dataset_file, log, logged, warn
 
 with logged(snakemake):

@@ -1,0 +1,102 @@
+"""Draw a value per voxel on the flattened cortex."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.image import AxesImage
+from matplotlib.patheffects import withStroke
+
+from brainlm.cortex.subject import Cortex, flatmap_image
+from brainlm.errors import InputError
+
+LANDMARKS = ("AC", "Broca", "sPMv", "M1F", "IPS", "RSC", "OPA", "PPA", "FFA", "EBA", "V1")
+"""Areas that orient the eye, with room for their labels on a flatmap 8 cm wide."""
+
+_LABEL_WIDTH = 0.05
+"""Of a label, as a share of the flatmap's width at 8 cm: a narrower area has its label below it."""
+
+
+def draw_flatmap(
+    axes: Axes,
+    cortex: Cortex,
+    values: np.ndarray,
+    *,
+    colormap: str | Colormap,
+    vmin: float,
+    vmax: float,
+    rois: Sequence[str] = LANDMARKS,
+) -> AxesImage:
+    """Draw a map over the cortex's folds (light grey gyri, darker sulci), with areas outlined and named.
+
+    Parameters
+    ----------
+    axes: takes the flatmap's shape and loses its frame and ticks.
+    values: (voxel,); the folds show where they are NaN.
+    vmin, vmax: values at the ends of the colormap.
+    rois: areas to outline; those that the subject lacks are left out.
+
+    Returns
+    -------
+    The map's image, for a colorbar.
+
+    Raises
+    ------
+    InputError: not one value for each voxel of the cortex, or an unknown colormap.
+    """
+    if isinstance(colormap, str) and colormap not in matplotlib.colormaps:
+        close = get_close_matches(colormap, matplotlib.colormaps, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else "; see Matplotlib's list of colormaps."
+        raise InputError(f"'{colormap}' is no colormap{hint}")
+    image = flatmap_image(cortex, values)
+    mappable = ScalarMappable(Normalize(vmin, vmax), colormap)
+    # One image of white, greys and colours: viewers of PDF blur images, and the edges of a partly transparent
+    # one on top would get a dark rim.
+    colours = np.ones((*image.shape, 4))
+    colours[..., 3] = cortex.on_cortex
+    colours[cortex.on_cortex, :3] = np.where(cortex.curvature > 0, 0.90, 0.80)[cortex.on_cortex, None]
+    known = ~np.isnan(image)
+    colours[known] = mappable.to_rgba(image[known])
+    drawn = axes.imshow(colours, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
+    for roi in rois:
+        _draw_roi(axes, cortex, roi)
+    axes.text(0, 1, "L", transform=axes.transAxes, fontsize=7, ha="left", va="top")
+    axes.text(1, 1, "R", transform=axes.transAxes, fontsize=7, ha="right", va="top")
+    axes.axis("off")
+    return drawn
+
+
+def _draw_roi(axes: Axes, cortex: Cortex, roi: str) -> None:
+    for outline, (x, y) in zip(cortex.roi_outlines.get(roi, []), cortex.roi_labels.get(roi, []), strict=True):
+        on_cortex = _on_cortex(outline, cortex.on_cortex)
+        if not on_cortex.any():
+            continue
+        # NaN breaks the line where the area goes beyond a cut through the cortex.
+        line = np.where(on_cortex[:, None], outline, np.nan)
+        axes.plot(*line.T, color="black", linewidth=0.5, path_effects=[_halo(1.1)])
+        left, right = np.nanmin(line[:, 0]), np.nanmax(line[:, 0])
+        narrow = right - left < _LABEL_WIDTH * cortex.image_shape[1]
+        axes.annotate(
+            roi,
+            ((left + right) / 2, np.nanmax(line[:, 1])) if narrow else (x, y),
+            xytext=(0, -0.5 if narrow else 0),
+            textcoords="offset points",
+            fontsize=5,
+            ha="center",
+            va="top" if narrow else "center",
+            path_effects=[_halo(0.8)],
+        )
+
+
+def _halo(width: float) -> withStroke:
+    return withStroke(linewidth=width, foreground="white")
+
+
+def _on_cortex(points: np.ndarray, on_cortex: np.ndarray) -> np.ndarray:
+    """(point,) bool: the (point, xy) pixel positions that lie on the cortex."""
+    column, row = np.clip(points.round().astype(int), 0, np.array(on_cortex.shape[::-1]) - 1).T
+    return on_cortex[row, column]

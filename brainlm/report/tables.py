@@ -1,0 +1,310 @@
+"""The tables of a run: what stands in them. `table_files` writes them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity of the paper beside this run's."""
+
+    quantity: str
+    paper: float | str
+    """A number, or the paper's words where it gives none."""
+    here: float
+    """NaN if not measured."""
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A result and the threshold it was expected to reach."""
+
+    name: str
+    value: float
+    """NaN if not measured."""
+    threshold: float
+    direction: Literal[">=", "<="]
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> str:
+        """yes, no or not measured."""
+        if np.isnan(self.value):
+            return "not measured"
+        reached = self.value >= self.threshold if self.direction == ">=" else self.value <= self.threshold
+        return "yes" if reached else "no"
+
+
+def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+    """Table 1: latents chosen to illustrate the classes, each with the theme that it separates best.
+
+    Parameters
+    ----------
+    chosen: columns latent (-1: none), class, theme, auc, null_95, n_candidates, pinned; one row of the table
+        each, as `brainlm.scores.interpretation.interpret` gives them.
+    latents: columns latent, r, class, agreement, density; one row for each latent of the dictionary.
+
+    Returns
+    -------
+    Columns latent, r, class, interpretation, AUC, null (95 %), agreement, density. The class is the latent's
+    own, which for a pinned latent need not be the one asked for.
+    """
+    rows = _with_latents(chosen, latents)
+    return pd.DataFrame(
+        {
+            "latent": rows["latent"],
+            "r": rows["r"],
+            "class": rows["class"],
+            "interpretation": rows["interpretation"],
+            "AUC": rows["auc"],
+            "null (95 %)": rows["null_95"],
+            "agreement": rows["agreement"],
+            "density": rows["density"],
+        }
+    )
+
+
+def table2(chosen: pd.DataFrame, latents: pd.DataFrame, passages: pd.DataFrame) -> pd.DataFrame:
+    """Table 2: what was being said when the latents of Table 1 were most active.
+
+    Parameters
+    ----------
+    chosen, latents: as for `table1`.
+    passages: columns latent, rank, story, time_s (s after sound onset), activation, passage.
+
+    Returns
+    -------
+    Columns latent, class, interpretation, story, time_s, activation, passage; a row for each passage, best
+    first, and one row without a passage for a latent that has none.
+    """
+    rows = _with_latents(chosen, latents)[["latent", "class", "interpretation"]]
+    ranked = passages.sort_values(["latent", "rank"]).drop(columns="rank").astype({"latent": "Int64"})
+    # A missing latent would match a missing latent: passages have none, but say so here.
+    return rows.merge(ranked.dropna(subset="latent"), on="latent", how="left")
+
+
+def paper_comparison(rows: Sequence[Comparison]) -> pd.DataFrame:
+    """The paper's numbers beside this run's.
+
+    Returns
+    -------
+    Columns quantity (with its unit), paper, this run, note.
+    """
+    return pd.DataFrame(
+        {
+            "quantity": [_with_unit(row.quantity, row.unit) for row in rows],
+            # As the paper prints it: a fixed number of digits would claim more precision, or less.
+            "paper": [row.paper if isinstance(row.paper, str) else f"{row.paper:,.6g}" for row in rows],
+            "this run": pd.Series([row.here for row in rows], dtype=object),
+            "note": [row.note for row in rows],
+        }
+    )
+
+
+def bars_table(rows: Sequence[Bar]) -> pd.DataFrame:
+    """Which expectations a run fulfils.
+
+    Returns
+    -------
+    Columns check (with its unit), result, bar (e.g. "≥ 0.8"), met ("yes", "no" or "not measured"), note.
+    """
+    signs = {">=": "≥", "<=": "≤"}
+    return pd.DataFrame(
+        {
+            "check": [_with_unit(row.name, row.unit) for row in rows],
+            "result": pd.Series([row.value for row in rows], dtype=object),
+            "bar": [f"{signs[row.direction]} {row.threshold:g}" for row in rows],
+            "met": [row.met for row in rows],
+            "note": [row.note for row in rows],
+        }
+    )
+
+
+def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
+    """Each experiment's class shares, agreement and fit, mean over seeds.
+
+    Parameters
+    ----------
+    summaries: one row a model, with the columns that the scoring rule writes, and validation_explained_brain and
+        validation_explained_lm, the fractions of variance that its last epoch explained in validation.
+
+    Returns
+    -------
+    One row an experiment, in the order of first appearance; shares in percent of live latents.
+    """
+    numbers = summaries.groupby("experiment", sort=False).mean(numeric_only=True)
+    first = summaries.groupby("experiment", sort=False).first()
+    percent = {
+        "shared": "share_shared",
+        "brain-dominant": "share_brain-dominant",
+        "LM-dominant": "share_lm-dominant",
+        "agreeing": "share_agreeing",
+    }
+    return pd.DataFrame(
+        {
+            "experiment": first.index,
+            "scaling (brain / LM)": (first["standardize_brain"] + " / " + first["standardize_lm"]).to_numpy(),
+            "brain time": first["brain_time"].to_numpy(),
+            "seeds": summaries.groupby("experiment", sort=False).size().to_numpy(),
+            "live latents": numbers["live_latents"].to_numpy(),
+            **{f"{name} (%)": 100 * numbers[column].to_numpy() for name, column in percent.items()},
+            "brain correlation, test": numbers["test_correlation_brain"].to_numpy(),
+            "brain correlation, training": numbers["training_correlation_brain"].to_numpy(),
+            "LM correlation, test": numbers["test_correlation_lm"].to_numpy(),
+            "LM correlation, training": numbers["training_correlation_lm"].to_numpy(),
+            "brain variance explained, validation": numbers["validation_explained_brain"].to_numpy(),
+            "LM variance explained, validation": numbers["validation_explained_lm"].to_numpy(),
+        }
+    )
+
+
+def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:
+    """Class shares under each scaling, matched and shuffled side by side, for one subject and seed.
+
+    Parameters
+    ----------
+    summaries: one row a model of that subject and seed; of several with the same scaling and pairing the
+        first counts.
+
+    Returns
+    -------
+    One row a scaling, with the shares of the classes in percent, NaN where it was run only matched, or only shuffled.
+    """
+    scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
+    first = summaries.assign(scaling=scaling).groupby(["scaling", "brain_time"], sort=False).first()
+    rows = []
+    for name in scaling.unique():
+        found = {time: (name, time) in first.index for time in ("matched", "permuted")}
+        # Models of another pairing alone, such as noise, have no place here.
+        if not any(found.values()):
+            continue
+        missing = pd.Series(np.nan, index=first.columns)
+        matched, shuffled = (first.loc[(name, time)] if there else missing for time, there in found.items())
+        row: dict[str, object] = {"scaling (brain / LM)": name}
+        for label, column in (
+            ("shared", "share_shared"),
+            ("brain-dominant", "share_brain-dominant"),
+            ("LM-dominant", "share_lm-dominant"),
+        ):
+            row[f"{label}, matched (%)"] = 100 * matched[column]
+            row[f"{label}, shuffled (%)"] = 100 * shuffled[column]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def scalings_without_partner(summaries: pd.DataFrame) -> list[str]:
+    """Scalings (brain / LM) that were run only matched, or only shuffled; in `sensitivity_table` they have gaps.
+
+    Parameters
+    ----------
+    summaries: as for `sensitivity_table`.
+    """
+    scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
+    compared = summaries["brain_time"].isin(["matched", "permuted"])
+    n_ways = summaries[compared].groupby(scaling[compared], sort=False)["brain_time"].nunique()
+    return n_ways.index[n_ways == 1].tolist()
+
+
+def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
+    """How the labels of tables 1 and 2 were given."""
+    if simulated:
+        belongs = (
+            f"if more than half of the words of the {span_s:g} s before it lie in the theme's annotated spans"
+        )
+    else:
+        belongs = f"if it is in the tenth of TRs with most of the theme's words in the {span_s:g} s before it"
+    return [
+        *(["Simulated data."] * simulated),
+        "A latent's interpretation is the theme whose TRs its activation separates best from the others on test "
+        f"stories: AUC, the area under the ROC curve. A TR belongs to a theme {belongs}.",
+        "Null: 95th percentile of the best AUC among the class's live latents and all themes after the themes' "
+        "labels are shifted in a circle; a label is given only above it, one in twenty by chance.",
+        "Agreement: correlation over test TRs of the latent's brain part with its LM part.",
+    ]
+
+
+def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[str]:
+    """A sentence for each reason why no latent can be found for some themes.
+
+    Parameters
+    ----------
+    n_heard: theme -> how many words of the test stories belong to it.
+    untested: themes that no TR or every TR belongs to.
+    """
+    unheard = [f"'{theme}'" for theme in untested if n_heard[theme] == 0]
+    even = [f"'{theme}'" for theme in untested if n_heard[theme] > 0]
+    sentences = []
+    if unheard:
+        sentences.append(
+            f"No test story has a word of the theme{'s' * (len(unheard) > 1)} {', '.join(unheard)}, for which no "
+            "latent can be found: compare the spelling of the config's words with the transcripts'."
+        )
+    if even:
+        sentences.append(
+            f"Words of the theme{'s' * (len(even) > 1)} {', '.join(even)} are heard before no test TR or before all "
+            "alike, so that no latent can be found: give other words."
+        )
+    return sentences
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
+
+
+def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+    """The chosen latents with their r, own class, agreement and density, and an interpretation in words."""
+    own = latents[["latent", "r", "class", "agreement", "density"]].rename(columns={"class": "own_class"})
+    rows = chosen.merge(own, on="latent", how="left")
+    return rows.assign(
+        **{
+            "interpretation": [interpretation(row) for row in rows.itertuples()],
+            "class": rows["own_class"].fillna(rows["class"]),
+            "latent": rows["latent"].astype("Int64").mask(rows["latent"] < 0),
+        }
+    )
+
+
+def interpretation(row: tuple) -> str:
+    """What a row of chosen latents (latent, theme, auc, null_95, n_candidates, pinned) is called."""
+    if row.latent < 0 and row.n_candidates == 0:
+        return "no live latent is left in this class"
+    if np.isnan(row.auc):
+        return "cannot be tested: the themes are heard never or always"
+    found = row.theme if row.auc > row.null_95 else f"not above its null (best theme: {row.theme})"
+    return f"{found}; latent set by hand" if row.pinned else found
+
+
+def prediction_table(crosscoder: Mapping[tuple[str, str], np.ndarray], ridge: np.ndarray) -> pd.DataFrame:
+    """What is predicted from what: the crosscoder's correlations, and ridge's for the brain from the LM.
+
+    Parameters
+    ----------
+    crosscoder: (given source or "both", predicted source) -> (column,) correlations.
+    ridge: (voxel,) correlations.
+
+    Returns
+    -------
+    Columns given, predicted, kind, crosscoder, ridge, columns; one row for each pair, predictions first.
+    """
+    rows = []
+    for (given, predicted), correlation in crosscoder.items():
+        is_prediction = given not in ("both", predicted)
+        baseline = np.nanmean(ridge) if (given, predicted) == ("lm", "brain") else np.nan
+        rows.append(
+            {
+                "given": given,
+                "predicted": predicted,
+                "kind": "prediction" if is_prediction else "fit",
+                "crosscoder": np.nanmean(correlation),
+                "ridge": baseline,
+                "columns": int(np.isfinite(correlation).sum()),
+            }
+        )
+    return pd.DataFrame(rows).sort_values("kind", ascending=False, kind="stable", ignore_index=True)

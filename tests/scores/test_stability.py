@@ -1,0 +1,192 @@
+"""Latents found again: counted by class, with another seed and in another subject."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from brainlm.errors import InputError
+from brainlm.rows.codes import StoryCode
+from brainlm.scores.latents import classify
+from brainlm.scores.stability import (
+    COMPARED_CLASSES,
+    EncodedModel,
+    compare_models,
+    compare_pairs,
+    pairs_of_seeds,
+    pairs_of_subjects,
+)
+
+K = 4
+
+
+def sparse_activity(n_times: int, n_latents: int, seed: int, k: int = K) -> np.ndarray:
+    """(time, latent) activations that are smooth in time: the k highest of each row, the rest 0."""
+    noise = np.random.default_rng(seed).standard_normal((n_times + 8, n_latents))
+    smooth = np.stack([np.convolve(column, np.ones(9), mode="valid") for column in noise.T], axis=1)
+    kth = np.sort(smooth, axis=1)[:, [-k]]
+    return np.where(smooth >= kth, smooth, 0)
+
+
+def live(n_latents: int, *dead: int) -> np.ndarray:
+    alive = np.ones(n_latents, bool)
+    alive[list(dead)] = False
+    return alive
+
+
+def encoded(
+    activations: dict[str, np.ndarray], r: np.ndarray, *, subject="S1", seed=0, alive=None
+) -> EncodedModel:
+    codes = {}
+    for story, activation in activations.items():
+        active = np.argsort(-np.abs(activation), axis=1, kind="stable")[:, :K].astype(np.int32)
+        values = np.take_along_axis(activation, active, axis=1).astype(np.float32)
+        codes[story] = StoryCode(values, active, 2.0 * np.arange(len(activation)), activation.shape[1])
+    alive = live(len(r)) if alive is None else alive
+    latents = pd.DataFrame({"latent": range(len(r)), "class": classify(r), "alive": alive})
+    return EncodedModel(subject, seed, codes, latents)
+
+
+STORIES = {"harbour": 130, "forest": 170}
+R = np.repeat([0.0, 0.9, -0.9, 0.3], [6, 5, 4, 5])
+
+
+def stories_of(activation: np.ndarray, stories: dict[str, int] = STORIES) -> dict[str, np.ndarray]:
+    edges = np.cumsum([0, *stories.values()])
+    return {story: activation[a:b] for story, a, b in zip(stories, edges, edges[1:], strict=False)}
+
+
+def by_class(numbers: pd.DataFrame, subject_a: str, seed_a: int) -> pd.DataFrame:
+    chosen = numbers[(numbers["subject_a"] == subject_a) & (numbers["seed_a"] == seed_a)]
+    return chosen.set_index("class")
+
+
+def test_a_table_counts_the_latents_of_each_class_both_ways():
+    a = sparse_activity(300, 20, seed=23)
+    b = a.copy()
+    # Lost: two shared latents, all lm-dominant ones. Of another class: brain-dominant 6 and 7.
+    lost = [0, 1, 11, 12, 13, 14]
+    b[:, lost] = 0
+    r_b = R.copy()
+    r_b[[6, 7]] = 0.4
+    one = encoded(stories_of(a), R, alive=live(20, 19))
+    two = encoded(stories_of(b), r_b, seed=5, alive=live(20, *lost))
+    numbers = compare_models(one, two, minimum_shift=20)
+    assert len(numbers) == 2 * len(COMPARED_CLASSES)
+    assert numbers["comparison"].unique().tolist() == ["seeds"]
+    assert numbers["n_rows"].unique().tolist() == [300]
+
+    there = by_class(numbers, "S1", 0)
+    assert there.index.tolist() == ["shared", "brain-dominant", "lm-dominant", "between"]
+    assert there["n_live"].tolist() == [6, 5, 4, 4]
+    assert there["n_found"].tolist() == [4, 5, 0, 4]
+    np.testing.assert_allclose(there["found_percent"], [400 / 6, 100, 0, 100])
+    assert there["n_same_class"].tolist() == [4, 3, 0, 4]
+    np.testing.assert_allclose(there["same_class_percent"], [100, 60, np.nan, 100])
+    assert there["seed_b"].unique().tolist() == [5]
+    assert there.loc["brain-dominant", "mean_correlation"] == pytest.approx(1)
+
+    back = by_class(numbers, "S1", 5)
+    assert back["n_live"].tolist() == [4, 3, 0, 7]
+    # Latent 19 is dead in the first model.
+    assert back["n_found"].tolist() == [4, 3, 0, 6]
+    assert back["n_same_class"].tolist() == [4, 3, 0, 4]
+    assert back.loc["lm-dominant", ["found_percent", "chance_percent", "mean_correlation"]].isna().all()
+
+
+def test_live_latents_that_are_silent_in_these_trs_count_as_not_found():
+    a = sparse_activity(300, 20, seed=24)
+    a[:, 0] = 0
+    model = encoded(stories_of(a), R)
+    numbers = by_class(compare_models(model, encoded(stories_of(a), R, seed=1), minimum_shift=20), "S1", 0)
+    assert numbers.loc["shared", ["n_live", "n_found"]].tolist() == [6, 5]
+    assert numbers.loc["shared", "mean_correlation"] == pytest.approx(1)
+
+
+def test_a_partner_of_the_same_class_counts_only_if_the_latent_is_found_again():
+    one, two = (
+        encoded(stories_of(sparse_activity(300, 20, seed=seed)), np.zeros(20), seed=seed) for seed in (30, 31)
+    )
+    numbers = compare_models(one, two, minimum_shift=20)
+    shared = numbers[numbers["class"] == "shared"]
+    assert shared["n_live"].tolist() == [20, 20]
+    assert (shared["n_found"] < 5).all()
+    assert shared["n_same_class"].tolist() == shared["n_found"].tolist()
+
+
+def test_only_common_stories_are_compared_whatever_their_order():
+    a = stories_of(sparse_activity(300, 20, seed=25))
+    alone = {"attic": sparse_activity(90, 20, seed=26)}
+    one = encoded(a | alone, R, subject="S1")
+    two = encoded({story: a[story] for story in ("forest", "harbour")}, R, subject="S2", seed=1)
+    numbers = compare_models(one, two, minimum_shift=20)
+    assert numbers["n_rows"].unique().tolist() == [300]
+    assert numbers["comparison"].unique().tolist() == ["subjects"]
+    assert (numbers["found_percent"] == 100).all()
+    np.testing.assert_allclose(numbers["mean_correlation"], 1)
+
+
+def test_subjects_without_a_common_story_are_an_error():
+    activation = sparse_activity(300, 20, seed=27)
+    one = encoded({"harbour": activation}, R)
+    two = encoded({"forest": activation}, R, subject="S2")
+    with pytest.raises(InputError, match="S1 and S2 have no test story in common"):
+        compare_models(one, two, minimum_shift=20)
+
+
+def test_a_story_with_other_trs_is_an_error():
+    activation = sparse_activity(300, 20, seed=28)
+    one = encoded({"harbour": activation}, R)
+    two = encoded({"harbour": activation[:-1]}, R, subject="S2", seed=3)
+    with pytest.raises(InputError, match="'harbour' has other TRs .*S1, seed 0.*S2, seed 3"):
+        compare_models(one, two, minimum_shift=20)
+
+
+def models(subjects: list[str], seeds: list[int]) -> list[EncodedModel]:
+    activation = stories_of(sparse_activity(300, 20, seed=29))
+    return [encoded(activation, R, subject=subject, seed=seed) for seed in seeds for subject in subjects]
+
+
+def named(pairs: list[tuple[EncodedModel, EncodedModel]]) -> list[set[str]]:
+    return [{f"{model.subject}.{model.seed}" for model in pair} for pair in pairs]
+
+
+def test_all_seeds_of_a_subject_are_compared():
+    pairs = named(pairs_of_seeds(models(["A"], [0, 1, 2])))
+    assert len(pairs) == 3 and {"A.0", "A.2"} in pairs
+    assert pairs_of_seeds(models(["A"], [0])) == []
+
+
+def test_different_seeds_of_two_subjects_are_compared():
+    pairs = named(pairs_of_subjects(models(["A"], [0, 1, 2]), models(["B"], [0, 1, 2])))
+    assert pairs == [{"A.0", "B.1"}, {"A.1", "B.2"}, {"A.2", "B.0"}]
+    assert named(pairs_of_subjects(models(["A"], [3]), models(["B"], [3]))) == [{"A.3", "B.3"}]
+
+
+def test_all_pairs_are_one_below_the_other():
+    pairs = pairs_of_subjects(models(["A"], [0, 1]), models(["B"], [0, 1]))
+    numbers = compare_pairs(pairs, minimum_shift=20)
+    assert len(numbers) == 2 * 2 * len(COMPARED_CLASSES)
+    assert numbers["comparison"].unique().tolist() == ["subjects"]
+    pd.testing.assert_frame_equal(numbers.iloc[:8], compare_models(*pairs[0], minimum_shift=20))
+
+
+def test_pairs_with_too_little_in_common_say_why_and_leave_the_others_as_they_are():
+    enough, alone = sparse_activity(160, 20, seed=30), sparse_activity(60, 20, seed=31)
+    one = encoded({"harbour": enough, "alone": alone}, R)
+    other, third = (encoded({"harbour": enough}, R, subject=name, seed=1) for name in ("S2", "S3"))
+    short = encoded({"alone": alone}, R, subject="S4", seed=1)
+    numbers = compare_pairs([(one, other), (one, short), (third, short)], minimum_shift=20)
+    compared = compare_models(one, other, minimum_shift=20)
+    pd.testing.assert_frame_equal(numbers[: len(compared)][compared.columns], compared, check_dtype=False)
+    assert numbers["not_compared"][: len(compared)].isna().all()
+    few, none = numbers[len(compared) :].to_dict("records")
+    assert (few["comparison"], few["subject_a"], few["subject_b"]) == ("subjects", "S1", "S4")
+    assert few["not_compared"] == (
+        "60 test TRs leave 21 circular shifts of at least 20 TRs (scores.minimum_shift_s), but 119 are needed to "
+        "tell which latents are found again: give the test split 158 TRs or more."
+    )
+    assert none["not_compared"].startswith("Subjects S3 and S4 have no test story in common")
+    # Damaged results are no want of data.
+    cut = encoded({"harbour": enough[:-1]}, R, subject="S2", seed=1)
+    with pytest.raises(InputError, match="other TRs"):
+        compare_pairs([(one, cut)], minimum_shift=20)

@@ -1,0 +1,64 @@
+"""What the tables' scripts read of several models."""
+
+import importlib.util
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "results.py"
+
+
+@pytest.fixture(scope="module")
+def results():
+    spec = importlib.util.spec_from_file_location("results_script", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_table(path: Path, rows: list[dict]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
+    return str(path)
+
+
+MEMBERS = ["NA", "007", "shared", "lm-dominant", "b_shared"]
+
+
+def test_each_brain_of_a_group_has_its_own_numbers_whatever_it_is_called(results, tmp_path):
+    common = {"subject": "null", "experiment": "nan", "seed": 0, "brain_time": "matched", "test_trs": 70}
+    own = {f"test_correlation_{member}": number for number, member in enumerate(MEMBERS)}
+    own |= {f"standardize_{member}": "none" for member in MEMBERS} | {"test_correlation_lm": -1.0}
+    rows = [
+        {**common, "source": member, "share_shared": 0.5, "share_lm-dominant": 0.25, **own}
+        for member in MEMBERS
+    ]
+    table = results.summaries([write_table(tmp_path / "summary.tsv", rows)])
+    assert table["subject"].tolist() == ["null"] * len(MEMBERS)
+    assert table["experiment"].tolist() == [f"nan: {member}" for member in MEMBERS]
+    assert table["test_correlation_brain"].tolist() == list(range(len(MEMBERS)))
+    assert table["standardize_brain"].tolist() == ["none"] * len(MEMBERS)
+    assert table["share_shared"].tolist() == [0.5] * len(MEMBERS)
+    assert table["share_lm-dominant"].tolist() == [0.25] * len(MEMBERS)
+
+
+def test_the_last_epoch_says_what_each_source_explains_in_validation(results, tmp_path):
+    rows = [{"experiment": "e", "source": member, "standardize_lm": "none"} for member in ("a", "b")]
+    columns = ("validation_explained_a", "validation_explained_b", "validation_explained_lm")
+    epochs = [dict.fromkeys(columns, 9.0), dict(zip(columns, (-0.1, 0.2, 0.3), strict=True))]
+    summary, log = (
+        write_table(tmp_path / name, of) for name, of in (("summary.tsv", rows), ("training.tsv", epochs))
+    )
+    table = results.summaries([summary], [log])
+    assert table["validation_explained_brain"].tolist() == [-0.1, 0.2]
+    assert table["validation_explained_lm"].tolist() == [0.3, 0.3]
+    assert "validation_explained_brain" not in results.summaries([summary])
+
+
+def test_latents_are_told_apart_by_the_names_of_brains(results, tmp_path):
+    rows = [{"latent": latent, "source": member, "r": 0.5} for member in MEMBERS for latent in range(3)]
+    path = write_table(tmp_path / "group" / "null" / "seed0" / "latents.tsv", rows)
+    tables = results.by_experiment([path])
+    assert list(tables) == [f"null: {member}" for member in MEMBERS]
+    assert all(of_brain["latent"].tolist() == [0, 1, 2] for (of_brain,) in tables.values())

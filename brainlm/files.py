@@ -1,9 +1,24 @@
-"""Files that appear only when they are complete."""
+"""Files of all kinds: written as a whole or not at all, tables, and files that a dataset only points to."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from brainlm.errors import InputError
+
+TEXT_COLUMNS = frozenset(
+    {
+        *("class", "experiment", "feature", "passage", "roi", "rois", "source", "story", "subject"),
+        *("subject_a", "subject_b", "theme", "word"),
+    }
+)
+"""Columns of the workflow's tables whose cells are names or words, whatever else they look like."""
+# A pointer file is one line with a path; no story's transcript or responses are as small.
+_POINTER_BYTES = 1024
 
 
 @contextmanager
@@ -19,3 +34,73 @@ def whole_file(path: Path) -> Iterator[Path]:
     except BaseException:  # an interrupted job (KeyboardInterrupt) leaves nothing behind either
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that appears at `path` only when it is complete; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_tsv(frame: pd.DataFrame, stem: Path) -> None:
+    """Write <stem>.tsv: numbers to seven digits, missing values as "n/a" (as in BIDS)."""
+    text = frame.astype(object).map(_tsv_value).to_csv(sep="\t", index=False, lineterminator="\n")
+    write_atomically(beside(stem, ".tsv"), text.encode())
+
+
+def read_tsv(path: Path | str) -> pd.DataFrame:
+    """Read a table that the workflow has written, with every name as it was.
+
+    Cells of `TEXT_COLUMNS` are text as they stand: a subject may be called NA or 007, and an empty cell is "". In
+    other columns empty cells and "n/a" are missing, and numbers are numbers.
+    """
+    columns = pd.read_csv(path, sep="\t", nrows=0, dtype=str).columns
+    return pd.read_csv(
+        path,
+        sep="\t",
+        dtype={column: str for column in columns if column in TEXT_COLUMNS},
+        keep_default_na=False,
+        na_values={column: ["", "n/a"] for column in columns if column not in TEXT_COLUMNS},
+    )
+
+
+def check_downloaded(path: Path) -> None:
+    """Make sure that `path` is a file whose content is here.
+
+    Raises
+    ------
+    InputError : if there is no such file, or if it only stands for its content, which was never downloaded: a
+        dangling link into the annex, or a tiny text file that names a path in ``annex/objects``.
+    """
+    if path.is_symlink() and not path.exists():
+        raise _not_downloaded(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist: check the dataset's folder and the name.")
+    if not path.is_file():
+        raise InputError(f"{path} is a folder, but a file is needed.")
+    if path.stat().st_size < _POINTER_BYTES and b"annex/objects" in path.read_bytes():
+        raise _not_downloaded(path)
+
+
+def _not_downloaded(path: Path) -> InputError:
+    return InputError(
+        f"{path} has not been downloaded: only its place in the dataset is here. Run `datalad get` or "
+        "`git annex get` on it."
+    )
+
+
+def _tsv_value(value: object) -> object:
+    if is_missing(value):
+        return "n/a"
+    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell of a table has no value: None, NA or NaN."""
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))
+
+
+def beside(stem: Path, extension: str) -> Path:
+    """<stem><extension>, for a stem whose own name may have dots in it."""
+    return stem.with_name(stem.name + extension)

@@ -45,7 +45,7 @@ def imported_distributions(files: list[Path]) -> dict[str, Path]:
     distributions = packages_distributions()
     # Libraries that only a benchmark compares with have an environment of their own.
     peers = {name.replace("-", "_") for name, _ in pinned_in(PEERS) if name not in dict(lock())}
-    own = {"brainlm"} | {path.stem for path in files} | peers
+    own = {"brainlm", "pipeline", "tests"} | {path.stem for path in files} | peers
     found = {}
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -82,14 +82,14 @@ def test_the_projects_dependencies_are_in_the_lock():
 
 @pytest.mark.parametrize("folder", ["brainlm", "workflow/scripts"])
 def test_the_conda_environment_has_every_package_that_is_imported(folder):
-    imported = imported_distributions(sorted((REPOSITORY / folder).glob("*.py")))
+    imported = imported_distributions(sorted((REPOSITORY / folder).rglob("*.py")))
     assert {"numpy", "pandas", "torch"} <= set(imported)
     available = dict(conda_environment())
     assert {name: path.name for name, path in imported.items() if name not in available} == {}
 
 
 def test_the_lock_has_every_package_that_the_workflow_and_the_tests_import():
-    files = [*(REPOSITORY / "workflow").glob("*.py"), *(REPOSITORY / "tests").rglob("*.py")]
+    files = [*(REPOSITORY / "workflow").rglob("*.py"), *(REPOSITORY / "tests").rglob("*.py")]
     imported = imported_distributions(files)
     assert {"pyyaml", "pytest"} <= set(imported)
     locked = dict(lock())

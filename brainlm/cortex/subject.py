@@ -14,10 +14,10 @@ import nibabel
 import numpy as np
 from scipy import sparse
 
-from brainlm.annex import check_downloaded
 from brainlm.cortex.geometry import CortexGeometry, compute_geometry
 from brainlm.cortex.outlines import inside, label_position, read_outlines
 from brainlm.errors import InputError
+from brainlm.files import check_downloaded
 from brainlm.store import add_array, new_store, open_store
 
 HEMISPHERES = ("lh", "rh")
@@ -162,7 +162,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, float]:
         raise InputError(f"{path} is damaged, or no NIfTI image ({error}): download it again.") from error
 
 
-def save(cortex: Cortex, path: Path) -> None:
+def save_cortex(cortex: Cortex, path: Path) -> None:
     """Write a cortex as a Zarr store."""
     outline_rois = [name for name, outlines in cortex.roi_outlines.items() for _ in outlines]
     attributes = {"outline_roi": outline_rois, "voxel_roi": list(cortex.voxel_rois)}
@@ -186,8 +186,8 @@ def save(cortex: Cortex, path: Path) -> None:
         add_array(group, "roi_pointer", _boundaries(members), ("roi_boundary",))
 
 
-def load(path: Path) -> Cortex:
-    """Read a cortex written by `save`.
+def load_cortex(path: Path) -> Cortex:
+    """Read a cortex written by `save_cortex`.
 
     Raises
     ------

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from brainlm.errors import InputError
-from brainlm.report.write import write_atomically
+from brainlm.files import write_atomically
 
 ALL_VOXELS = "all voxels"
 NO_ROI = "no roi"

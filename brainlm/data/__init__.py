@@ -1,0 +1,16 @@
+"""What comes from outside: downloads, transcripts and responses, and whether they fit each other."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "download": ["download", "read_manifest"],
+        "transcripts": ["read_transcript"],
+        "words": ["load_words", "save_words"],
+        "responses": ["convert_responses"],
+        "respdict": ["read_respdict", "volumes_of"],
+        "clocks": ["check_clocks"],
+        "check": ["dataset_tables"],
+    },
+)

@@ -10,8 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
+from brainlm.files import check_downloaded
 
 # What stands at the beginning of other files that bear an HDF5 file's name.
 _OTHER_FORMATS = {

@@ -25,7 +25,7 @@ _ODD_VOXELS = 0.05
 
 @dataclass(frozen=True)
 class ResponseSummary:
-    """What `convert` found in a story's file."""
+    """What `convert_responses` found in a story's file."""
 
     n_times: int
     n_voxels: int
@@ -47,7 +47,7 @@ class ResponseSummary:
     """of `data` from the mean of the repeats that are finite, absolute; infinite where only one of both is finite"""
 
 
-def convert(
+def convert_responses(
     hdf5_path: Path | str,
     store_path: Path | str,
     *,
@@ -105,11 +105,11 @@ def convert(
 
 
 def summarize(hdf5_path: Path, *, block_rows: int = 256) -> ResponseSummary:
-    """What `convert` would find in a story's file, whatever its number of rows; nothing is written.
+    """What `convert_responses` would find in a story's file, whatever its number of rows; nothing is written.
 
     Raises
     ------
-    InputError : as `convert`.
+    InputError : as `convert_responses`.
     """
     with open_hdf5(hdf5_path) as file:
         data = _find_data(file, hdf5_path)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
+from brainlm.files import check_downloaded
 from brainlm.textgrid.labels import oddities, sort_labels
 from brainlm.textgrid.tiers import read_words
 from brainlm.textgrid.word_times import Fault, Spoken, check_faults, parse_time, settle_times

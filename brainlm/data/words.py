@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from brainlm.errors import InputError
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
 
 
 def save_words(words: pd.DataFrame, path: Path) -> None:

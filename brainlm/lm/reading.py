@@ -71,8 +71,8 @@ def resolve(source: str | Path) -> Path | str:
     return name
 
 
-def convert(source: str | Path, destination: str | Path, n_blocks: int) -> Path:
-    """Write the first `n_blocks` blocks of a GGUF model as a local folder for `load`; return the folder.
+def convert_language_model(source: str | Path, destination: str | Path, n_blocks: int) -> Path:
+    """Write the first `n_blocks` blocks of a GGUF model as a folder for `load_language_model`; return the folder.
 
     The weights are unpacked to float32: a GGUF weight is a scale times a small integer, plus an offset,
     which float16 and bfloat16 would round. The folder appears only when it is complete.
@@ -99,7 +99,7 @@ def convert(source: str | Path, destination: str | Path, n_blocks: int) -> Path:
     return destination
 
 
-def load(
+def load_language_model(
     source: str | Path,
     blocks: Sequence[int],
     *,

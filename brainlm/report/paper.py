@@ -7,7 +7,40 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from brainlm.report.write import with_unit
+
 CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity of the paper beside this run's."""
+
+    quantity: str
+    paper: float | str
+    """A number, or the paper's words where it gives none."""
+    here: float
+    """NaN if not measured."""
+    unit: str = ""
+    note: str = ""
+
+
+def paper_comparison(rows: Sequence[Comparison]) -> pd.DataFrame:
+    """The paper's numbers beside this run's.
+
+    Returns
+    -------
+    Columns quantity (with its unit), paper, this run, note.
+    """
+    return pd.DataFrame(
+        {
+            "quantity": [with_unit(row.quantity, row.unit) for row in rows],
+            # As the paper prints it: a fixed number of digits would claim more precision, or less.
+            "paper": [row.paper if isinstance(row.paper, str) else f"{row.paper:,.6g}" for row in rows],
+            "this run": pd.Series([row.here for row in rows], dtype=object),
+            "note": [row.note for row in rows],
+        }
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from brainlm.report.write import formatted, write_atomically, write_tsv
+from brainlm.files import write_atomically, write_tsv
+from brainlm.report.write import formatted
 
 CM_PER_INCH = 2.54
 SINGLE_COLUMN_CM = 8.5

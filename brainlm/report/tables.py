@@ -1,45 +1,9 @@
 """The tables of a run: what stands in them. `table_files` writes them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One quantity of the paper beside this run's."""
-
-    quantity: str
-    paper: float | str
-    """A number, or the paper's words where it gives none."""
-    here: float
-    """NaN if not measured."""
-    unit: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A result and the threshold it was expected to reach."""
-
-    name: str
-    value: float
-    """NaN if not measured."""
-    threshold: float
-    direction: Literal[">=", "<="]
-    unit: str = ""
-    note: str = ""
-
-    @property
-    def met(self) -> str:
-        """yes, no or not measured."""
-        if np.isnan(self.value):
-            return "not measured"
-        reached = self.value >= self.threshold if self.direction == ">=" else self.value <= self.threshold
-        return "yes" if reached else "no"
 
 
 def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
@@ -88,43 +52,6 @@ def table2(chosen: pd.DataFrame, latents: pd.DataFrame, passages: pd.DataFrame) 
     ranked = passages.sort_values(["latent", "rank"]).drop(columns="rank").astype({"latent": "Int64"})
     # A missing latent would match a missing latent: passages have none, but say so here.
     return rows.merge(ranked.dropna(subset="latent"), on="latent", how="left")
-
-
-def paper_comparison(rows: Sequence[Comparison]) -> pd.DataFrame:
-    """The paper's numbers beside this run's.
-
-    Returns
-    -------
-    Columns quantity (with its unit), paper, this run, note.
-    """
-    return pd.DataFrame(
-        {
-            "quantity": [_with_unit(row.quantity, row.unit) for row in rows],
-            # As the paper prints it: a fixed number of digits would claim more precision, or less.
-            "paper": [row.paper if isinstance(row.paper, str) else f"{row.paper:,.6g}" for row in rows],
-            "this run": pd.Series([row.here for row in rows], dtype=object),
-            "note": [row.note for row in rows],
-        }
-    )
-
-
-def bars_table(rows: Sequence[Bar]) -> pd.DataFrame:
-    """Which expectations a run fulfils.
-
-    Returns
-    -------
-    Columns check (with its unit), result, bar (e.g. "≥ 0.8"), met ("yes", "no" or "not measured"), note.
-    """
-    signs = {">=": "≥", "<=": "≤"}
-    return pd.DataFrame(
-        {
-            "check": [_with_unit(row.name, row.unit) for row in rows],
-            "result": pd.Series([row.value for row in rows], dtype=object),
-            "bar": [f"{signs[row.direction]} {row.threshold:g}" for row in rows],
-            "met": [row.met for row in rows],
-            "note": [row.note for row in rows],
-        }
-    )
 
 
 def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
@@ -252,10 +179,6 @@ def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[
             "alike, so that no latent can be found: give other words."
         )
     return sentences
-
-
-def _with_unit(name: str, unit: str) -> str:
-    return f"{name} ({unit})" if unit else name
 
 
 def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Write a table for programs (TSV), text (Markdown) and browsers (HTML), and read one back."""
+"""Write a table for programs (TSV), text (Markdown) and browsers (HTML)."""
 
 import html
 import re
@@ -8,16 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.files import whole_file
+from brainlm.files import beside, is_missing, write_atomically, write_tsv
 
 MISSING = "–"
-TEXT_COLUMNS = frozenset(
-    {
-        *("class", "experiment", "feature", "passage", "roi", "rois", "source", "story", "subject"),
-        *("subject_a", "subject_b", "theme", "word"),
-    }
-)
-"""Columns of the workflow's tables whose cells are names or words, whatever else they look like."""
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -66,42 +59,13 @@ def write_table(frame: pd.DataFrame, stem: Path, *, title: str, notes: Sequence[
     notes: sentences below the table.
     """
     write_tsv(frame, stem)
-    write_atomically(_beside(stem, ".md"), _markdown(frame, title, notes).encode())
-    write_atomically(_beside(stem, ".html"), _html(frame, title, notes).encode())
-
-
-def write_tsv(frame: pd.DataFrame, stem: Path) -> None:
-    """Write <stem>.tsv: numbers to seven digits, missing values as "n/a" (as in BIDS)."""
-    text = frame.astype(object).map(_tsv_value).to_csv(sep="\t", index=False, lineterminator="\n")
-    write_atomically(_beside(stem, ".tsv"), text.encode())
-
-
-def read_tsv(path: Path | str) -> pd.DataFrame:
-    """Read a table that the workflow has written, with every name as it was.
-
-    Cells of `TEXT_COLUMNS` are text as they stand: a subject may be called NA or 007, and an empty cell is "". In
-    other columns empty cells and "n/a" are missing, and numbers are numbers.
-    """
-    columns = pd.read_csv(path, sep="\t", nrows=0, dtype=str).columns
-    return pd.read_csv(
-        path,
-        sep="\t",
-        dtype={column: str for column in columns if column in TEXT_COLUMNS},
-        keep_default_na=False,
-        na_values={column: ["", "n/a"] for column in columns if column not in TEXT_COLUMNS},
-    )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that appears at `path` only when it is complete; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
-        partial.write_bytes(content)
+    write_atomically(beside(stem, ".md"), _markdown(frame, title, notes).encode())
+    write_atomically(beside(stem, ".html"), _html(frame, title, notes).encode())
 
 
 def format_value(value: object) -> str:
     """A cell for reading: three significant digits for floats, thousands separated, "–" if missing."""
-    if _is_missing(value):
+    if is_missing(value):
         return MISSING
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
@@ -117,6 +81,11 @@ def formatted(value: float, spec: str) -> str:
     return format(value, spec).replace("-", "−")
 
 
+def with_unit(name: str, unit: str) -> str:
+    """The name of a quantity, with its unit in parentheses if it has one."""
+    return f"{name} ({unit})" if unit else name
+
+
 def _format_float(value: float) -> str:
     size = abs(value)
     if np.isinf(value):
@@ -126,21 +95,6 @@ def _format_float(value: float) -> str:
     # Decimals are those of the rounded value: 9.996 is 10.0, not 10.00.
     decimals = 3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0
     return f"{value:,.{decimals}f}"
-
-
-def _tsv_value(value: object) -> object:
-    if _is_missing(value):
-        return "n/a"
-    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))
-
-
-def _beside(stem: Path, extension: str) -> Path:
-    # Not with_suffix, which would cut what follows a dot in the stem's own name.
-    return stem.with_name(stem.name + extension)
 
 
 def _html_class(column: pd.Series) -> str:

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from brainlm.arrays import real_array, require_finite
-from brainlm.crosscoder.model import Crosscoder
 from brainlm.errors import InputError
 from brainlm.rows.pairs import Rows
 from brainlm.scores.shifts import require_shifts
+
+if TYPE_CHECKING:
+    from brainlm.crosscoder.model import Crosscoder
+
 
 CLASSES = ("shared", "brain-dominant", "lm-dominant", "between", "undefined")
 SHARED_BOUND = 0.2
@@ -179,7 +182,7 @@ def false_discovery_control(p_values: np.ndarray, level: float) -> np.ndarray:
 
 
 def agreement(
-    model: Crosscoder, inputs: Mapping[str, Any], *, source: str = "brain", reference: str = "lm"
+    model: "Crosscoder", inputs: Mapping[str, Any], *, source: str = "brain", reference: str = "lm"
 ) -> np.ndarray:
     """Do two sources, say brain and LM, say the same about a latent on rows it was not trained on?
 
@@ -208,7 +211,7 @@ def agreement(
 
 
 def agreement_test(
-    model: Crosscoder, rows: Rows, *, minimum_shift: int, source: str = "brain", reference: str = "lm"
+    model: "Crosscoder", rows: Rows, *, minimum_shift: int, source: str = "brain", reference: str = "lm"
 ) -> ShiftTest:
     """`agreement` on normalized held-out rows, with its circular-shift null."""
     projections = (model.project(name, rows.source(name)).numpy() for name in (source, reference))

@@ -1,12 +1,11 @@
 """All scores of one model in two tables: one row a latent, and one row for the whole, for each source."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.pairs import Rows
 from brainlm.scores.latents import (
     agreement_test,
@@ -16,11 +15,14 @@ from brainlm.scores.latents import (
     false_discovery_control,
     relative_difference,
 )
-from brainlm.scores.reconstruction import SourceFit
+
+if TYPE_CHECKING:
+    from brainlm.crosscoder.model import Crosscoder
+    from brainlm.scores.reconstruction import SourceFit
 
 
 def latent_table(
-    model: Crosscoder, test: Rows, *, minimum_shift: int, false_discovery_rate: float, reference: str = "lm"
+    model: "Crosscoder", test: Rows, *, minimum_shift: int, false_discovery_rate: float, reference: str = "lm"
 ) -> pd.DataFrame:
     """Whose each latent is, and whether that holds on unseen stories.
 
@@ -72,7 +74,7 @@ def latent_table(
 
 
 def model_summary(
-    model: Crosscoder, latents: pd.DataFrame, fits: Mapping[str, Mapping[str, SourceFit]]
+    model: "Crosscoder", latents: pd.DataFrame, fits: "Mapping[str, Mapping[str, SourceFit]]"
 ) -> dict[str, Any]:
     """Shares of the classes among live latents, agreement, and the fit of test and training side by side.
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from brainlm.annex import check_downloaded
 from brainlm.errors import InputError
+from brainlm.files import check_downloaded
 
 # Praat reads blank-separated items: a number counts only when it stands alone, so that the index in
 # `intervals [12]:` does not, and `!` begins a comment only where an item may begin.

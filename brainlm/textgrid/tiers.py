@@ -77,7 +77,7 @@ def read_words(
     return table
 
 
-def write(
+def write_textgrid(
     path: Path | str, tiers: Mapping[str, pd.DataFrame], duration_s: float, *, short: bool = False
 ) -> None:
     """Write interval tiers as a TextGrid (UTF-8) that Praat reads, in its long or its short text format.

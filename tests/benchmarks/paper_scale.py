@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from brainlm.crosscoder.memory import available_memory, describe_memory, require_memory, training_memory
+from brainlm.crosscoder.memory import describe_memory, require_memory, training_memory
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import Log, train
 from brainlm.errors import InputError
+from brainlm.machine import available_memory
 from brainlm.rows.normalization import Normalization
 from brainlm.rows.pairs import Rows
 

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 from brainlm.cortex.subject import read_mask
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import train
+from brainlm.report.checks import demo_checks
 from brainlm.report.latents import snr_study
 from brainlm.report.style import save_figure
 from brainlm.rows.codes import StoryCode
@@ -32,7 +33,7 @@ from brainlm.simulation.features import (
     standardize,
 )
 from brainlm.simulation.listener import listen
-from brainlm.simulation.recovery import demo_checks, match_planted
+from brainlm.simulation.recovery import match_planted
 from brainlm.store import add_array, new_store
 from pipeline.config import Plan, make_plan
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from brainlm.crosscoder.memory import GIGABYTE, training_memory
+from brainlm.crosscoder.memory import training_memory
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import Checkpointing, train
+from brainlm.machine import GIGABYTE
 from brainlm.rows.normalization import Normalization
 from brainlm.rows.pairs import Recording, assemble
 from brainlm.store import add_array, new_store

@@ -15,7 +15,15 @@ from scipy import sparse
 from brainlm.cortex.flatmap import draw_flatmap
 from brainlm.cortex.geometry import pycortex_share
 from brainlm.cortex.outlines import inside, label_position, read_outlines
-from brainlm.cortex.subject import Cortex, check_width, flatmap_image, load, read_cortex, read_mask, save
+from brainlm.cortex.subject import (
+    Cortex,
+    check_width,
+    flatmap_image,
+    load_cortex,
+    read_cortex,
+    read_mask,
+    save_cortex,
+)
 from brainlm.errors import InputError
 from brainlm.simulation.anatomy import write_simulated_anatomy
 
@@ -25,12 +33,12 @@ VOXEL_MM, HEIGHT = 10.0, 128
 PREPARE = f"""
 import sys
 from pathlib import Path
-from brainlm.cortex.subject import read_cortex, save
+from brainlm.cortex.subject import read_cortex, save_cortex
 from brainlm.simulation.anatomy import write_simulated_anatomy
 folder = Path(sys.argv[1])
 print(write_simulated_anatomy(folder / "db", "{SUBJECT}", {VOXEL_MM}))
 cortex = read_cortex(folder / "db", "{SUBJECT}", "{TRANSFORM}", folder / "work", {HEIGHT})
-save(cortex, folder / "cortex.zarr")
+save_cortex(cortex, folder / "cortex.zarr")
 """
 
 PYCORTEX_IMAGE = f"""
@@ -60,7 +68,7 @@ def prepared(tmp_path_factory) -> tuple[Path, int]:
 
 @pytest.fixture(scope="session")
 def cortex(prepared) -> Cortex:
-    return load(prepared[0] / "cortex.zarr")
+    return load_cortex(prepared[0] / "cortex.zarr")
 
 
 @pytest.fixture
@@ -323,8 +331,8 @@ def test_inside_an_outline_with_a_notch():
 
 
 def test_saved_cortex_is_read_back_unchanged(cortex, tmp_path):
-    save(cortex, tmp_path / "again.zarr")
-    again = load(tmp_path / "again.zarr")
+    save_cortex(cortex, tmp_path / "again.zarr")
+    again = load_cortex(tmp_path / "again.zarr")
     for name in ("mask", "on_cortex", "curvature"):
         np.testing.assert_array_equal(getattr(again, name), getattr(cortex, name))
     assert (again.pixel_of_voxel != cortex.pixel_of_voxel).nnz == 0
@@ -339,8 +347,8 @@ def test_saved_cortex_is_read_back_unchanged(cortex, tmp_path):
 
 
 def test_cortex_without_areas_is_read_back(tiny, tmp_path):
-    save(tiny, tmp_path / "tiny.zarr")
-    again = load(tmp_path / "tiny.zarr")
+    save_cortex(tiny, tmp_path / "tiny.zarr")
+    again = load_cortex(tmp_path / "tiny.zarr")
     assert again.roi_outlines == again.roi_labels == again.voxel_rois == {}
     np.testing.assert_array_equal(again.pixel_of_voxel.toarray(), tiny.pixel_of_voxel.toarray())
 

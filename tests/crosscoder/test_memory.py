@@ -3,16 +3,10 @@ import psutil
 import pytest
 import torch
 
-from brainlm.crosscoder.memory import (
-    _free_in_group,
-    available_memory,
-    describe_memory,
-    peak_memory,
-    require_memory,
-    training_memory,
-)
+from brainlm.crosscoder.memory import describe_memory, require_memory, training_memory
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.errors import InputError
+from brainlm.machine import _free_in_group, available_memory, peak_memory
 
 PAPER = TrainingSettings()
 

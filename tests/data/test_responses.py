@@ -11,7 +11,7 @@ import pytest
 import xarray
 
 from brainlm.data.hdf5 import explained
-from brainlm.data.responses import ResponseSummary, convert, scale_warning
+from brainlm.data.responses import ResponseSummary, convert_responses, scale_warning
 from brainlm.errors import InputError
 from brainlm.simulation.listener import autocorrelate
 from brainlm.store import open_store
@@ -39,7 +39,7 @@ def write_hdf5(path: Path, **datasets) -> None:
 
 def convert_story(hdf5: Path, **options):
     options = {"expected_rows": N_TIMES, "tr_times_s": TIMES_S} | options
-    return convert(hdf5, hdf5.with_suffix(".zarr"), **options)
+    return convert_responses(hdf5, hdf5.with_suffix(".zarr"), **options)
 
 
 def assert_nothing_written(hdf5: Path) -> None:
@@ -140,7 +140,7 @@ def test_lost_hearings_are_counted_and_the_mean_may_or_may_not_leave_them_out(hd
 
 def scale_of(hdf5: Path, data: np.ndarray, **options) -> tuple[ResponseSummary, str | None]:
     write_hdf5(hdf5, data=data, **options)
-    summary = convert(
+    summary = convert_responses(
         hdf5,
         hdf5.with_suffix(".zarr"),
         expected_rows=len(data),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from brainlm.data.transcripts import read_transcript
 from brainlm.data.words import load_words, save_words
 from brainlm.errors import InputError
-from brainlm.textgrid.tiers import read_words, write
+from brainlm.textgrid.tiers import read_words, write_textgrid
 
 HEADER = "word\tonset\toffset\n"
 NOBODY = 65534
@@ -56,7 +56,7 @@ def test_a_textgrid_is_read_as_ever(tmp_path, short):
     words = pd.DataFrame(
         {"label": ["sp", "One", "two"], "onset_s": [0.0, 1.0, 2.0], "offset_s": [1.0, 2.0, 4.0]}
     )
-    write(path, {"phone": words, "word": words}, 5.0, short=short)
+    write_textgrid(path, {"phone": words, "word": words}, 5.0, short=short)
     transcript = read_transcript(path)
     pd.testing.assert_frame_equal(transcript, read_words(path))
     assert rows(transcript) == [("one", 1.0, 2.0), ("two", 2.0, 4.0)]
@@ -108,7 +108,7 @@ def labelled(request, tmp_path) -> Path:
         table.to_csv(path, sep="\t", index=False)
     else:
         tier = table.set_axis(["label", "onset_s", "offset_s"], axis=1)
-        write(path, {"words": tier, "phones": tier}, len(LABELS))
+        write_textgrid(path, {"words": tier, "phones": tier}, len(LABELS))
     return path
 
 
@@ -150,7 +150,7 @@ def test_phones_in_place_of_words_are_worth_a_warning(tsv):
 def test_words_with_blanks_are_worth_a_warning(tmp_path):
     path = tmp_path / "story.TextGrid"
     labels = pd.DataFrame({"label": ["so we left", "then"], "onset_s": [0.0, 2.0], "offset_s": [2.0, 3.0]})
-    write(path, {"phones": labels, "words": labels}, 3.0)
+    write_textgrid(path, {"phones": labels, "words": labels}, 3.0)
     (warning,) = read_transcript(path).attrs["warnings"]
     assert warning.startswith(f"{path} has blanks in 1 of its 2 words, such as 'so we left': ")
 

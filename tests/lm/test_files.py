@@ -21,10 +21,10 @@ import tokenizers
 import torch
 import transformers
 
-from brainlm.crosscoder.memory import peak_memory
 from brainlm.errors import InputError
 from brainlm.lm.files import load_first_blocks
-from brainlm.lm.reading import load, read_story
+from brainlm.lm.reading import load_language_model, read_story
+from brainlm.machine import peak_memory
 
 WORDS = ["the", "ferry", "left", "the", "harbour", "before", "the", "fog", "had", "lifted"]
 VOCABULARY = {word: number for number, word in enumerate(["<unk>", *dict.fromkeys(WORDS)])}
@@ -122,7 +122,7 @@ def states_of_the_whole_model(folder: Path) -> np.ndarray:
 
 def states(source: Path | str, n_wanted: int = N_WANTED, **options) -> np.ndarray:
     """(block, token, hidden) of blocks 1 to `n_wanted`."""
-    model = load(source, range(1, n_wanted + 1), device="cpu", **options)
+    model = load_language_model(source, range(1, n_wanted + 1), device="cpu", **options)
     return read_story(model, WORDS).hidden
 
 
@@ -195,7 +195,7 @@ def test_it_does_not_matter_how_the_weights_are_split(tmp_path, llama, shard_siz
 def test_a_final_norm_that_was_not_read_cannot_be_used_unnoticed(llama):
     for path in not_needed(llama):
         path.unlink()
-    language_model = load(llama, [N_WANTED], device="cpu")
+    language_model = load_language_model(llama, [N_WANTED], device="cpu")
     with torch.inference_mode():
         after_the_norm = language_model.model(torch.tensor([[1, 2, 3]])).last_hidden_state
     assert after_the_norm.isnan().all()
@@ -209,7 +209,7 @@ def test_a_needed_file_that_is_absent_is_named(tmp_path, family):
         content = (folder / file).read_bytes()
         (folder / file).unlink()
         with pytest.raises(InputError, match=f"lacks {file}") as error:
-            load(folder, [N_WANTED])
+            load_language_model(folder, [N_WANTED])
         assert_one_sentence(str(error.value))
         (folder / file).write_bytes(content)
 
@@ -219,7 +219,7 @@ def test_a_needed_file_that_is_damaged_is_named(llama, damage):
     file = min(needed(llama))
     DAMAGE[damage](llama / file)
     with pytest.raises(InputError, match=f"{file} cannot be loaded") as error:
-        load(llama, [N_WANTED])
+        load_language_model(llama, [N_WANTED])
     assert_one_sentence(str(error.value))
 
 
@@ -238,7 +238,7 @@ def test_an_array_that_is_not_in_its_file_or_of_another_shape_is_refused(llama, 
 
     edit_file_of(llama, array, spoil)
     with pytest.raises(InputError, match=f"incomplete.*{array.removeprefix('model.')}"):
-        load(llama, [N_WANTED])
+        load_language_model(llama, [N_WANTED])
 
 
 @pytest.mark.parametrize("array", ["model.embed_tokens.weight", "model.layers.2.mlp.up_proj.weight"])
@@ -248,14 +248,14 @@ def test_an_array_that_the_index_lacks_is_refused(llama, array):
     del file_of[array]
     (llama / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": file_of}))
     with pytest.raises(InputError, match=f"incomplete.*{array.removeprefix('model.')}"):
-        load(llama, [N_WANTED])
+        load_language_model(llama, [N_WANTED])
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": 3}', "\xff"])
 def test_an_index_that_is_none_is_an_error(llama, content):
     (llama / INDEX).write_text(content, encoding="latin-1")
     with pytest.raises(InputError, match=f"{INDEX} does not tell"):
-        load(llama, [1])
+        load_language_model(llama, [1])
 
 
 # Memory
@@ -480,8 +480,8 @@ def test_files_that_the_hub_lists_and_nobody_needs_may_be_absent_from_the_cache(
 def test_the_environments_cache_is_read_by_a_new_process_without_a_network(llama, tmp_path):
     fill(tmp_path / "home" / "hub", llama, settings_of(llama) | needed(llama))
     program = (
-        "import sys, numpy as np; from brainlm.lm.reading import load, read_story; "
-        f"model = load({NAME!r}, range(1, {N_WANTED + 1}), revision={COMMIT!r}, device='cpu'); "
+        "import sys, numpy as np; from brainlm.lm.reading import load_language_model, read_story; "
+        f"model = load_language_model({NAME!r}, range(1, {N_WANTED + 1}), revision={COMMIT!r}, device='cpu'); "
         f"np.save(sys.argv[1], read_story(model, {WORDS!r}).hidden)"
     )
     environment = {
@@ -494,7 +494,7 @@ def test_the_environments_cache_is_read_by_a_new_process_without_a_network(llama
 
 def refused(*args, **options) -> str:
     with pytest.raises(InputError) as error:
-        load(*args, **options)
+        load_language_model(*args, **options)
     assert error.value.__cause__ is None and error.value.__context__ is None
     return str(error.value)
 

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from brainlm.errors import InputError
-from brainlm.lm.reading import convert, load, read_story, resolve
+from brainlm.lm.reading import convert_language_model, load_language_model, read_story, resolve
 
 SENTENCES = [
     "the ferry left the harbour before the fog had lifted",
@@ -125,7 +125,7 @@ def test_blocks_are_the_hidden_states_of_the_whole_model(tmp_path, family, bos):
     assert len(prefix) == bos
     expected = full_model_states(folder, prefix + ids)[:, len(prefix) :]
 
-    story = read_story(load(folder, [3, 1], device="cpu"), WORDS)
+    story = read_story(load_language_model(folder, [3, 1], device="cpu"), WORDS)
 
     assert story.blocks == (3, 1)
     assert story.hidden.dtype == np.float32
@@ -143,7 +143,7 @@ def test_last_block_is_taken_before_the_final_norm(tmp_path, family, final_norm)
     prefix, ids = story_ids(folder)
     normed = full_model_states(folder, prefix + ids)[-1, 1:]
 
-    last = read_story(load(folder, [N_BLOCKS], device="cpu"), WORDS).hidden[0]
+    last = read_story(load_language_model(folder, [N_BLOCKS], device="cpu"), WORDS).hidden[0]
 
     norm = transformers.AutoModelForCausalLM.from_pretrained(folder).get_submodule(final_norm)
     assert np.abs(last - normed).max() > 0.1
@@ -153,7 +153,7 @@ def test_last_block_is_taken_before_the_final_norm(tmp_path, family, final_norm)
 @pytest.mark.parametrize(("family", "blocks_name"), [("llama", "layers"), ("gpt2", "h")])
 def test_higher_blocks_are_neither_loaded_nor_run(tmp_path, family, blocks_name):
     folder = save_model(tmp_path, family)
-    expected = read_story(load(folder, [1, 2]), WORDS)
+    expected = read_story(load_language_model(folder, [1, 2]), WORDS)
 
     def spoil_higher_blocks(weights):
         higher = [f".{blocks_name}.{index}." for index in (2, 3)]
@@ -162,14 +162,14 @@ def test_higher_blocks_are_neither_loaded_nor_run(tmp_path, family, blocks_name)
         return {k: torch.full_like(v, torch.nan) if k in spoiled else v for k, v in weights.items()}
 
     edit_weights(folder, spoil_higher_blocks)
-    language_model = load(folder, [1, 2])
+    language_model = load_language_model(folder, [1, 2])
 
     assert len(getattr(language_model.model, blocks_name)) == 2
     np.testing.assert_array_equal(read_story(language_model, WORDS).hidden, expected.hidden)
 
 
 def test_earlier_words_do_not_depend_on_later_ones(llama):
-    language_model = load(llama, [3])
+    language_model = load_language_model(llama, [3])
     whole = read_story(language_model, WORDS)
     part = read_story(language_model, WORDS[:10])
     np.testing.assert_allclose(whole.hidden[:, : len(part.tokens)], part.hidden, rtol=1e-4, atol=1e-5)
@@ -177,8 +177,8 @@ def test_earlier_words_do_not_depend_on_later_ones(llama):
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_models_give_float32_near_the_float32_states(llama, dtype):
-    reference = read_story(load(llama, [2], dtype="float32", device="cpu"), WORDS).hidden
-    language_model = load(llama, [2], dtype=dtype, device="cpu")
+    reference = read_story(load_language_model(llama, [2], dtype="float32", device="cpu"), WORDS).hidden
+    language_model = load_language_model(llama, [2], dtype=dtype, device="cpu")
     hidden = read_story(language_model, WORDS).hidden
     assert language_model.model.dtype == getattr(torch, dtype)
     assert hidden.dtype == np.float32
@@ -186,20 +186,20 @@ def test_half_precision_models_give_float32_near_the_float32_states(llama, dtype
 
 
 def test_auto_dtype_on_a_cpu_is_float32(llama):
-    assert load(llama, [1], device="cpu").model.dtype == torch.float32
+    assert load_language_model(llama, [1], device="cpu").model.dtype == torch.float32
 
 
 def test_loading_and_reading_say_nothing(llama, capfd, caplog):
     transformers_logger = transformers.utils.logging.get_logger("transformers")
     transformers_logger.addHandler(caplog.handler)
-    read_story(load(llama, [1]), WORDS)
+    read_story(load_language_model(llama, [1]), WORDS)
     transformers_logger.removeHandler(caplog.handler)
     assert caplog.messages == []
     assert capfd.readouterr() == ("", "")
 
 
 def test_shortened_model_can_be_saved_whatever_its_blocks(tmp_path):
-    language_model = load(save_model(tmp_path / "whole", "gemma2"), [2])
+    language_model = load_language_model(save_model(tmp_path / "whole", "gemma2"), [2])
     language_model.model.save_pretrained(tmp_path / "short")
     assert transformers.AutoConfig.from_pretrained(tmp_path / "short").num_hidden_layers == 2
 
@@ -208,7 +208,7 @@ def test_shortened_model_can_be_saved_whatever_its_blocks(tmp_path):
 
 
 def test_all_blocks_of_a_story_come_from_one_pass(llama):
-    language_model = load(llama, [1, 2, 3])
+    language_model = load_language_model(llama, [1, 2, 3])
     passes = []
     for module in (language_model.model, *language_model.model.layers):
         module.register_forward_pre_hook(lambda module, inputs: passes.append(module))
@@ -217,7 +217,7 @@ def test_all_blocks_of_a_story_come_from_one_pass(llama):
 
 
 def test_states_of_blocks_that_are_not_wanted_are_not_kept(llama):
-    language_model = load(llama, [N_BLOCKS])
+    language_model = load_language_model(llama, [N_BLOCKS])
     written, alive = [], []
 
     def watch(module, inputs, output) -> None:
@@ -251,7 +251,7 @@ def test_memory_does_not_grow_with_the_square_of_a_storys_length(tmp_path, dtype
     )
     transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    language_model = load(tmp_path, [2], dtype=dtype, device="cpu")
+    language_model = load_language_model(tmp_path, [2], dtype=dtype, device="cpu")
     with LargestArray() as largest:
         n_tokens = len(read_story(language_model, ["a"] * 1500).tokens)
     assert n_tokens >= 1500
@@ -265,7 +265,7 @@ def test_memory_does_not_grow_with_the_square_of_a_storys_length(tmp_path, dtype
 @pytest.mark.parametrize("trim_offsets", [True, False])
 def test_tokens_of_a_word_spell_the_word(tmp_path, trim_offsets):
     folder = save_model(tmp_path, tokenizer=byte_level_tokenizer(True, trim_offsets))
-    language_model = load(folder, [1])
+    language_model = load_language_model(folder, [1])
 
     @settings(max_examples=40, deadline=None)
     @given(st.lists(st.text("abehrtz'", min_size=1, max_size=6), min_size=1, max_size=8))
@@ -283,7 +283,7 @@ def test_tokens_of_a_word_spell_the_word(tmp_path, trim_offsets):
 
 
 def test_every_byte_of_an_accented_letter_belongs_to_its_word(llama):
-    story = read_story(load(llama, [1]), ["a", "ŵ", "a"])
+    story = read_story(load_language_model(llama, [1]), ["a", "ŵ", "a"])
     assert sorted(set(story.word_index[1:-1])) == [1]
     assert len(story.word_index) >= 4
     assert (story.word_index[0], story.word_index[-1]) == (0, 2)
@@ -297,18 +297,18 @@ def test_word_inside_another_words_token_is_an_error(tmp_path):
     )
     folder = save_model(tmp_path, tokenizer=transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer))
     with pytest.raises(InputError, match="Word 2 of the story, 'of'"):
-        read_story(load(folder, [1]), ["out", "of", "the", "blue"])
+        read_story(load_language_model(folder, [1]), ["out", "of", "the", "blue"])
 
 
 @pytest.mark.parametrize("word", ["", " ", "the "])
 def test_blank_or_padded_word_is_an_error(llama, word):
     with pytest.raises(InputError, match=f"Word 2 of the story, '{word}'"):
-        read_story(load(llama, [1]), ["a", word])
+        read_story(load_language_model(llama, [1]), ["a", word])
 
 
 def test_story_without_words_is_an_error(llama):
     with pytest.raises(InputError, match="no words"):
-        read_story(load(llama, [1]), [])
+        read_story(load_language_model(llama, [1]), [])
 
 
 # Context windows
@@ -316,7 +316,7 @@ def test_story_without_words_is_an_error(llama):
 
 @pytest.mark.parametrize("extra", [0, 1, 50])
 def test_window_that_covers_the_story_gives_the_full_pass(llama, extra):
-    language_model = load(llama, [1, 3])
+    language_model = load_language_model(llama, [1, 3])
     full = read_story(language_model, WORDS)
     n_tokens = len(full.tokens)
     windowed = read_story(language_model, WORDS, window_tokens=n_tokens + extra, stride_tokens=3)
@@ -340,7 +340,7 @@ def test_token_state_comes_from_the_first_window_that_contains_it(tmp_path, bos,
             context = torch.tensor([prefix + ids[start : position + 1]])
             expected.append(model(context, output_hidden_states=True).hidden_states[2][0, -1].numpy())
 
-    story = read_story(load(folder, [2]), words, window_tokens=window, stride_tokens=stride)
+    story = read_story(load_language_model(folder, [2]), words, window_tokens=window, stride_tokens=stride)
 
     np.testing.assert_allclose(story.hidden[0], np.stack(expected), rtol=1e-4, atol=1e-5)
 
@@ -348,11 +348,11 @@ def test_token_state_comes_from_the_first_window_that_contains_it(tmp_path, bos,
 @pytest.mark.parametrize(("window", "stride"), [(4, 5), (4, 0), (0, 0), (4, None), (None, 4)])
 def test_impossible_window_is_an_error(llama, window, stride):
     with pytest.raises(InputError, match="stride"):
-        read_story(load(llama, [1]), WORDS, window_tokens=window, stride_tokens=stride)
+        read_story(load_language_model(llama, [1]), WORDS, window_tokens=window, stride_tokens=stride)
 
 
 def test_story_longer_than_the_model_can_read_needs_a_window(llama):
-    language_model = load(llama, [1])
+    language_model = load_language_model(llama, [1])
     n_tokens = 2 * N_POSITIONS
     words = ["a"] * n_tokens
     assert len(story_ids(llama, words)[1]) == n_tokens
@@ -370,28 +370,28 @@ def test_story_longer_than_the_model_can_read_needs_a_window(llama):
 @pytest.mark.parametrize("blocks", [[], [0], [-1, 2], [2, 2]])
 def test_block_numbers_count_from_one_and_differ(llama, blocks):
     with pytest.raises(InputError, match="counted from 1"):
-        load(llama, blocks)
+        load_language_model(llama, blocks)
 
 
 def test_block_above_the_last_is_an_error(llama):
     with pytest.raises(InputError, match=f"Block {N_BLOCKS + 1} .* 1 to {N_BLOCKS}"):
-        load(llama, [1, N_BLOCKS + 1])
+        load_language_model(llama, [1, N_BLOCKS + 1])
 
 
 def test_missing_weights_of_a_wanted_block_are_an_error(tmp_path):
     folder = save_model(tmp_path)
     lost = "model.layers.1.mlp.up_proj.weight"
     edit_weights(folder, lambda weights: {k: v for k, v in weights.items() if k != lost})
-    assert load(folder, [1]).blocks == (1,)
+    assert load_language_model(folder, [1]).blocks == (1,)
     with pytest.raises(InputError, match="incomplete.*layers.1.mlp.up_proj"):
-        load(folder, [2])
+        load_language_model(folder, [2])
 
 
 def test_weights_of_another_shape_are_an_error(tmp_path):
     folder = save_model(tmp_path)
     edit_weights(folder, lambda weights: weights | {"model.layers.0.mlp.up_proj.weight": torch.zeros(5, 16)})
     with pytest.raises(InputError, match="layers.0.mlp.up_proj"):
-        load(folder, [1])
+        load_language_model(folder, [1])
 
 
 def test_damaged_weights_are_an_error(tmp_path):
@@ -399,16 +399,18 @@ def test_damaged_weights_are_an_error(tmp_path):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(InputError, match="cannot be loaded"):
-        load(folder, [1])
+        load_language_model(folder, [1])
 
 
 def test_overflow_names_the_first_block_that_has_it(tmp_path):
     folder = save_model(tmp_path)
     scaled = "model.layers.1.mlp.down_proj.weight"
     edit_weights(folder, lambda weights: weights | {scaled: weights[scaled] * 1e7})
-    assert np.isfinite(read_story(load(folder, [1, 2], dtype="float32", device="cpu"), WORDS).hidden).all()
+    assert np.isfinite(
+        read_story(load_language_model(folder, [1, 2], dtype="float32", device="cpu"), WORDS).hidden
+    ).all()
     with pytest.raises(InputError, match="^Block 2 .*float16"):
-        read_story(load(folder, [1, 2, 3], dtype="float16", device="cpu"), WORDS)
+        read_story(load_language_model(folder, [1, 2, 3], dtype="float16", device="cpu"), WORDS)
 
 
 @pytest.mark.parametrize(
@@ -420,7 +422,7 @@ def test_folder_that_lacks_a_file_is_an_error(tmp_path, lost, message):
     for path in folder.glob(lost):
         path.unlink()
     with pytest.raises(InputError, match=message):
-        load(folder, [1])
+        load_language_model(folder, [1])
 
 
 def test_tokenizer_without_offsets_is_an_error(tmp_path):
@@ -429,25 +431,25 @@ def test_tokenizer_without_offsets_is_an_error(tmp_path):
         path.unlink()
     transformers.ByT5Tokenizer().save_pretrained(folder)
     with pytest.raises(InputError, match="fast tokenizer"):
-        load(folder, [1])
+        load_language_model(folder, [1])
 
 
 def test_encoder_decoder_is_an_error(tmp_path):
     config = transformers.T5Config(vocab_size=300, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2)
     transformers.T5Model(config).save_pretrained(tmp_path)
     with pytest.raises(InputError, match="not a causal language model"):
-        load(tmp_path, [1])
+        load_language_model(tmp_path, [1])
 
 
 def test_unknown_number_type_is_an_error(llama):
     with pytest.raises(InputError, match="float64"):
-        load(llama, [1], dtype="float64")
+        load_language_model(llama, [1], dtype="float64")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_absent_gpu_is_an_error(llama):
     with pytest.raises(InputError, match="no GPU"):
-        load(llama, [1], device="cuda")
+        load_language_model(llama, [1], device="cuda")
 
 
 # Where models are
@@ -488,13 +490,13 @@ def test_failed_conversion_leaves_nothing(tmp_path):
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(b"not a model")
     with pytest.raises(InputError, match="damaged.gguf"):
-        convert(damaged, tmp_path / "models" / "converted", 1)
+        convert_language_model(damaged, tmp_path / "models" / "converted", 1)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["damaged.gguf"]
 
 
 def test_only_gguf_files_are_converted(llama, tmp_path):
     with pytest.raises(InputError, match="gguf"):
-        convert(llama, tmp_path / "converted", 1)
+        convert_language_model(llama, tmp_path / "converted", 1)
 
 
 def test_conversion_does_not_overwrite(tmp_path):
@@ -502,7 +504,7 @@ def test_conversion_does_not_overwrite(tmp_path):
     (tmp_path / "converted").mkdir()
     (tmp_path / "converted" / "notes.txt").write_text("keep me")
     with pytest.raises(InputError, match="already exists"):
-        convert(tmp_path / "model.gguf", tmp_path / "converted", 1)
+        convert_language_model(tmp_path / "model.gguf", tmp_path / "converted", 1)
     assert (tmp_path / "converted" / "notes.txt").read_text() == "keep me"
 
 
@@ -510,10 +512,10 @@ def test_conversion_does_not_overwrite(tmp_path):
 def test_converted_smollm2_has_the_exact_weights_of_its_first_blocks(tmp_path):
     import gguf
 
-    folder = convert(SMOLLM2, tmp_path / "models" / "smollm2", 2)
+    folder = convert_language_model(SMOLLM2, tmp_path / "models" / "smollm2", 2)
 
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["smollm2"]
-    language_model = load(folder, [1, 2], dtype="float32", device="cpu")
+    language_model = load_language_model(folder, [1, 2], dtype="float32", device="cpu")
     stored = {tensor.name: tensor for tensor in gguf.GGUFReader(resolve(SMOLLM2)).tensors}
     for gguf_name, name in [("token_embd", "embed_tokens"), ("blk.1.ffn_up", "layers.1.mlp.up_proj")]:
         tensor = stored[f"{gguf_name}.weight"]
@@ -525,4 +527,4 @@ def test_converted_smollm2_has_the_exact_weights_of_its_first_blocks(tmp_path):
     assert "".join(story.tokens) == " ".join(words)
     assert story.hidden.shape == (2, len(story.tokens), 576)
     with pytest.raises(InputError, match="1 to 2"):
-        load(folder, [3])
+        load_language_model(folder, [3])

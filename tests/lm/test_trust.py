@@ -13,7 +13,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from brainlm.errors import InputError
-from brainlm.lm.reading import load, read_story
+from brainlm.lm.reading import load_language_model, read_story
 from tests.lm.test_files import assert_one_sentence
 from tests.lm.test_reading import WORDS, byte_level_tokenizer
 
@@ -66,7 +66,7 @@ def save(folder: Path, config, kind=transformers.AutoModelForCausalLM, **options
 
 def refused(folder: Path, blocks=(1, N_WANTED), **options) -> str:
     with pytest.raises(InputError) as error:
-        load(folder, blocks, device="cpu", **options)
+        load_language_model(folder, blocks, device="cpu", **options)
     assert error.value.__cause__ is None
     message = str(error.value)
     assert_one_sentence(message.replace(str(folder), "folder"))
@@ -76,7 +76,9 @@ def refused(folder: Path, blocks=(1, N_WANTED), **options) -> str:
 
 def read(folder: Path, **options) -> np.ndarray:
     """(block, token, hidden) of the first blocks."""
-    return read_story(load(folder, range(1, N_WANTED + 1), device="cpu", **options), WORDS).hidden
+    return read_story(
+        load_language_model(folder, range(1, N_WANTED + 1), device="cpu", **options), WORDS
+    ).hidden
 
 
 def edit_config(folder: Path, **changes) -> None:
@@ -133,7 +135,7 @@ def test_a_block_that_writes_another_axis_first_is_refused(tmp_path):
     config = transformers.XLNetConfig(vocab_size=300, d_model=32, n_layer=N_BLOCKS, n_head=2, d_inner=48)
     save(tmp_path, config, transformers.AutoModel)
     with pytest.raises(InputError, match="Block 1 .* one vector for each token"):
-        load(tmp_path, [1], device="cpu")
+        load_language_model(tmp_path, [1], device="cpu")
 
 
 def test_a_tokenizer_of_another_model_is_an_error(tmp_path):
@@ -194,7 +196,9 @@ def test_arrays_of_a_wanted_block_that_would_be_read_wrongly_are_refused_by_name
     message = refused(llama)
     assert "quantized" in message and "layers.1.mlp.up_proj" in message
     # Below that block nothing is amiss.
-    np.testing.assert_array_equal(read_story(load(llama, [1], device="cpu"), WORDS).hidden, expected)
+    np.testing.assert_array_equal(
+        read_story(load_language_model(llama, [1], device="cpu"), WORDS).hidden, expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,7 +281,7 @@ def rewrite(file: str, **changes):
 def test_whatever_a_library_raises_is_an_error_that_names_the_model(llama, damage):
     damage(llama)
     with pytest.raises(InputError) as error:
-        load(llama, [1], device="cpu")
+        load_language_model(llama, [1], device="cpu")
     assert error.value.__cause__ is None
     assert str(llama) in str(error.value) and "\n" not in str(error.value)
 
@@ -287,7 +291,7 @@ def test_a_file_of_python_objects_is_not_run(llama):
     torch.save({"weights": Marker(mark)}, llama / "pytorch_model.bin")
     (llama / "model.safetensors").unlink()
     with pytest.raises(InputError, match="pytorch_model.bin cannot be loaded"):
-        load(llama, [1])
+        load_language_model(llama, [1])
     assert not mark.exists()
 
 
@@ -324,8 +328,8 @@ def test_code_in_a_models_folder_is_not_run_and_nobody_is_asked(llama, part):
     else:
         rewrite("tokenizer_config.json", tokenizer_class="Own", auto_map=auto)(llama)
     program = (
-        "from brainlm.errors import InputError; from brainlm.lm.reading import load\n"
-        f"try: load({str(llama)!r}, [1])\nexcept InputError as error: print('refused:', error)"
+        "from brainlm.errors import InputError; from brainlm.lm.reading import load_language_model\n"
+        f"try: load_language_model({str(llama)!r}, [1])\nexcept InputError as error: print('refused:', error)"
     )
     run = subprocess.run(
         [sys.executable, "-c", program],

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import brainlm
-from brainlm import provenance
 from brainlm.errors import InputError
 from brainlm.store import add_array, new_store
+from pipeline import provenance
 from pipeline.provenance import (
     code_of,
     digest,

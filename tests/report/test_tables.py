@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brainlm.files import read_tsv, write_atomically, write_tsv
+from brainlm.report.checks import Bar, bars_table
+from brainlm.report.paper import Comparison, paper_comparison
 from brainlm.report.tables import (
-    Bar,
-    Comparison,
-    bars_table,
-    paper_comparison,
     prediction_table,
     scalings_without_partner,
     sensitivity_table,
@@ -19,7 +18,7 @@ from brainlm.report.tables import (
     table2,
     theme_warnings,
 )
-from brainlm.report.write import format_value, formatted, read_tsv, write_atomically, write_table, write_tsv
+from brainlm.report.write import format_value, formatted, write_table
 
 
 def chosen_latents(*rows: tuple) -> pd.DataFrame:

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from brainlm.report.checks import ceiling_check, demo_checks
 from brainlm.simulation.features import Planted
-from brainlm.simulation.recovery import ceiling_check, demo_checks, match_planted
+from brainlm.simulation.recovery import match_planted
 
 N_LATENTS = 5
 FEATURES = {"place": "shared", "events 1": "brain-only", "colloquial": "lm-only"}

@@ -10,7 +10,7 @@ from praatio.data_classes.interval_tier import IntervalTier
 from praatio.data_classes.point_tier import PointTier
 
 from brainlm.errors import InputError
-from brainlm.textgrid.tiers import read_words, write
+from brainlm.textgrid.tiers import read_words, write_textgrid
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"]
 BYTE_ORDER_MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
@@ -22,7 +22,9 @@ def tier(intervals) -> pd.DataFrame:
 
 
 def write_words(path: Path, intervals, *, short: bool = False, duration_s: float = 10.0) -> Path:
-    write(path, {"phone": tier([("AH0", 0.0, 1.0)]), "word": tier(intervals)}, duration_s, short=short)
+    write_textgrid(
+        path, {"phone": tier([("AH0", 0.0, 1.0)]), "word": tier(intervals)}, duration_s, short=short
+    )
     return path
 
 
@@ -226,7 +228,7 @@ def test_a_damaged_file(tmp_path):
 
 
 def test_one_tier_only(tmp_path):
-    write(tmp_path / "story.TextGrid", {"text": tier(WORDS)}, 10.0)
+    write_textgrid(tmp_path / "story.TextGrid", {"text": tier(WORDS)}, 10.0)
     with pytest.raises(InputError, match=r"story\.TextGrid has 1 tier"):
         read_words(tmp_path / "story.TextGrid")
     words = read_words(tmp_path / "story.TextGrid", words_tier="text")

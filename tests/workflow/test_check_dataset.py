@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
 from tests.workflow.test_local_dataset import N_ROWS, SUBJECT, example, write_dataset
 from tiny_dataset import Workspace
 

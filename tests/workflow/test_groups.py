@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
 from brainlm.scores.latents import classify, relative_difference
 from brainlm.store import open_store
 from tiny_dataset import SPLITS, SUBJECT, Workspace

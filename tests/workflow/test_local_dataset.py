@@ -12,7 +12,7 @@ import pytest
 import xarray
 import yaml
 
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
 from tiny_dataset import REPOSITORY, Workspace, write_language_model
 
 # Snakemake marks the folders that its jobs write with a file of its own.

@@ -14,7 +14,7 @@ import transformers
 import xarray
 from PIL import Image
 
-from brainlm.cortex.subject import load as load_cortex
+from brainlm.cortex.subject import load_cortex as load_cortex
 from brainlm.cortex.voxels import read_voxel_table, rois_of
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.codes import load_codes

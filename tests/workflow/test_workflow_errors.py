@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brainlm.data.words import load_words
-from brainlm.textgrid.tiers import read_words, write
+from brainlm.textgrid.tiers import read_words, write_textgrid
 from tiny_dataset import STORIES, SUBJECT, Workspace
 
 STORY = STORIES[0]
@@ -191,11 +191,11 @@ def test_transcripts_of_other_clocks_and_aligners(local, textgrid):
     phones = labelled[of_mfa].assign(label="AH0")
     duration_s = words[of_mfa]["offset_s"].iloc[-1]
     tiers = {"words": labelled[of_mfa].assign(label=spoken), "phones": phones}
-    write(folder / f"{of_mfa}.TextGrid", tiers, duration_s)
+    write_textgrid(folder / f"{of_mfa}.TextGrid", tiers, duration_s)
     half = labelled[truncated].iloc[: len(labelled[truncated]) // 2]
-    write(folder / f"{truncated}.TextGrid", {"phone": half, "word": half}, duration_s=1000)
+    write_textgrid(folder / f"{truncated}.TextGrid", {"phone": half, "word": half}, duration_s=1000)
     as_phones = labelled[of_phones].assign(label="AH0")
-    write(folder / f"{of_phones}.TextGrid", {"phone": as_phones, "word": as_phones}, duration_s=1000)
+    write_textgrid(folder / f"{of_phones}.TextGrid", {"phone": as_phones, "word": as_phones}, duration_s=1000)
 
     model = local.results / SUBJECT / "matched" / "seed0" / "crosscoder.safetensors"
     run = local.snakemake(model.relative_to(local.folder))
@@ -234,7 +234,7 @@ def test_transcripts_of_other_clocks_and_aligners(local, textgrid):
 def test_the_config_chooses_the_tier_and_the_labels_that_are_no_words(local, textgrid):
     tier = read_words(textgrid).rename(columns={"word": "label"})
     other = tier.assign(label="sil")
-    write(textgrid, {"words A": other, "phones": other, "words B": tier}, duration_s=1000)
+    write_textgrid(textgrid, {"words A": other, "phones": other, "words B": tier}, duration_s=1000)
     sentence = f"{textgrid} has 2 tiers that may hold the words: 'words A', 'words B'.", "dataset.words_tier"
     assert_stops(local, WORDS, *sentence, log=f"words/{STORY}.log")
     chosen = local.changed(dataset__words_tier="words A", dataset__non_words=["[]"])

@@ -1,0 +1,1 @@
+"""What the Snakefile decides with: the plan of a run, its files and sizes, and why a job runs again."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from brainlm.annex import check_downloaded
 from brainlm.data.respdict import read_json_object, read_respdict, volumes_of
 from brainlm.errors import InputError
+from brainlm.files import check_downloaded
 from pipeline.names import folded, name_fault
 
 REPOSITORY = Path(__file__).parents[2]

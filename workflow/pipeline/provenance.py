@@ -19,8 +19,7 @@ import pandas as pd
 
 from brainlm import __version__
 from brainlm.errors import InputError
-from brainlm.files import whole_file
-from brainlm.report.write import write_atomically
+from brainlm.files import whole_file, write_atomically
 from brainlm.store import to_json
 
 FOLDER = "provenance"

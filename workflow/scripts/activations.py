@@ -4,10 +4,10 @@ import time
 
 import torch
 
-from brainlm.crosscoder.memory import GIGABYTE, peak_memory
 from brainlm.data.words import load_words
 from brainlm.errors import about
-from brainlm.lm.reading import load, read_story
+from brainlm.lm.reading import load_language_model, read_story
+from brainlm.machine import GIGABYTE, peak_memory
 from brainlm.store import add_array, add_strings, new_store
 from job import log, logged, progress_bar
 from job_inputs import by_story
@@ -17,7 +17,7 @@ with logged(snakemake) as facts:
     # What the cache lacks of a hub model is downloaded, which takes its time.
     log.info("loading blocks 1 to %d of %s", max(params.blocks), params.source)
     torch.set_num_threads(snakemake.threads)
-    model = load(
+    model = load_language_model(
         snakemake.input.model[0] if snakemake.input.model else params.source,
         params.blocks,
         revision=params.revision,

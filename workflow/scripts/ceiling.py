@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from brainlm.errors import about
+from brainlm.report.ceiling import ceiling_rows
 from brainlm.scores.ceiling import over_stories, reliability
-from brainlm.scores.ceiling_tables import ceiling_rows
 from brainlm.simulation.features import load_planted
 from brainlm.simulation.listener import explainable_variance
 from brainlm.store import add_array, add_strings, new_store, open_store

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from brain_figures import draw_voxels
+from brainlm.files import read_tsv
+from brainlm.report.ceiling import hearings
 from brainlm.report.style import save_figure
-from brainlm.report.write import read_tsv
-from brainlm.scores.ceiling_tables import hearings
 from brainlm.store import open_store
 from job import logged
 

@@ -3,7 +3,7 @@
 import sys
 
 from brainlm.errors import InputError
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
 from job import log, logged
 
 with logged(snakemake):

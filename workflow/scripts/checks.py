@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from brainlm.report.tables import bars_table
+from brainlm.report.checks import bars_table, ceiling_check, demo_checks
 from brainlm.report.write import write_table
-from brainlm.simulation.recovery import ceiling_check, demo_checks
 from job import logged
 from results import read_all, summaries
 

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.scores.stability import EncodedModel, compare_pairs, pairs_of_seeds, pairs_of_subjects
 from job import log, logged

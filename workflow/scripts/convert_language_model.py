@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from brainlm.lm.reading import convert
+from brainlm.lm.reading import convert_language_model
 from job import logged
 
 with logged(snakemake):
-    convert(snakemake.params.source, Path(snakemake.output.model), snakemake.params.n_blocks)
+    convert_language_model(snakemake.params.source, Path(snakemake.output.model), snakemake.params.n_blocks)

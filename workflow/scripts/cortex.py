@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from brainlm.cortex.subject import read_cortex, save
+from brainlm.cortex.subject import read_cortex, save_cortex
 from job import log, logged
 
 with logged(snakemake):
@@ -19,5 +19,5 @@ with logged(snakemake):
         height=snakemake.params.height,
     )
     log.info("%d voxels, areas: %s", cortex.n_voxels, ", ".join(cortex.voxel_rois))
-    save(cortex, output)
+    save_cortex(cortex, output)
     work_dir.rmdir()

@@ -8,7 +8,8 @@ from brainlm.cortex.subject import read_mask
 from brainlm.data.check import Clock, Heard, dataset_tables
 from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
-from brainlm.report.write import write_table, write_tsv
+from brainlm.files import write_tsv
+from brainlm.report.write import write_table
 from brainlm.resample import tr_midpoints
 from job import log, logged, progress_bar
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from brain_figures import draw_decoders
 from brainlm.crosscoder.model import Crosscoder
+from brainlm.files import read_tsv
 from brainlm.report.flatmaps import FlatmapPanel
 from brainlm.report.style import save_figure
 from brainlm.report.tables import interpretation
-from brainlm.report.write import formatted, read_tsv
+from brainlm.report.write import formatted
 from brainlm.scores.interpretation import ROLES
 from job import log, logged
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from brain_figures import draw_voxels
+from brainlm.files import read_tsv
 from brainlm.report.style import save_figure
-from brainlm.report.write import read_tsv
 from brainlm.store import open_store
 from job import logged
 

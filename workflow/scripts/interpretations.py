@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from brainlm.data.words import load_words
+from brainlm.files import read_tsv
 from brainlm.report.tables import theme_warnings
-from brainlm.report.write import read_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.scores.interpretation import (
     choose_latents,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from brainlm.report.paper import PAPER_NUMBERS, grouped_deviations
-from brainlm.report.tables import Comparison, paper_comparison
+from brainlm.report.paper import PAPER_NUMBERS, Comparison, grouped_deviations, paper_comparison
 from brainlm.report.write import write_table
 from job import logged
 from results import summaries

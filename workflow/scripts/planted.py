@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.rows.pairs import assemble
 from brainlm.simulation.features import load_planted

@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 
 from brainlm.crosscoder.model import Crosscoder
+from brainlm.files import read_tsv
+from brainlm.report.ceiling import ceiling_note
 from brainlm.report.tables import prediction_table
-from brainlm.report.write import read_tsv, write_table
+from brainlm.report.write import write_table
 from brainlm.rows.pairs import assemble
-from brainlm.scores.ceiling_tables import ceiling_note
 from brainlm.scores.reconstruction import cross_prediction
 from brainlm.store import open_store
 from job import logged

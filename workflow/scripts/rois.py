@@ -6,7 +6,8 @@ import numpy as np
 
 from brainlm.cortex.voxels import latent_roi_weights, read_voxel_table, roi_summary
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.report.write import write_table, write_tsv
+from brainlm.files import write_tsv
+from brainlm.report.write import write_table
 from brainlm.store import open_store
 from job import logged
 

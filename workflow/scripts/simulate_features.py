@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from brainlm.data.words import load_words
+from brainlm.files import read_tsv
 from brainlm.lm.features import select_units
-from brainlm.report.write import read_tsv
 from brainlm.simulation.features import plant_features, save_planted
 from brainlm.store import open_store
 from job import logged

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from brainlm.simulation.stories import read_annotated, speak
-from brainlm.textgrid.tiers import write
+from brainlm.textgrid.tiers import write_textgrid
 from job import log, logged
 from job_inputs import by_story
 
@@ -25,7 +25,7 @@ with logged(snakemake):
         sound_s = told["offset_s"].iloc[-1] + 0.5
         spoken = told.rename(columns={"word": "label"})[["label", "onset_s", "offset_s"]]
         # Phones are not simulated: "spn", spoken noise, stands for those of a word.
-        write(textgrids[story], {"phone": spoken.assign(label="spn"), "word": spoken}, sound_s)
+        write_textgrid(textgrids[story], {"phone": spoken.assign(label="spn"), "word": spoken}, sound_s)
         respdict[story] = math.ceil((params.sound_onset_s + sound_s + SILENCE_S) / params.tr_s)
         annotations.append(told.assign(story=story)[["story", "word", "theme"]])
     log.info("%d words in %d stories", sum(map(len, annotations)), len(texts))

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from brainlm.files import read_tsv
 from brainlm.report.tables import interpretation_notes, table1
-from brainlm.report.write import read_tsv, write_table
+from brainlm.report.write import write_table
 from brainlm.scores.interpretation import ROLES
 from job import logged
 

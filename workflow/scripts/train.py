@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 
 from brainlm.crosscoder.log import few_rows_warning
-from brainlm.crosscoder.memory import available_memory, describe_memory, require_memory, training_memory
+from brainlm.crosscoder.memory import describe_memory, require_memory, training_memory
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import Checkpointing, Interrupted, Log, train
-from brainlm.machine import choose_device
+from brainlm.machine import available_memory, choose_device
 from brainlm.rows.normalization import load_normalization
 from brainlm.rows.pairs import assemble, story_lengths
 from job import describe, log, logged, progress_bar, warn

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from brainlm.files import read_tsv
 from brainlm.report.style import save_figure
 from brainlm.report.training import training_curves
-from brainlm.report.write import read_tsv
 from job import logged
 
 with logged(snakemake):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brainlm.cortex.subject import load
+from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table, save_voxel_table, unnamed_voxels, voxel_table
 from brainlm.store import open_store
 from job import log, logged, warn
@@ -10,7 +10,7 @@ from job import log, logged, warn
 with logged(snakemake):
     n_voxels = open_store(snakemake.input.responses)["bold"].shape[1]
     if snakemake.input.cortex:
-        cortex = load(Path(snakemake.input.cortex[0]))
+        cortex = load_cortex(Path(snakemake.input.cortex[0]))
         table = voxel_table(cortex.mask, cortex.voxel_rois)
     elif snakemake.input.own:
         table = read_voxel_table(Path(snakemake.input.own[0]), n_voxels)

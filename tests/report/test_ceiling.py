@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainlm.report.write import read_tsv
+from brainlm.files import read_tsv
+from brainlm.report.ceiling import ceiling_note, ceiling_rows, hearings
 from brainlm.scores.ceiling import reliability
-from brainlm.scores.ceiling_tables import ceiling_note, ceiling_rows, hearings
 
 
 def heard(n_repeats: int, n_times: int, seed: int = 0) -> np.ndarray:

@@ -269,7 +269,7 @@ def test_given_values_stand_beside_defaults(simulated):
         ({"subjects": "S1"}, ["subjects", "array", "'S1'"]),
         ({"language_model__revision": 3}, ["language_model.revision", "string or null", "3"]),
         ({"features__unit": "word"}, ["features.unit", "token, last_token, word_mean", "'word'"]),
-        ({"pairing__brain_time": "random"}, ["pairing.brain_time", "matched", "permuted", "'random'"]),
+        ({"pairing__brain_time": "random"}, ["pairing.brain_time", "matched", "shuffled", "'random'"]),
         ({"normalization__lm__standardize": "l2"}, ["normalization.lm.standardize", "none, center, zscore"]),
         ({"dataset__source": "remote"}, ["dataset.source", "simulated, openneuro, local", "'remote'"]),
         ({"crosscoder__k": 0}, ["crosscoder.k", "0", "minimum"]),
@@ -962,7 +962,7 @@ def test_a_standing_experiment_is_what_its_name_says(simulated, name, override, 
     assert f"experiments.{name}.{key} cannot be given" in sentence
 
 
-@pytest.mark.parametrize("brain_time", ["permuted", "shifted", "noise"])
+@pytest.mark.parametrize("brain_time", ["shuffled", "shifted", "noise"])
 def test_matched_is_the_pairing_outside_experiments(simulated, brain_time):
     sentence = refusal(changed(simulated, pairing__brain_time=brain_time))
     assert f"pairing.brain_time must be matched, not '{brain_time}'" in sentence
@@ -978,7 +978,7 @@ def test_the_standing_experiments_differ_in_pairing_alone(simulated):
     pairings = {name: settings.pop("pairing") for name, settings in plan.experiments.items()}
     assert {name: pairing["brain_time"] for name, pairing in pairings.items()} == {
         "matched": "matched",
-        "shuffled": "permuted",
+        "shuffled": "shuffled",
         "shifted": "shifted",
     }
     assert plan.experiments["matched"] == plan.experiments["shuffled"] == plan.experiments["shifted"]
@@ -1001,7 +1001,7 @@ def test_a_standing_experiment_can_be_changed(simulated):
     )
     assert plan.experiments["shuffled"]["crosscoder"]["k"] == 2
     assert plan.experiments["shuffled"]["pairing"]["seed"] == 3
-    assert plan.experiments["shuffled"]["pairing"]["brain_time"] == "permuted"
+    assert plan.experiments["shuffled"]["pairing"]["brain_time"] == "shuffled"
     assert plan.experiments["matched"]["crosscoder"]["k"] == 64
 
 
@@ -1106,7 +1106,7 @@ def test_readings_are_all_combinations_of_what_the_paper_leaves_open(simulated):
             )
         )
         for seed, shuffled in enumerate(reading.shuffled):
-            pairing = {"brain_time": "permuted", "seed": seed}
+            pairing = {"brain_time": "shuffled", "seed": seed}
             assert plan.settings[shuffled] == {**matched, "pairing": pairing}
     rules = {("token", "spread"), ("token", "midpoint"), ("last_token", "spread"), ("word_mean", "spread")}
     assert found == set(product(["none", "center", "zscore"], [False, True], rules, [False, True]))

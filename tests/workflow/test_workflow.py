@@ -410,7 +410,7 @@ def test_summaries_name_their_model(tiny):
     # pandas would read "none" as it is, but not "None" or "NA".
     assert rows == [
         [SUBJECT, "matched", 0, "matched", "zscore", "none"],
-        [SUBJECT, "shuffled", 0, "permuted", "zscore", "none"],
+        [SUBJECT, "shuffled", 0, "shuffled", "zscore", "none"],
         [SUBJECT, "shifted", 0, "shifted", "zscore", "none"],
         [SUBJECT, "first-block", 0, "matched", "zscore", "center"],
     ]

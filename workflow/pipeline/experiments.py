@@ -12,7 +12,7 @@ from pipeline.dataset import ConfigError
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
     "matched": {},
-    "shuffled": {"pairing": {"brain_time": "permuted"}},
+    "shuffled": {"pairing": {"brain_time": "shuffled"}},
     "shifted": {"pairing": {"brain_time": "shifted"}},
 }
 READING_PREFIX = "reading-"
@@ -159,8 +159,8 @@ def resolve_readings(
         name = READING_PREFIX + "-".join(choices.values()).replace(" ", "_")
         shuffled = [
             experiment(
-                f"{name}-permuted{seed}",
-                merge(matched, {"pairing": {"brain_time": "permuted", "seed": seed}}),
+                f"{name}-shuffled{seed}",
+                merge(matched, {"pairing": {"brain_time": "shuffled", "seed": seed}}),
             )
             for seed in points["permutations"]
         ]

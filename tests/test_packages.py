@@ -10,7 +10,17 @@ PACKAGES = (
     "brainlm",
     *(
         f"brainlm.{name}"
-        for name in "cortex crosscoder data lm report rows scores simulation textgrid".split()
+        for name in [
+            "cortex",
+            "crosscoder",
+            "data",
+            "lm",
+            "report",
+            "rows",
+            "scores",
+            "simulation",
+            "textgrid",
+        ]
     ),
 )
 

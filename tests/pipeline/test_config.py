@@ -1304,7 +1304,7 @@ def test_what_is_not_of_the_method_is_no_deviation(paper):
 
 def dry_run(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
     # Of the two training stories, which are too few for the five folds that are the default.
-    config = {"encoding": {"n_folds": 2}, **config}
+    config = {"ridge": {"n_folds": 2}, **config}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "workflow" / "Snakefile"),

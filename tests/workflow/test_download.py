@@ -173,7 +173,7 @@ def test_a_run_on_downloaded_data_begins_and_ends_like_any_other(remote):
     lacking = f"{SUBJECT}/{STORIES[1]}.hf5"
     manifest.write_text("".join(line for line in manifest.open() if lacking not in line))
     # Two training stories are left.
-    run = remote.changed(encoding__n_folds=2).snakemake(f"results/remote/words/{STORY}.tsv")
+    run = remote.changed(ridge__n_folds=2).snakemake(f"results/remote/words/{STORY}.tsv")
     assert run.returncode == 0, run.stdout[-3000:]
     assert f"{SUBJECT} has no responses to 1 of {len(STORIES)} stories (1 train)" in run.stdout
     # The digests of the code, by which a change of it is named later.

@@ -256,7 +256,7 @@ def test_missing_textgrid(local, textgrid):
 
 def test_hdf5_file_that_is_missing(local, hdf5):
     hdf5.unlink()
-    assert_stops(local.changed(encoding__n_folds=2), RESPONSES, str(hdf5))
+    assert_stops(local.changed(ridge__n_folds=2), RESPONSES, str(hdf5))
 
 
 def test_unknown_subject(local):

@@ -33,6 +33,7 @@ from pipeline.experiments import (
     resolve_readings,
     variant_name,
 )
+from pipeline.former_words import with_todays_words
 from pipeline.name_checks import check_names, check_paths, check_themes
 from pipeline.names import folded
 from pipeline.recordings import Segment
@@ -71,6 +72,8 @@ class Plan:
     """The feature variants that ridge regression sees, side by side."""
     faults: list[str]
     """Sentences on the dataset's files with which no run can begin."""
+    former_words: list[str]
+    """Sentences on words of the config that are now called otherwise."""
 
     @property
     def all_stories(self) -> list[str]:
@@ -117,6 +120,9 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     """`make_plan` of a dataset whose files may have `Plan.faults`, as long as they leave each split a story."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    former: list[str] = []
+    if isinstance(config, Mapping):
+        config, former = with_todays_words(config)
     config = _with_defaults(_with_types(config, schema), schema) if isinstance(config, Mapping) else config
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
@@ -163,6 +169,7 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
         variant_of=variant_of,
         baseline_variants=[variant_name(config, features) for features in baseline],
         faults=faults,
+        former_words=former,
     )
 
 

@@ -103,7 +103,7 @@ def variant_name(config: Mapping[str, Any], features: Mapping[str, Any]) -> str:
 def baseline_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sets of features that ridge regression sees: the crosscoder's, or one for each delay."""
     features = matched["features"]
-    if config["encoding"]["delays"] == "mean":
+    if config["ridge"]["delays"] == "mean":
         return [features]
     return [merge(features, {"delays_s": [delay]}) for delay in features["delays_s"]]
 

@@ -65,7 +65,7 @@ def doubtful(plan: Plan, rows: Mapping[str, int]) -> list[str]:
 
 
 def _too_few_to_fold(plan: Plan) -> Iterator[str]:
-    n_folds = plan.config["encoding"]["n_folds"]
+    n_folds = plan.config["ridge"]["n_folds"]
     n_stories = {subject: len(plan.subject_stories[subject]["train"]) for subject in plan.config["subjects"]}
     alone = [subject for subject, number in n_stories.items() if number < 2]
     if alone:
@@ -77,7 +77,7 @@ def _too_few_to_fold(plan: Plan) -> Iterator[str]:
     if few:
         fewest = min(few.values())
         yield (
-            f"Config: encoding.n_folds is {n_folds}, but {_fewest_first(few)} has {fewest} training stories, and "
+            f"Config: ridge.n_folds is {n_folds}, but {_fewest_first(few)} has {fewest} training stories, and "
             f"folds are of whole stories: give {fewest} at most."
         )
 

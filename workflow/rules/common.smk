@@ -331,7 +331,7 @@ def lm_gb(wildcards):
 
 def figures():
     """Every figure, as PDF."""
-    of_any = ["figure2", "training", "agreement"]
+    of_any = ["figure2", "training_curves", "agreement"]
     of_subject = ["figure3", "figure4", "ceiling"]
     return [
         f"{RESULTS}/figures/{subject}/{name}.pdf"

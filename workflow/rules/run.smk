@@ -21,7 +21,7 @@ onstart:
             sys.exit("\n".join(faults))
     save_definitions(SCRIPTS, CODE_PACKAGES)
     print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
-    for sentence in [*NEIGHBOURS, *doubtful(PLAN, N_ROWS)]:
+    for sentence in [*PLAN.former_words, *NEIGHBOURS, *doubtful(PLAN, N_ROWS)]:
         print(f"Warning: {sentence}", file=sys.stderr)
     for group, members in GROUPS.items():
         needed = training_of(SimpleNamespace(subject=group, experiment="matched"))

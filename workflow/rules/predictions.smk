@@ -41,7 +41,7 @@ rule ridge:
         code=code_of("ridge"),
         stories=stories_of,
         variants=PLAN.baseline_variants,
-        encoding=PLAN.config["encoding"],
+        ridge=PLAN.config["ridge"],
     script:
         "../scripts/ridge.py"
 
@@ -69,6 +69,6 @@ rule predictions:
         code=code_of("predictions"),
         simulated=SIMULATED,
         stories=stories_of,
-        delays=PLAN.config["encoding"]["delays"],
+        delays=PLAN.config["ridge"]["delays"],
     script:
         "../scripts/predictions.py"

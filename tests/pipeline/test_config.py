@@ -1084,7 +1084,7 @@ def test_a_long_list_of_delays_still_names_a_folder(simulated):
 @pytest.mark.parametrize(("delays", "expected"), [("mean", [[2, 4.5]]), ("fir", [[2], [4.5]])])
 def test_the_baseline_sees_the_mean_of_delays_or_each_of_them(simulated, delays, expected):
     plan = make_plan(changed(simulated, features__delays_s=[2, 4.5], encoding={"delays": delays}))
-    features = [plan.feature_variants[variant] for variant in plan.baseline_variants]
+    features = [plan.feature_variants[variant] for variant in plan.ridge_variants]
     assert [of["delays_s"] for of in features] == expected
     assert all({**of, "delays_s": [2, 4.5]} == plan.experiments["matched"]["features"] for of in features)
 

@@ -151,7 +151,7 @@ DOUBTFUL = {
     "seeds": (
         {"rows": {"delta": 100, "omega": 57}, "subjects": ["S1"]},
         "The figure stability cannot compare the latents of 'S1' with other seeds: 157 test TRs leave 118 circular "
-        "shifts of at least 20 TRs (scores.minimum_shift_s), but 119 are needed to tell which latents are found "
+        "shifts of at least 20 TRs (the minimum shift), but 119 are needed to tell which latents are found "
         "again: give the test split 158 TRs or more.",
     ),
     "subjects": (

@@ -25,12 +25,12 @@ from pipeline.experiments import (
     STANDING_EXPERIMENTS,
     Model,
     Reading,
-    baseline_features,
     leaves,
     merge,
     models_of,
     resolve_experiments,
     resolve_readings,
+    ridge_features,
     variant_name,
 )
 from pipeline.former_words import with_todays_words
@@ -68,7 +68,7 @@ class Plan:
     """Name of a set of feature settings, e.g. "block15" -> the settings."""
     variant_of: dict[str, str]
     """Experiment, those of the readings included -> the feature variant it uses."""
-    baseline_variants: list[str]
+    ridge_variants: list[str]
     """The feature variants that ridge regression sees, side by side."""
     faults: list[str]
     """Sentences on the dataset's files with which no run can begin."""
@@ -154,7 +154,7 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     readings, added = resolve_readings(config, experiments)
     seen = {name: settings["features"] for name, settings in (experiments | added).items()}
     variant_of = {name: variant_name(config, features) for name, features in seen.items()}
-    baseline = baseline_features(config, experiments["matched"])
+    baseline = ridge_features(config, experiments["matched"])
     variants = {variant_name(config, features): features for features in [*seen.values(), *baseline]}
     return Plan(
         config=config,
@@ -167,7 +167,7 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
         reading_experiments=added,
         feature_variants=variants,
         variant_of=variant_of,
-        baseline_variants=[variant_name(config, features) for features in baseline],
+        ridge_variants=[variant_name(config, features) for features in baseline],
         faults=faults,
         former_words=former,
     )

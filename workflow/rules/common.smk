@@ -144,12 +144,12 @@ def features_of(wildcards):
     return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr", all_stories_of(wildcards))
 
 
-def baseline_features_of(wildcards):
+def ridge_features_of(wildcards):
     """The features that ridge regression sees."""
     pattern = f"{RESULTS}/features/{LM}/{{variant}}/{{story}}.zarr"
     return [
         path
-        for variant in PLAN.baseline_variants
+        for variant in PLAN.ridge_variants
         for path in story_files(pattern.replace("{variant}", variant), all_stories_of(wildcards))
     ]
 
@@ -459,7 +459,7 @@ def words_source(wildcards):
     return {
         "transcript": str(Path(transcript_file(wildcards)).relative_to(ROOT)),
         "is_segment": PLAN.text_of(wildcards.story) != wildcards.story,
-        "sound_onset_key": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
+        "sound_onset_name": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
     }
 
 

@@ -24,7 +24,7 @@ rule ceiling:
 rule ridge:
     input:
         responses=responses_of,
-        features=baseline_features_of,
+        features=ridge_features_of,
     output:
         ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
     log:
@@ -40,7 +40,7 @@ rule ridge:
     params:
         code=code_of("ridge"),
         stories=stories_of,
-        variants=PLAN.baseline_variants,
+        variants=PLAN.ridge_variants,
         ridge=PLAN.config["ridge"],
     script:
         "../scripts/ridge.py"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pipeline.dataset import ConfigError
+from pipeline.errors import ConfigError
 
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {

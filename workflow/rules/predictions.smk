@@ -33,7 +33,7 @@ rule ridge:
         f"{RESULTS}/benchmarks/ridge/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(ridge_of),
         runtime=minutes(720),
@@ -61,7 +61,7 @@ rule predictions:
         f"{RESULTS}/benchmarks/predictions/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(60),

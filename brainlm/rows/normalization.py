@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
+from brainlm.rows.choices import Standardization
 from brainlm.store import add_array, new_store, open_store
-
-STANDARDIZATIONS = ("none", "center", "zscore")
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class Normalization:
     """(kept,) float32, in raw units."""
     mean_norm: float
     """Mean l2 norm of the training rows after offset and scale."""
-    standardize: str
-    """none, center or zscore."""
+    standardize: Standardization
 
     @property
     def raw_width(self) -> int:
@@ -80,7 +78,11 @@ class SourceSummary:
 
 
 def fit_normalization(
-    stories: Callable[[], Iterable[np.ndarray]], *, standardize: str, kept: np.ndarray, source: str
+    stories: Callable[[], Iterable[np.ndarray]],
+    *,
+    standardize: Standardization,
+    kept: np.ndarray,
+    source: str,
 ) -> tuple[Normalization, SourceSummary]:
     """Statistics of one source over the training stories, one story in memory at a time.
 
@@ -95,7 +97,7 @@ def fit_normalization(
     ------
     InputError: no columns are left, or values that are not finite where `kept` promises they are.
     """
-    if standardize not in STANDARDIZATIONS:
+    if standardize not in get_args(Standardization):
         raise ValueError(f"unknown standardization {standardize!r}")
     n_rows, shift, total, squares = 0, None, 0.0, 0.0
     for raw in stories():

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import zarr
 
 from brainlm.errors import InputError
+from brainlm.rows.choices import BrainTime, Standardization
 from brainlm.rows.normalization import Normalization, SourceSummary, fit_normalization
 from brainlm.store import open_store
-
-BRAIN_TIMES = ("matched", "shuffled", "shifted", "noise")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def fit_sources(
     *,
     training: Sequence[str],
     all_stories: Sequence[str],
-    standardize: Mapping[str, str],
+    standardize: Mapping[str, Standardization],
 ) -> tuple[dict[str, Normalization], dict[str, SourceSummary]]:
     """Each source's normalization, from the training stories.
 
@@ -145,7 +145,7 @@ def fit_sources(
     return {s: pair[0] for s, pair in fitted.items()}, {s: pair[1] for s, pair in fitted.items()}
 
 
-def row_order(n_rows: int, *, brain_time: str, seed: int) -> np.ndarray:
+def row_order(n_rows: int, *, brain_time: BrainTime, seed: int) -> np.ndarray:
     """Which brain row is paired with each LM row.
 
     Parameters
@@ -167,7 +167,7 @@ def row_order(n_rows: int, *, brain_time: str, seed: int) -> np.ndarray:
         return random.permutation(n_rows)
     if brain_time == "shifted":
         return np.roll(np.arange(n_rows), random.integers(n_rows // 4, n_rows - n_rows // 4 + 1))
-    raise ValueError(f"unknown pairing {brain_time!r}; known are {', '.join(BRAIN_TIMES)}")
+    raise ValueError(f"unknown pairing {brain_time!r}; known are {', '.join(get_args(BrainTime))}")
 
 
 def story_lengths(recordings: Mapping[str, Recording], stories: Sequence[str]) -> list[int]:
@@ -234,7 +234,7 @@ def assemble(
     normalization: Mapping[str, Normalization],
     stories: Sequence[str],
     *,
-    brain_time: str,
+    brain_time: BrainTime,
     seed: int,
     reference: str = "lm",
 ) -> Rows:

@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint bench readings rehearsal why export snr-study clean
+.PHONY: setup demo test lint reference bench readings rehearsal why export snr-study clean
 
 setup: $(SETUP)
 
@@ -36,6 +36,10 @@ lint: $(SETUP)
 	PYTHONPATH=workflow $(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+
+# What is said of every setting in config/, from where it is declared.
+reference: $(SETUP)
+	PYTHONPATH=workflow $(BIN)/python -m pipeline.reference
 
 # Other libraries get an environment of their own: they are not part of the workflow.
 $(PEERS): tests/benchmarks/peers.txt

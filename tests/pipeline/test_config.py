@@ -15,8 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.crosscoder.settings import TrainingSettings
-from brainlm.scores.interpretation import ROLES
-from pipeline import config as configuration
 from pipeline.config import deviations, make_plan
 from pipeline.datasets import dataset_of
 from pipeline.datasets.layout import read_transforms
@@ -27,8 +25,6 @@ from pipeline.stories import describe_missing, missing_stories, read_stories
 
 REPOSITORY = Path(__file__).parents[2]
 
-
-SCHEMA = yaml.safe_load(configuration.SCHEMA.read_text())
 STORIES = {"alpha": "train", "beta": "train", "gamma": "validation", "delta": "test", "omega": "test"}
 
 
@@ -214,6 +210,20 @@ def test_whole_numbers_with_a_point_become_integers(simulated):
     assert (k, type(k)) == (4, int)
 
 
+@pytest.mark.parametrize("value", [4, 4.0, "4", "4.0", "4e0"])
+def test_a_whole_number_where_any_is_taken_stays_what_it_is(simulated, value):
+    # 4 and 4.0 are two values to Snakemake, and two names of features.
+    (delay,) = make_plan(changed(simulated, features__delays_s=[value])).config["features"]["delays_s"]
+    assert (delay, type(delay)) == (4, int if value in (4, "4") and type(value) is not float else float)
+
+
+def test_names_are_never_read_as_numbers(simulated):
+    config = changed(simulated, subjects=["1", "2e3"], themes={"null": ["true", "1"]}, dataset__name="007")
+    plan = make_plan(config)
+    assert plan.config["subjects"] == ["1", "2e3"]
+    assert (plan.config["themes"], plan.config["dataset"]["name"]) == ({"null": ["true", "1"]}, "007")
+
+
 # Defaults
 
 
@@ -253,6 +263,40 @@ def test_given_values_stand_beside_defaults(simulated):
     assert config["normalization"] == {"brain": {"standardize": "none"}, "lm": {"standardize": "center"}}
 
 
+def test_the_papers_settings_are_plain_values(monkeypatch):
+    # As they stand they are inputs of Snakemake's jobs, which another order, type or number would run again.
+    monkeypatch.chdir(REPOSITORY)
+    config = make_plan(shipped("paper.yaml")).config
+    assert repr(config["features"]) == (
+        "{'token_time': 'spread', 'unit': 'token', 'lanczos': {'window': 3, 'normalize': False}, "
+        "'delays_s': [2, 4, 6, 8], 'block': 16}"
+    )
+    assert repr(config["ridge"]) == (
+        "{'delays': 'mean', 'n_folds': 5, 'penalties': {'lowest': 10.0, 'highest': 100000000.0, 'n': 15}, "
+        "'batch_voxels': 2000}"
+    )
+    assert repr(config["scores"]) == "{'minimum_shift_s': 40, 'false_discovery_rate': 0.05}"
+    assert repr(config["dataset"]["trim"]) == "{'first': 10, 'last': 10}"
+    assert (
+        repr(make_plan(shipped("config.yaml")).config["dataset"]["simulation"]["words_per_minute"]) == "145"
+    )
+
+
+def test_the_order_of_keys_makes_no_difference(simulated):
+    config = changed(
+        simulated, crosscoder={"k": 4, "n_latents": 8}, experiments={"a": {"seeds": [0], "pairing": {}}}
+    )
+    backwards = dict(reversed(config.items()))
+    backwards["crosscoder"] = dict(reversed(config["crosscoder"].items()))
+    backwards["experiments"] = {"a": dict(reversed(config["experiments"]["a"].items()))}
+    assert repr(make_plan(backwards).config) == repr(make_plan(config).config)
+
+
+def test_overrides_of_an_experiment_have_no_defaults(simulated):
+    override = {"features": {"lanczos": {"window": 2}}, "crosscoder": {"source_weights": {"lm": 0.5}}}
+    assert make_plan(changed(simulated, experiments__own=override)).config["experiments"] == {"own": override}
+
+
 # What is refused
 
 
@@ -273,7 +317,7 @@ def test_given_values_stand_beside_defaults(simulated):
         ({"features__unit": "word"}, ["features.unit", "token, last_token, word_mean", "'word'"]),
         ({"pairing__brain_time": "random"}, ["pairing.brain_time", "matched", "shuffled", "'random'"]),
         ({"normalization__lm__standardize": "l2"}, ["normalization.lm.standardize", "none, center, zscore"]),
-        ({"dataset__source": "remote"}, ["dataset.source", "simulated, openneuro, local", "'remote'"]),
+        ({"dataset__source": "remote"}, ["dataset.source", "local, openneuro, simulated", "'remote'"]),
         ({"crosscoder__k": 0}, ["crosscoder.k", "0", "minimum"]),
         ({"crosscoder__learning_rate": 0}, ["crosscoder.learning_rate", "0"]),
         ({"scores__false_discovery_rate": 1.5}, ["scores.false_discovery_rate", "1.5"]),
@@ -351,7 +395,14 @@ def test_what_yaml_does_not_read_as_a_name_is_to_be_quoted(simulated, text, wher
     assert f"Config: {where} must be of type string" in sentence and "put it in quotes" in sentence
 
 
-@pytest.mark.parametrize("text", ["{1: x, zzz: y, results: here}", "{experiments: {wide: {1: x, zzz: y}}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{1: x, zzz: y, results: here}",
+        "{experiments: {wide: {1: x, zzz: y}}}",
+        "{figures: {pinned_latents: {1: 2}}}",
+    ],
+)
 def test_unknown_keys_need_not_be_text(simulated, text):
     assert "has the unknown key '1'" in refusal({**simulated, **yaml.safe_load(text)})
 
@@ -1392,66 +1443,3 @@ def test_names_that_look_like_something_else_run_through_the_whole_workflow(loca
     assert "mes résultats/demo/features/lm/block8-delays_s_4/猫.zarr" in run.stdout
     assert "mes résultats/demo/None/nan/seed0/crosscoder.safetensors" in run.stdout
     assert "wildcards: subject=007, experiment=true, seed=0" in run.stdout
-
-
-# Documentation
-
-
-def schema_keys(part: dict, path: str = "") -> dict[str, dict]:
-    """Key, as config/README.md writes it -> its part of the schema."""
-    keys = {}
-    for name, inner in part.get("properties", {}).items():
-        key = f"{path}.{name}".lstrip(".")
-        if key == "figures.pinned_latents":
-            keys[f"{key}.<role>"] = inner
-        elif isinstance(inner.get("additionalProperties"), dict):
-            keys[f"{key}.<name>"] = inner
-        elif "properties" in inner:
-            keys |= schema_keys(inner, key)
-        else:
-            keys[key] = inner
-    return keys
-
-
-def documented_keys() -> dict[str, str]:
-    """Key -> its default as the table of config/README.md has it."""
-    documented = {}
-    for line in (REPOSITORY / "config" / "README.md").read_text().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        names = re.findall(r"`([^`]+)`", cells[0])
-        if not line.startswith("| `"):
-            continue
-        defaults = cells[1].replace("`", "")
-        each = defaults.split(", ") if len(names) > 1 and ", " in defaults else [defaults] * len(names)
-        assert not documented.keys() & set(names)
-        documented |= dict(zip(names, each, strict=True))
-    return documented
-
-
-def test_every_key_is_documented_and_every_documented_key_exists():
-    assert set(documented_keys()) == set(schema_keys(SCHEMA))
-
-
-def test_documented_defaults_are_the_schemas(simulated):
-    config = make_plan(simulated).config
-    for key, documented in documented_keys().items():
-        if "<" in key:
-            continue
-        value = config
-        given_value = simulated
-        for name in key.split("."):
-            value = value[name]
-            given_value = given_value.get(name) if isinstance(given_value, dict) else None
-        if documented == "":
-            assert given_value is not None, f"{key} has a default, {value!r}"
-        else:
-            as_list = isinstance(value, list) and not documented.startswith("[")
-            assert yaml.safe_load(f"[{documented}]" if as_list else documented) == value, key
-
-
-def test_roles_that_can_be_pinned_are_those_that_are_shown():
-    figures = SCHEMA["properties"]["figures"]["properties"]
-    assert tuple(figures["pinned_latents"]["properties"]) == ROLES
-    readme = (REPOSITORY / "config" / "README.md").read_text()
-    row = next(line for line in readme.splitlines() if "pinned_latents.<role>" in line)
-    assert [role for role in ROLES if f"`{role}`" not in row] == []

@@ -1,15 +1,9 @@
 """Check the config before any job runs, and work out what it asks for."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
 
 from pipeline.datasets import dataset_of
 from pipeline.datasets.base import Dataset
@@ -19,7 +13,6 @@ from pipeline.experiments import (
     Model,
     Reading,
     leaves,
-    merge,
     models_of,
     resolve_experiments,
     resolve_readings,
@@ -31,12 +24,13 @@ from pipeline.name_checks import check_names, check_paths, check_themes
 from pipeline.names import folded
 from pipeline.paths import counted_from, with_shipped_files
 from pipeline.recordings import Segment
+from pipeline.schema import checked
+from pipeline.settings import Config
 from pipeline.stories import SPLITS, read_segments, read_stories, stories_of_groups
 
 LM_SOURCE = "lm"
 TRANSCRIPT_KEYS = ("non_words", "words_tier", "words_without_times")
 """Keys of the section `dataset` that say how transcripts are read."""
-SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 
 
 @dataclass(frozen=True)
@@ -115,14 +109,10 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 
 def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     """`make_plan` of a dataset whose files may have `Plan.faults`, as long as they leave each split a story."""
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     former: list[str] = []
     if isinstance(config, Mapping):
         config, former = with_todays_words(config)
-    config = _with_defaults(_with_types(config, schema), schema) if isinstance(config, Mapping) else config
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
-    if error is not None:
-        raise ConfigError(_sentence(error))
+    config = checked(Config, config)
     check_names(config)
     check_paths(config)
     check_themes(config["themes"])
@@ -169,67 +159,6 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
         faults=faults,
         former_words=former,
     )
-
-
-def _with_types(value: Any, part: Mapping[str, Any]) -> Any:
-    """The config with numbers where `snakemake --config 'crosscoder={k: 4}'` and YAML (1e-3) give text."""
-    if isinstance(value, Mapping):
-        named, others = part.get("properties", {}), part.get("additionalProperties") or {}
-        return {key: _with_types(inner, named.get(key, others)) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_with_types(item, part.get("items", {})) for item in value]
-    types = {part["type"]} if isinstance(part.get("type"), str) else set(part.get("type", []))
-    if isinstance(value, str) and types and "string" not in types:
-        for parse in (int, float, yaml.safe_load):
-            with suppress(ValueError, yaml.YAMLError):
-                value = parse(value)
-                break
-    # JSON Schema takes 4.0 for an integer, Python does not.
-    whole = isinstance(value, float) and value.is_integer() and "integer" in types
-    return int(value) if whole else value
-
-
-def _with_defaults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    filled = deepcopy(dict(config))
-    for key, part in schema.get("properties", {}).items():
-        if "default" in part:
-            default = deepcopy(part["default"])
-            given = filled.get(key, default)
-            both_sections = isinstance(default, dict) and isinstance(given, Mapping)
-            filled[key] = merge(default, given) if both_sections else given
-        if isinstance(filled.get(key), Mapping):
-            filled[key] = _with_defaults(filled[key], part)
-    return filled
-
-
-def _sentence(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path) or "the config"
-    if "propertyNames" in error.absolute_schema_path:
-        where = f"a name in {where}"
-    if error.validator == "additionalProperties" and "properties" in error.schema:
-        known = list(error.schema["properties"])
-        # YAML's keys may be numbers or dates.
-        unknown = min(str(key) for key in error.instance if key not in known)
-        meant = hint(unknown, known, f"known keys are {', '.join(known)}.")
-        return f"Config: {where} has the unknown key '{unknown}'; {meant}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"Config: {where} lacks the key '{missing}'."
-    if error.validator == "type":
-        wanted = error.validator_value
-        wanted = " or ".join(wanted) if isinstance(wanted, list) else wanted
-        quotes = ""
-        if "string" in wanted and not isinstance(error.instance, Mapping | list):
-            quotes = (
-                ": put it in quotes, as YAML reads names and words like 01, no, null and 2024-01-31 as "
-                "numbers, truth values, nothing and dates"
-            )
-        return f"Config: {where} must be of type {wanted}, not {error.instance!r}{quotes}."
-    if error.validator == "enum":
-        return f"Config: {where} must be one of {', '.join(error.validator_value)}, not {error.instance!r}."
-    if error.validator == "pattern" and "must" in error.schema:
-        return f"Config: {where} must {error.schema['must']}, not {error.instance!r}."
-    return f"Config: {where} is not valid: {error.message}."
 
 
 def _check_language_model(language_model: Mapping[str, Any]) -> None:

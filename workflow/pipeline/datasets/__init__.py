@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from pipeline.datasets.base import Dataset
+
+SOURCES = tuple(sorted({module.name for module in iter_modules(__path__)} - {"base", "layout"}))
+"""Every `dataset.source` that a config can name."""
 
 
 def dataset_of(config: Mapping[str, Any]) -> Dataset:

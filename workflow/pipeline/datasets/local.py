@@ -1,4 +1,4 @@
-"""A dataset of the user's own, which is only read: whether its files are there, under the config's names."""
+"""Any dataset in the layout of ds003020, which is only read."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

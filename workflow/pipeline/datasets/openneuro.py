@@ -1,4 +1,4 @@
-"""ds003020, of which what is not there is downloaded, by the workflow's own list of its files or a user's."""
+"""ds003020, of which what is not there is downloaded."""
 
 import os
 import re

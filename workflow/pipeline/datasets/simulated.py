@@ -1,4 +1,4 @@
-"""Stories, brains and responses that the workflow itself makes."""
+"""Stories, brains and responses that the workflow itself writes."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from brainlm.cortex.subject import Cortex
 from brainlm.errors import InputError
-from brainlm.report.flatmaps import FlatmapPanel, decoder_flatmaps, voxel_flatmap
+from brainlm.report.brain import FlatmapPanel, decoder_flatmaps, voxel_flatmap
 from brainlm.report.latents import agreement_scatter, relative_difference_histograms, snr_study
 from brainlm.report.style import CLASS_COLORS, journal_style, new_figure, save_figure
 from brainlm.report.training_curves import training_curves

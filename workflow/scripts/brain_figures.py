@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table
-from brainlm.report.flatmaps import FlatmapPanel, decoder_flatmaps, voxel_flatmap
-from brainlm.report.voxels import decoder_plot, voxel_plot
+from brainlm.report.brain import FlatmapPanel, decoder_flatmaps, voxel_flatmap
+from brainlm.report.regions import decoder_plot, voxel_plot
 
 
 def draw_voxels(snakemake: Any, values: np.ndarray, **options: Any) -> tuple[Figure, pd.DataFrame]:

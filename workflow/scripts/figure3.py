@@ -7,7 +7,7 @@ import numpy as np
 from brain_figures import draw_decoders
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.files import read_tsv
-from brainlm.report.flatmaps import FlatmapPanel
+from brainlm.report.brain import FlatmapPanel
 from brainlm.report.style import save_figure
 from brainlm.report.tables import interpretation
 from brainlm.report.write import formatted

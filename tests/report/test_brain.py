@@ -10,9 +10,9 @@ from matplotlib.text import Text
 
 from brainlm.cortex.voxels import voxel_table
 from brainlm.errors import InputError
-from brainlm.report.flatmaps import FlatmapPanel
+from brainlm.report.brain import FlatmapPanel
+from brainlm.report.regions import LARGEST_ROIS, decoder_plot, voxel_plot
 from brainlm.report.style import save_figure
-from brainlm.report.voxels import LARGEST_ROIS, decoder_plot, voxel_plot
 
 
 def table_of(rois: dict[str, range], n_voxels: int) -> pd.DataFrame:

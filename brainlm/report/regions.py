@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from brainlm.cortex.voxels import ALL_VOXELS, check_one_a_voxel, rois_of
-from brainlm.report.flatmaps import FlatmapPanel, all_numbers, drawn_and_missing
+from brainlm.report.brain import FlatmapPanel, all_numbers, drawn_and_missing
 from brainlm.report.style import (
     BLUE,
     CM_PER_INCH,

@@ -43,7 +43,7 @@ class FlatmapPanel:
 
 @journal_style()
 def decoder_flatmaps(
-    cortex: Cortex, panels: Sequence[FlatmapPanel], *, colormap: str | Colormap, simulated: bool
+    cortex: Cortex, panels: Sequence[FlatmapPanel], *, colormap: str | Colormap
 ) -> tuple[Figure, pd.DataFrame]:
     """Figure 3: where a latent acts on the brain, one flatmap per latent.
 
@@ -68,14 +68,14 @@ def decoder_flatmaps(
     numbers = all_numbers(panels)
     panels, missing = drawn_and_missing(panels)
     if not panels:
-        return figure_of_words(missing, simulated=simulated), numbers
+        return figure_of_words(missing), numbers
     # An even number stands in pairs; labels of areas are too crowded on three maps side by side.
     n_columns = 2 if len(panels) % 2 == 0 else 1
     n_rows = len(panels) // n_columns
     map_height_cm = SINGLE_COLUMN_CM * cortex.image_shape[0] / cortex.image_shape[1]
     titles_cm = max(title_height_cm(panel.title) for panel in panels)
     height_cm = n_rows * (map_height_cm + titles_cm + 1.2) + (0.7 if missing else 0.4)
-    figure = new_figure(SINGLE_COLUMN_CM * n_columns, height_cm, simulated=simulated)
+    figure = new_figure(SINGLE_COLUMN_CM * n_columns, height_cm)
     grid = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
     for axes, panel in zip(grid, panels, strict=True):
         limit = _percentile(np.abs(panel.values), LIMIT_PERCENTILE) or 1.0
@@ -113,7 +113,6 @@ def voxel_flatmap(
     quantity: str,
     based_on: str,
     colormap: str | Colormap,
-    simulated: bool,
     n_undefined: int,
 ) -> tuple[Figure, pd.DataFrame]:
     """One value a voxel on the flattened cortex, with its distribution: figure 4 and its ceiling.
@@ -139,7 +138,7 @@ def voxel_flatmap(
     map_width_cm = 0.74 * DOUBLE_COLUMN_CM
     map_height_cm = map_width_cm * cortex.image_shape[0] / cortex.image_shape[1]
     title = wrapped(voxel_title(values, quantity, based_on, n_undefined), DOUBLE_COLUMN_CM)
-    figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 0.7 + title_height_cm(title), simulated=simulated)
+    figure = new_figure(DOUBLE_COLUMN_CM, map_height_cm + 0.7 + title_height_cm(title))
     map_axes, histogram_axes = figure.subplots(1, 2, width_ratios=[0.78, 0.22])
     low = min(0.0, _percentile(values, 100 - LIMIT_PERCENTILE))
     high = _percentile(values, LIMIT_PERCENTILE)

@@ -47,7 +47,6 @@ def voxel_plot(
     *,
     quantity: str,
     based_on: str,
-    simulated: bool,
     n_undefined: int,
 ) -> tuple[Figure, pd.DataFrame]:
     """One value a voxel, by ROI, with its distribution: figure 4 and its ceiling without a cortex.
@@ -78,10 +77,10 @@ def voxel_plot(
     numbers = pd.DataFrame({"voxel": table["voxel"], quantity.replace(" ", "_"): values})
     title = voxel_title(values, quantity, based_on, n_undefined)
     if not finite.size:
-        return figure_of_words(title, simulated=simulated), numbers
+        return figure_of_words(title), numbers
     title = wrapped(title, DOUBLE_COLUMN_CM)
     height_cm = title_height_cm(title) + max(_plot_height_cm(by_roi), 5.0)
-    figure = new_figure(DOUBLE_COLUMN_CM, height_cm, simulated=simulated)
+    figure = new_figure(DOUBLE_COLUMN_CM, height_cm)
     # A title of the whole figure would run into the mark of simulated data.
     place = figure.subfigures()
     _add_title(place, title)
@@ -93,9 +92,7 @@ def voxel_plot(
 
 
 @journal_style()
-def decoder_plot(
-    table: pd.DataFrame, panels: Sequence[FlatmapPanel], *, simulated: bool
-) -> tuple[Figure, pd.DataFrame]:
+def decoder_plot(table: pd.DataFrame, panels: Sequence[FlatmapPanel]) -> tuple[Figure, pd.DataFrame]:
     """Figure 3 without a cortex: on which ROIs a latent acts, one panel per latent.
 
     Each panel has the median and the interquartile range over each ROI's voxels, on an axis that is symmetric about
@@ -120,7 +117,7 @@ def decoder_plot(
     numbers = all_numbers(panels)
     panels, missing = drawn_and_missing(panels)
     if not panels:
-        return figure_of_words(missing, simulated=simulated), numbers
+        return figure_of_words(missing), numbers
     finite = [panel.values[np.isfinite(panel.values)] for panel in panels]
     by_roi = [_values_by_roi(table, panel.values) for panel in panels]
     n_columns = _n_columns(len(panels), max(by_roi, key=len))
@@ -135,7 +132,7 @@ def decoder_plot(
         title_height_cm(title) + _plot_height_cm(rois) for title, rois in zip(titles, by_roi, strict=True)
     ]
     row_heights_cm = [max(row) for row in _rows(heights_cm, n_columns)]
-    figure = new_figure(width_cm, sum(row_heights_cm), simulated=simulated)
+    figure = new_figure(width_cm, sum(row_heights_cm))
     places = figure.subfigures(n_rows, n_columns, squeeze=False, height_ratios=row_heights_cm).ravel()
     for place, title, weights, rois in zip(places, titles, finite, by_roi, strict=False):
         _add_title(place, title)

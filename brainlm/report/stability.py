@@ -34,7 +34,7 @@ _NOTES = (
 
 
 @journal_style()
-def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
+def stability_figure(comparisons: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Which share of each class's live latents is found again: a panel across seeds, one across subjects.
 
     Every point is one direction of a pair of models; the mean and the chance level are means over points. Below each
@@ -56,7 +56,7 @@ def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Fig
     }
     compared = [_compared(of_panel) for of_panel in panels.values()]
     width_cm = SINGLE_COLUMN_CM if len(panels) == 1 else DOUBLE_COLUMN_CM
-    figure = new_figure(width_cm, 6.8 if len(panels) == 1 else 6.2, simulated=simulated)
+    figure = new_figure(width_cm, 6.8 if len(panels) == 1 else 6.2)
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     drawn = [axes for axes, of_panel in zip(all_axes, compared, strict=True) if len(of_panel)]
     for axes, of_panel, shown in zip(all_axes, panels.values(), compared, strict=True):

@@ -1,4 +1,4 @@
-"""What all figures share: sizes, colours, letters, the mark of simulated data, and how they are saved."""
+"""What all figures share: sizes, colours, letters, the mark of simulated data, and how they are published."""
 
 import io
 import textwrap
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from brainlm.files import write_atomically, write_tsv
-from brainlm.report.write import formatted
+from brainlm.report.write import SIMULATED, files_of, formatted
 
 CM_PER_INCH = 2.54
 SINGLE_COLUMN_CM = 8.5
@@ -38,8 +38,7 @@ SOURCE_LABELS = {"brain": "brain", "lm": "LM"}
 
 SMALL_PT = 6
 TITLE_PT = 7.5
-_SIMULATED = "simulated data"
-_SIMULATED_STRIP_CM = 0.35
+_MARK_CM = 0.35
 _TITLE_LINE_CM = 0.36
 _CHARACTER_CM_PER_PT = 0.02
 _WORDS_CM = 2.2
@@ -80,25 +79,28 @@ def journal_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width_cm: float, height_cm: float, *, simulated: bool) -> Figure:
-    """An empty figure; one of simulated data says so in its top right corner."""
-    strip_cm = _SIMULATED_STRIP_CM if simulated else 0.0
-    height_cm += strip_cm
-    figure = Figure(figsize=(width_cm / CM_PER_INCH, height_cm / CM_PER_INCH), layout="constrained")
-    if simulated:
-        figure.get_layout_engine().set(rect=(0, 0, 1, 1 - strip_cm / height_cm))
-        figure.text(
-            0.995, 0.995, _SIMULATED, ha="right", va="top", style="italic", fontsize=SMALL_PT, color="0.35"
-        ).set_in_layout(False)
-    return figure
+def new_figure(width_cm: float, height_cm: float) -> Figure:
+    """An empty figure."""
+    return Figure(figsize=(width_cm / CM_PER_INCH, height_cm / CM_PER_INCH), layout="constrained")
 
 
-def figure_of_words(text: str, *, simulated: bool) -> Figure:
+def figure_of_words(text: str) -> Figure:
     """A figure that says why there is nothing to draw."""
     text = wrapped(text, SINGLE_COLUMN_CM)
-    figure = new_figure(SINGLE_COLUMN_CM, max(title_height_cm(text), _WORDS_CM), simulated=simulated)
+    figure = new_figure(SINGLE_COLUMN_CM, max(title_height_cm(text), _WORDS_CM))
     figure.text(0.5, 0.5, plain(text), ha="center", va="center", fontsize=TITLE_PT)
     return figure
+
+
+def mark_simulated(figure: Figure) -> None:
+    """Say in the top right corner that data are simulated, in a strip that is added above what the figure shows."""
+    height = figure.get_figheight()
+    marked_height = height + _MARK_CM / CM_PER_INCH
+    figure.set_figheight(marked_height)
+    figure.get_layout_engine().set(rect=(0, 0, 1, height / marked_height))
+    figure.text(
+        0.995, 0.995, SIMULATED, ha="right", va="top", style="italic", fontsize=SMALL_PT, color="0.35"
+    ).set_in_layout(False)
 
 
 def wrapped(text: str, width_cm: float, size_pt: float = TITLE_PT) -> str:
@@ -162,23 +164,31 @@ def plain(text: str) -> str:
 
 
 @journal_style()
-def save_figure(figure: Figure, stem: Path, numbers: pd.DataFrame, *, simulated: bool) -> None:
-    """Write <stem>.pdf (vector, TrueType fonts), <stem>.png (300 dpi) and <stem>.tsv (the numbers shown).
+def publish_figure(path: Path | str, figure: Figure, numbers: pd.DataFrame, *, simulated: bool) -> None:
+    """Write a figure as PDF (vector, TrueType fonts), PNG (300 dpi) and TSV (the numbers that it shows).
 
-    The same figure gives the same bytes. Figures of simulated data say so in the PDF's Subject and the PNG's
-    Description.
+    The same figure gives the same bytes. A figure of simulated data is marked, and says so in the PDF's Subject and
+    the PNG's Description.
 
     Parameters
     ----------
-    stem: path without extension, e.g. results/figure2.
-    numbers: what the figure shows, tidy.
+    path: any of the three, e.g. results/figure2.pdf; the others stand beside it.
+    figure: as `new_figure` makes them, and not published before.
+    numbers: tidy.
+
+    Raises
+    ------
+    ValueError: the path ends in none of their extensions.
     """
-    pdf = {"Title": stem.name, "Creator": "brainlm", "CreationDate": None}
-    png = {"Title": stem.name, "Software": "brainlm"}
+    files = files_of(path, (".pdf", ".png", ".tsv"))
+    name = files[".pdf"].stem
+    pdf = {"Title": name, "Creator": "brainlm", "CreationDate": None}
+    png = {"Title": name, "Software": "brainlm"}
     if simulated:
-        pdf["Subject"] = png["Description"] = _SIMULATED
-    for extension, metadata in {"pdf": pdf, "png": png}.items():
+        mark_simulated(figure)
+        pdf["Subject"] = png["Description"] = SIMULATED
+    for extension, metadata in {".pdf": pdf, ".png": png}.items():
         content = io.BytesIO()
-        figure.savefig(content, format=extension, dpi=PNG_DPI, metadata=metadata)
-        write_atomically(stem.with_name(f"{stem.name}.{extension}"), content.getvalue())
-    write_tsv(numbers, stem)
+        figure.savefig(content, format=extension[1:], dpi=PNG_DPI, metadata=metadata)
+        write_atomically(files[extension], content.getvalue())
+    write_tsv(numbers, files[".tsv"].with_suffix(""))

@@ -21,7 +21,7 @@ from brainlm.report.style import (
 
 
 @journal_style()
-def training_curves(logs: Mapping[int, pd.DataFrame], *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
+def training_curves(logs: Mapping[int, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Squared error, fraction of variance explained and dead latents over epochs, a line per seed.
 
     Parameters
@@ -39,7 +39,7 @@ def training_curves(logs: Mapping[int, pd.DataFrame], *, simulated: bool) -> tup
     others = itertools.cycle(OTHER_SOURCE_COLORS)
     colors = {source: SOURCE_COLORS.get(source) or next(others) for source in sources}
 
-    figure = new_figure(DOUBLE_COLUMN_CM, 5.6, simulated=simulated)
+    figure = new_figure(DOUBLE_COLUMN_CM, 5.6)
     error_axes, explained_axes, dead_axes = figure.subplots(1, 3)
     styles = {"training": "-", "validation": (0, (3, 1.5))}
     # A line needs two points.

@@ -23,7 +23,7 @@ from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import train
 from brainlm.report.checks import demo_checks
 from brainlm.report.latents import snr_study
-from brainlm.report.style import save_figure
+from brainlm.report.style import publish_figure
 from brainlm.rows.codes import StoryCode
 from brainlm.rows.pairs import Recording, assemble, fit_sources
 from brainlm.scores.reconstruction import reconstruction_fit
@@ -166,7 +166,7 @@ def main() -> None:
                 tables.append(study_one(plan, root, snr, seed, Path(work)))
     frame = pd.concat(tables, ignore_index=True)
     figure, numbers = snr_study(frame)
-    save_figure(figure, root / "benchmarks" / "snr_study", numbers, simulated=True)
+    publish_figure(root / "benchmarks" / "snr_study.pdf", figure, numbers, simulated=True)
     print(numbers.to_string(index=False))
 
 

@@ -12,7 +12,7 @@ from brainlm.cortex.voxels import voxel_table
 from brainlm.errors import InputError
 from brainlm.report.brain import FlatmapPanel
 from brainlm.report.regions import LARGEST_ROIS, decoder_plot, voxel_plot
-from brainlm.report.style import save_figure
+from brainlm.report.style import mark_simulated, publish_figure
 
 
 def table_of(rois: dict[str, range], n_voxels: int) -> pd.DataFrame:
@@ -22,7 +22,7 @@ def table_of(rois: dict[str, range], n_voxels: int) -> pd.DataFrame:
 
 def drawn(table: pd.DataFrame, values, **changed) -> tuple[Figure, pd.DataFrame]:
     words = {"quantity": "test correlation", "based_on": "638 test TRs", "n_undefined": 0}
-    return voxel_plot(table, np.asarray(values, float), **{"simulated": False, **words, **changed})
+    return voxel_plot(table, np.asarray(values, float), **{**words, **changed})
 
 
 def texts(figure: Figure) -> list[str]:
@@ -146,13 +146,13 @@ def test_without_values_there_is_only_the_title(table, tmp_path):
     # No strip of a line's height.
     assert np.divide(*figure.get_size_inches()) < 5
     assert numbers["explainable_variance"].isna().all()
-    save_figure(figure, tmp_path / "empty", numbers, simulated=False)
+    publish_figure(tmp_path / "empty.pdf", figure, numbers, simulated=False)
 
 
 def test_a_single_value_is_drawn(tmp_path):
     figure, numbers = drawn(table_of({"a": range(1)}, 1), [0.5])
     assert points(shown(figure)[0]) == {"a (1)": 0.5, "all voxels (1)": 0.5}
-    save_figure(figure, tmp_path / "single", numbers, simulated=False)
+    publish_figure(tmp_path / "single.pdf", figure, numbers, simulated=False)
 
 
 # Decoder weights
@@ -166,9 +166,7 @@ def random_panels(n: int, n_voxels: int = 11) -> list[FlatmapPanel]:
 def test_decoder_panels_have_the_rois_of_their_latent():
     rising, falling = np.arange(11.0), -np.arange(11.0)
     rising[0] = np.nan
-    figure, numbers = decoder_plot(
-        ALPHABET, [FlatmapPanel("up", rising), FlatmapPanel("down", falling)], simulated=False
-    )
+    figure, numbers = decoder_plot(ALPHABET, [FlatmapPanel("up", rising), FlatmapPanel("down", falling)])
     assert titles(figure) == ["(a) up", "(b) down"]
     up, down = shown(figure)
     assert points(up) == {"c (1)": 8, "b (5)": 5, "a (2)": 1.5, "all voxels (10)": 5.5}
@@ -185,9 +183,7 @@ def test_decoder_panels_have_the_rois_of_their_latent():
 
 
 def test_decoder_weights_without_rois_are_sorted():
-    figure, _ = decoder_plot(
-        table_of({}, 3), [FlatmapPanel("x", np.array([0.5, np.nan, -0.5]))], simulated=False
-    )
+    figure, _ = decoder_plot(table_of({}, 3), [FlatmapPanel("x", np.array([0.5, np.nan, -0.5]))])
     (axes,) = shown(figure)
     share_percent, curve = axes.lines[0].get_data()
     np.testing.assert_allclose(curve, -0.5 + share_percent / 100, atol=1e-12)
@@ -197,8 +193,8 @@ def test_decoder_weights_without_rois_are_sorted():
 
 def test_dollars_in_a_title_are_no_formula(tmp_path):
     panel = FlatmapPanel(r"shared, $\broken$ costs $5", np.linspace(-1, 1, 11))
-    figure, numbers = decoder_plot(table_of({}, 11), [panel], simulated=False)
-    save_figure(figure, tmp_path / "figure", numbers, simulated=False)
+    figure, numbers = decoder_plot(table_of({}, 11), [panel])
+    publish_figure(tmp_path / "figure.pdf", figure, numbers, simulated=False)
     assert set(numbers["panel"]) == {panel.title}
 
 
@@ -207,12 +203,12 @@ def test_dollars_in_a_title_are_no_formula(tmp_path):
 @pytest.mark.filterwarnings("error")
 def test_a_panel_without_a_latent_leaves_no_gap_but_is_named(table, n_latents, tmp_path):
     panels = [*random_panels(n_latents), FlatmapPanel("shared: no such latent", np.full(11, np.nan))]
-    figure, numbers = decoder_plot(table, panels, simulated=True)
+    figure, numbers = decoder_plot(table, panels)
     assert any("shared: no such latent" in text for text in texts(figure))
     assert len(figure.axes) == len(figure.subfigs) == n_latents
     assert len(numbers) == 11 * len(panels)
     assert numbers["weight"].isna().sum() == 11
-    save_figure(figure, tmp_path / "empty", numbers, simulated=True)
+    publish_figure(tmp_path / "empty.pdf", figure, numbers, simulated=True)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +216,7 @@ def test_a_panel_without_a_latent_leaves_no_gap_but_is_named(table, n_latents, t
     [(1, "V1", 1), (2, "V1", 2), (3, "V1", 3), (4, "V1", 2), (5, "V1", 3), (3, "a very long name", 2)],
 )
 def test_panels_stand_in_rows(n_panels, name, columns):
-    figure, _ = decoder_plot(table_of({name: range(5)}, 11), random_panels(n_panels), simulated=False)
+    figure, _ = decoder_plot(table_of({name: range(5)}, 11), random_panels(n_panels))
     FigureCanvasAgg(figure).draw()
     assert len({round(place.bbox.x0) for place in figure.subfigs[:n_panels]}) == columns
     assert figure.get_size_inches()[0] * 2.54 == pytest.approx(8.5 if n_panels == 1 else 17.5)
@@ -231,7 +227,7 @@ def test_long_titles_are_wrapped_and_plots_of_a_row_aligned():
         "latent 9, r = 0.61\nbrain-dominant, not above its null (best theme: colloquial); latent set by hand"
     )
     panels = [*random_panels(2), FlatmapPanel(long, np.arange(11.0))]
-    figure, numbers = decoder_plot(ALPHABET, panels, simulated=False)
+    figure, numbers = decoder_plot(ALPHABET, panels)
     FigureCanvasAgg(figure).draw()
     tops = [axes.get_window_extent().y1 for axes in figure.axes]
     assert tops == pytest.approx([tops[0]] * 3, abs=1)
@@ -246,8 +242,8 @@ def test_the_extreme_point_is_inside_the_frame_and_zero_is_marked():
         panel = FlatmapPanel("x", np.array(values))
         for figure, _ in (
             drawn(table, values),
-            decoder_plot(table, [panel], simulated=False),
-            decoder_plot(table_of({}, 3), [panel], simulated=False),
+            decoder_plot(table, [panel]),
+            decoder_plot(table_of({}, 3), [panel]),
             drawn(table_of({}, 3), values),
         ):
             axes = shown(figure)[0]
@@ -298,8 +294,8 @@ def test_nothing_is_cut_off_and_no_words_overlap(n_rois, name):
     table = table_of({f"{name}{n}": range(9 * n, 9 * n + 9) for n in range(n_rois)}, 300)
     values = np.random.default_rng(1).standard_normal(300)
     for figure, _ in (
-        drawn(table, values, simulated=True, based_on="many words on what this is based on, " * 3),
-        *(decoder_plot(table, random_panels(n, 300), simulated=True) for n in (1, 2, 3)),
+        drawn(table, values, based_on="many words on what this is based on, " * 3),
+        *(decoder_plot(table, random_panels(n, 300)) for n in (1, 2, 3)),
     ):
         assert_legible(figure)
 
@@ -310,12 +306,14 @@ def test_weights_of_any_size_have_an_axis_that_can_be_read(n_panels):
     table = table_of({"n" * 14: range(3), "b": range(3, 8)}, 11)
     for largest in (20, 0.15, 0.051, 0.024, 0.011, 0.0019, 3e-6):
         weights = np.linspace(-largest, largest, 11)
-        figure, _ = decoder_plot(table, [FlatmapPanel("x", weights)] * n_panels, simulated=True)
+        figure, _ = decoder_plot(table, [FlatmapPanel("x", weights)] * n_panels)
         assert_legible(figure)
         assert all(len(axes.get_xticks()) >= 3 for axes in shown(figure))
 
 
 def assert_legible(figure: Figure) -> None:
+    """With the mark of simulated data, which must stand clear of all else."""
+    mark_simulated(figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     words = [word.get_window_extent(canvas.get_renderer()) for word in written(figure)]
@@ -337,16 +335,8 @@ def written(figure: Figure) -> list[Text]:
     return [word for word in words if word.get_text().strip()]
 
 
-def test_figures_of_simulated_data_say_so():
-    for simulated in (True, False):
-        figure, _ = drawn(ALPHABET, np.arange(11), simulated=simulated)
-        assert ("simulated data" in texts(figure)) == simulated
-        figure, _ = decoder_plot(ALPHABET, random_panels(1), simulated=simulated)
-        assert ("simulated data" in texts(figure)) == simulated
-
-
 def test_values_of_other_voxels_are_refused():
     with pytest.raises(InputError, match="10 values, but the voxel table has 11 voxels"):
         drawn(ALPHABET, np.zeros(10))
     with pytest.raises(InputError, match="12 values, but the voxel table has 11 voxels"):
-        decoder_plot(ALPHABET, random_panels(2, 12), simulated=False)
+        decoder_plot(ALPHABET, random_panels(2, 12))

@@ -18,7 +18,7 @@ from brainlm.report.tables import (
     table2,
     theme_warnings,
 )
-from brainlm.report.write import format_value, formatted, write_table
+from brainlm.report.write import format_value, formatted, publish_table
 
 
 def chosen_latents(*rows: tuple) -> pd.DataFrame:
@@ -152,7 +152,7 @@ def test_bars_are_met_in_their_direction():
 
 def test_no_comparisons_or_bars_give_empty_tables(tmp_path):
     for frame in (paper_comparison([]), bars_table([])):
-        write_table(frame, tmp_path / "empty", title="Nothing", notes=[])
+        publish_table(tmp_path / "empty.tsv", frame, title="Nothing", notes=[], simulated=False)
         assert (tmp_path / "empty.tsv").read_text() == "\t".join(frame.columns) + "\n"
 
 
@@ -212,7 +212,7 @@ def test_themes_for_which_nothing_can_be_found_are_named():
 
 def test_markdown_and_html_escape_what_they_would_interpret(tmp_path):
     frame = pd.DataFrame({"a|b": [1.5, np.nan], "passage": ["x | <b>*y*</b>\nz & `w`", "_"]})
-    write_table(frame, tmp_path / "t", title="T <1>", notes=["n < 3 | m"])
+    publish_table(tmp_path / "t.tsv", frame, title="T <1>", notes=["n < 3 | m"], simulated=False)
     markdown = (tmp_path / "t.md").read_text().splitlines()
     assert markdown[0] == r"# T \<1\>"
     assert markdown[2] == r"| a\|b | passage |"
@@ -230,9 +230,28 @@ def test_markdown_and_html_escape_what_they_would_interpret(tmp_path):
     assert "http" not in page and "src=" not in page
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_table_of_simulated_data_says_so_in_its_title(tmp_path, latents, simulated):
+    publish_table(tmp_path / "t.tsv", latents, title="Latents", notes=[], simulated=simulated)
+    title = "Latents (simulated data)" if simulated else "Latents"
+    assert (tmp_path / "t.md").read_text().startswith(f"# {title}\n")
+    page = (tmp_path / "t.html").read_text()
+    assert f"<title>{title}</title>" in page and f"<caption>{title}</caption>" in page
+    assert "simulated" not in (tmp_path / "t.tsv").read_text()
+
+
+@pytest.mark.parametrize("known", ["sub-01.v1.tsv", "sub-01.v1.md", "sub-01.v1.html"])
+def test_names_of_tables_may_have_dots(tmp_path, latents, known):
+    publish_table(tmp_path / known, latents, title="T", notes=[], simulated=False)
+    names = ["sub-01.v1.html", "sub-01.v1.md", "sub-01.v1.tsv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    with pytest.raises(ValueError, match=r"sub-01\.v1 does not end in \.tsv, \.md or \.html"):
+        publish_table(tmp_path / "sub-01.v1", latents, title="T", notes=[], simulated=False)
+
+
 def test_a_table_is_written_with_the_same_bytes_again(tmp_path, latents):
     for folder in ("one", "two"):
-        write_table(latents, tmp_path / folder / "t", title="T", notes=["n"])
+        publish_table(tmp_path / folder / "t.tsv", latents, title="T", notes=["n"], simulated=False)
     names = ["t.html", "t.md", "t.tsv"]
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
     for name in names:

@@ -22,12 +22,10 @@ def draw_voxels(snakemake: Any, values: np.ndarray, **options: Any) -> tuple[Fig
     return voxel_plot(read_voxel_table(Path(snakemake.input.voxels), values.size), values, **options)
 
 
-def draw_decoders(
-    snakemake: Any, panels: Sequence[FlatmapPanel], *, simulated: bool
-) -> tuple[Figure, pd.DataFrame]:
+def draw_decoders(snakemake: Any, panels: Sequence[FlatmapPanel]) -> tuple[Figure, pd.DataFrame]:
     """Decoder weights of some latents; the figure and its numbers."""
     if snakemake.input.cortex:
         cortex = load_cortex(Path(snakemake.input.cortex[0]))
-        return decoder_flatmaps(cortex, panels, colormap=snakemake.params.colormap, simulated=simulated)
+        return decoder_flatmaps(cortex, panels, colormap=snakemake.params.colormap)
     table = read_voxel_table(Path(snakemake.input.voxels), panels[0].values.size)
-    return decoder_plot(table, panels, simulated=simulated)
+    return decoder_plot(table, panels)

@@ -1,21 +1,19 @@
 """Figure 3: decoder weights of an uninterpretable, a shared and a brain-dominant latent on the cortex."""
 
-from pathlib import Path
-
 import numpy as np
 
 from brain_figures import draw_decoders
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.files import read_tsv
 from brainlm.report.brain import FlatmapPanel
-from brainlm.report.style import save_figure
+from brainlm.report.style import publish_figure
 from brainlm.report.tables import interpretation
 from brainlm.report.write import formatted
 from brainlm.scores.interpretation import ROLES
 from job import log, logged
 
 with logged(snakemake):
-    model, simulated = Crosscoder.load(snakemake.input.crosscoder), snakemake.params.simulated
+    model = Crosscoder.load(snakemake.input.crosscoder)
     kept = model.normalization["brain"].kept
     r = read_tsv(snakemake.input.latents).set_index("latent")["r"]
     panels = []
@@ -32,5 +30,5 @@ with logged(snakemake):
         panels.append(
             FlatmapPanel(f"latent {row.latent}, r = {formatted(r[row.latent], '.2f')}\n{what}", weights)
         )
-    figure, numbers = draw_decoders(snakemake, panels, simulated=simulated)
-    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)
+    drawn = draw_decoders(snakemake, panels)
+    publish_figure(snakemake.output[0], *drawn, simulated=snakemake.params.simulated)

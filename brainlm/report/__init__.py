@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "style": ["publish_figure"],
         "write": ["publish_table"],
+        "brain": ["draw_decoders", "draw_voxels"],
         "latents": ["agreement_scatter", "relative_difference_histograms"],
         "subjects": ["across_subjects_figure", "across_subjects_table"],
         "paper": ["distance_table", "paper_comparison"],

@@ -21,7 +21,7 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
 )
-from brainlm.report.write import formatted
+from brainlm.report.write import formatted, number_of, percent
 from brainlm.scores.latents import DOMINANT_BOUND, SHARED_BOUND, class_shares, classify
 
 BIN_EDGES = np.arange(-10, 11) / 10
@@ -218,7 +218,7 @@ def _write_class_shares(axes: Axes, tables: Sequence[pd.DataFrame]) -> None:
         axes.text(
             x,
             0.985,
-            f"{CLASS_LABELS[name]}\n{_percent(shares[name])}",
+            f"{CLASS_LABELS[name]}\n{percent(shares[name])}",
             transform=axes.get_xaxis_transform(),
             ha=alignment,
             va="top",
@@ -237,15 +237,7 @@ def _live_latents(tables: Sequence[pd.DataFrame]) -> str:
     text = f"{live:,.0f} of {len(tables[0]):,} latents live"
     if undefined:
         text += f" ({undefined:.3g} without r)"
-    return f"{text}, {_seeds(len(tables))}"
-
-
-def _seeds(n_seeds: int) -> str:
-    return "1 seed" if n_seeds == 1 else f"mean of {n_seeds} seeds"
-
-
-def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+    return f"{text}, {'mean of ' * (len(tables) > 1)}{number_of(len(tables), 'seed')}"
 
 
 def _draw_agreement(axes: Axes, live: pd.DataFrame) -> None:
@@ -266,5 +258,5 @@ def _significant_shares(tables: Sequence[pd.DataFrame]) -> str:
         of_live.append(live["agreement_significant"].mean())
         of_shared.append(live.loc[live["class"] == "shared", "agreement_significant"].mean())
     means = (pd.Series(shares, dtype=float).mean() for shares in (of_live, of_shared))
-    live_text, shared_text = (_percent(mean) for mean in means)
+    live_text, shared_text = (percent(mean) for mean in means)
     return f"● significant: {live_text} of live, {shared_text} of shared"

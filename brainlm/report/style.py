@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.style
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from brainlm.files import write_atomically, write_tsv
-from brainlm.report.write import SIMULATED, files_of, formatted
+from brainlm.report.write import SIMULATED, files_of
 
 CM_PER_INCH = 2.54
 SINGLE_COLUMN_CM = 8.5
@@ -114,38 +112,17 @@ def title_height_cm(title: str) -> float:
     return 0.3 + _TITLE_LINE_CM * (1 + title.count("\n"))
 
 
-def draw_distribution(axes: Axes, values: np.ndarray, quantity: str) -> None:
-    """The histogram of voxels' values, (voxel,) and finite, with their mean."""
-    # Few voxels in many bins are a comb.
-    n_bins = int(np.clip(np.ceil(2 * np.sqrt(values.size)), 5, 40))
-    low, high = values.min(), values.max()
-    if low == high:
-        # Alone, a value would stand in the middle of an axis 1 wide: a correlation of 0.9 on one that ends at 1.4.
-        half_width = 0.02 * abs(float(low)) or 0.02
-        low, high = low - half_width, high + half_width
-    axes.hist(values, bins=n_bins, range=(low, high), color=GREY, edgecolor="white", linewidth=0.3)
-    axes.axvline(values.mean(), color="black", linewidth=0.6, linestyle=(0, (3, 2)))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.set_xlabel(quantity)
-    axes.set_ylabel("voxels")
-
-
-def voxel_title(values: np.ndarray, quantity: str, based_on: str, n_undefined: int) -> str:
-    """What is shown of (voxel,) values, of which those that are not finite have nothing to show."""
-    finite = values[np.isfinite(values)]
-    described = [f"{n_undefined:,} undefined"] * (n_undefined > 0)
-    if finite.size:
-        voxels = "voxel" if finite.size == 1 else "voxels"
-        described.insert(0, f"mean {formatted(finite.mean(), '.3f')} over {finite.size:,} {voxels}")
-    return f"{quantity.capitalize()}: {', '.join(described)}; {based_on}"
+def lettered(titles: Sequence[str]) -> list[str]:
+    """Titles of panels, "(a) …", "(b) …"; a single panel needs no letter."""
+    if len(titles) == 1:
+        return list(titles)
+    return [f"({chr(ord('a') + position)}) {title}" for position, title in enumerate(titles)]
 
 
 def add_titles(panels: Sequence[Axes], titles: Sequence[str], subtitles: Sequence[str] = ()) -> None:
-    """Title the panels "(a) …", "(b) …", with a line in grey below; a single panel needs no letter."""
-    for position, (axes, title) in enumerate(zip(panels, titles, strict=True)):
-        letter = f"({chr(ord('a') + position)}) " if len(panels) > 1 else ""
-        axes.set_title(letter + plain(title), pad=12 if subtitles else 5)
+    """Title the panels, lettered, with a line in grey below."""
+    for axes, title in zip(panels, lettered(titles), strict=True):
+        axes.set_title(plain(title), pad=12 if subtitles else 5)
     for axes, subtitle in zip(panels, subtitles, strict=False):
         axes.annotate(
             subtitle,

@@ -19,6 +19,7 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
 )
+from brainlm.report.write import number_of
 
 SHARES = {f"{label} (%)": f"share_{name}" for name, label in CLASS_LABELS.items()}
 CORRELATIONS = {
@@ -98,9 +99,7 @@ def across_subjects_figure(summaries: pd.DataFrame) -> tuple[Figure, pd.DataFram
     markers = dict(zip(subjects, MARKERS, strict=False)) if len(subjects) <= len(MARKERS) else {}
     for axes, quantities, ends in zip(panels, (SHARES, CORRELATIONS), ((0, 100), (-1, 1)), strict=True):
         _draw(axes, numbers, list(quantities), experiments, markers, ends)
-    n_subjects = f"{len(subjects)} subject" + "s" * (len(subjects) > 1)
-    n_seeds = summaries["seed"].nunique()
-    of = f"{n_subjects}, {n_seeds} seed" + "s" * (n_seeds > 1)
+    of = f"{number_of(len(subjects), 'subject')}, {number_of(summaries['seed'].nunique(), 'seed')}"
     # The empty line is the legend's.
     add_titles(panels, [f"Class shares ({of})", "Mean test correlation (a fit, no prediction)"], ["", ""])
     panels[0].set_xlabel("live latents (%)")

@@ -18,6 +18,7 @@ from brainlm.report.style import (
     new_figure,
     plain,
 )
+from brainlm.report.write import number_of
 
 
 @journal_style()
@@ -53,10 +54,13 @@ def training_curves(logs: Mapping[int, pd.DataFrame]) -> tuple[Figure, pd.DataFr
                 explained_axes.plot(log["epoch"], explained, color=color, linestyle=style, marker=marker)
         dead_axes.plot(log["epoch"], log["dead_latents"], color="0.2", marker=marker)
 
-    n_seeds = f"{len(logs)} seed" + "s" * (len(logs) > 1)
     add_titles(
         [error_axes, explained_axes, dead_axes],
-        ["Squared error per TR", "Fraction of variance explained", f"Dead latents ({n_seeds})"],
+        [
+            "Squared error per TR",
+            "Fraction of variance explained",
+            f"Dead latents ({number_of(len(logs), 'seed')})",
+        ],
     )
     error_axes.set_ylabel("normalized units²")
     explained_axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)

@@ -102,8 +102,18 @@ def format_value(value: object) -> str:
 
 
 def formatted(value: float, spec: str) -> str:
-    """A number within a text, e.g. formatted(-0.5, ".2f"), with a minus (U+2212), which a hyphen is not."""
-    return format(value, spec).replace("-", "−")
+    """A number within a text, e.g. formatted(-0.5, ".2f"), with a minus (U+2212), not a hyphen; "–" if missing."""
+    return MISSING if is_missing(value) else format(value, spec).replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share within a text, e.g. "12.5 %"."""
+    return MISSING if is_missing(share) else f"{formatted(100 * share, '.1f')} %"
+
+
+def number_of(count: int, thing: str) -> str:
+    """E.g. "1 voxel" or "1,200 voxels"."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
 def with_unit(name: str, unit: str) -> str:

@@ -102,9 +102,7 @@ def test_statistics_come_from_the_training_stories_alone(sources, raw, normaliza
 
 
 def test_columns_invalid_in_a_test_story_are_left_out(sources):
-    fitted, summaries = fit_sources(
-        sources, training=["gamma"], all_stories=STORIES, standardize=STANDARDIZE
-    )
+    fitted, summaries = fit_sources(sources, training=["gamma"], all_stories=STORIES, standardize=STANDARDIZE)
     assert (fitted["brain"].width, fitted["lm"].width) == (5, 4)
     assert (summaries["brain"].n_excluded, summaries["brain"].n_rows) == (2, 11)
 

@@ -10,8 +10,8 @@ from brainlm.data.words import load_words
 from brainlm.errors import InputError
 from brainlm.lm.features import story_features
 from brainlm.store import add_array, new_store, open_store
-from job import dataset_root, logged, progress_bar, warn
-from job_inputs import by_story, tr_times
+from job import dataset_root, logged, warn
+from job_inputs import by_story, make_each, tr_times
 
 
 def require_same_words(
@@ -26,14 +26,12 @@ def require_same_words(
 
 
 with logged(snakemake):
-    params = snakemake.params
-    settings = params.features
-    stores, words_of = by_story(snakemake.output.features), by_story(snakemake.input.words)
-    activations_of = by_story(snakemake.input.activations)
-    progress = progress_bar(len(stores), "story")
-    for story, store in stores.items():
-        source = params.words_sources[story]
-        words = load_words(words_of[story])
+    params, settings = snakemake.params, snakemake.params.features
+    words_of, activations_of = by_story(snakemake.input.words), by_story(snakemake.input.activations)
+
+    def make_features(story: str, store: Path) -> None:
+        """Read the words, and what the language model holds at each of their tokens."""
+        source, words = params.words_sources[story], load_words(words_of[story])
         onset_s, offset_s = words["onset_s"].to_numpy(), words["offset_s"].to_numpy()
         times_s = tr_times(story, snakemake.input.respdict, params)
         for sentence in check_clocks(
@@ -68,4 +66,5 @@ with logged(snakemake):
         with new_store(store, {"story": story, **settings}) as group:
             add_array(group, "features", features, ("time", "hidden"))
             add_array(group, "time", times_s, ("time",), attributes={"units": "s after sound onset"})
-        progress.update()
+
+    make_each(by_story(snakemake.output.features), make_features)

@@ -1,6 +1,6 @@
 """What several rule scripts make of their inputs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,35 @@ from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
 from brainlm.resample import tr_midpoints
 from brainlm.rows.sources import Source, load_sources, missing_stores
-from job import dataset_file
+from job import dataset_file, progress_bar
 
 
 def by_story(paths: Iterable[str]) -> dict[str, Path]:
     """Story -> path, for files named <story>.<extension>."""
     return {Path(path).stem: Path(path) for path in paths}
+
+
+def make_each(results: Mapping[str, Path], make: Callable[[str, Path], None]) -> None:
+    """Make the result of each story, and find out what is wrong with all of them before the job ends.
+
+    Parameters
+    ----------
+    results: story -> path.
+
+    Raises
+    ------
+    InputError: a line for each story whose result cannot be made.
+    """
+    faults = []
+    with progress_bar(len(results), "story") as progress:
+        for story, path in results.items():
+            try:
+                make(story, path)
+            except InputError as error:
+                faults.append(str(error))
+            progress.update()
+    if faults:
+        raise InputError("\n".join(faults))
 
 
 def listed_sources(path: str | Path) -> dict[str, Source]:

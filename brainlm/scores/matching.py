@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
+from brainlm.scores.correlation import is_constant
 from brainlm.scores.shifts import N_CHANCE_SHIFTS, N_NULL_SHIFTS, require_shifts_to_match
 
 Activation = np.ndarray | sparse.sparray
@@ -141,10 +142,9 @@ def _standardized(activation: Activation) -> _Standardized:
     mean, n_stored = columns.sum(axis=0) / n_rows, np.diff(columns.indptr)
     centred = columns.copy()
     centred.data -= np.repeat(mean, n_stored)
-    norm = np.sqrt(centred.power(2).sum(axis=0) + (n_rows - n_stored) * mean**2)
-    # The mean of equal numbers need not equal them, which leaves a norm just above 0.
-    constant = norm <= 1e-12 * np.sqrt(columns.power(2).sum(axis=0))
-    norm = np.where(constant, np.nan, norm)
+    deviations = centred.power(2).sum(axis=0) + (n_rows - n_stored) * mean**2
+    constant = is_constant(deviations, columns.power(2).sum(axis=0))
+    norm = np.where(constant, np.nan, np.sqrt(deviations))
     scaled = columns @ sparse.diags_array(np.where(constant, 0, 1 / norm))
     return _Standardized(scaled.tocsr(), np.sqrt(n_rows) * mean / norm)
 

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from brainlm.errors import InputError
 from brainlm.scores.ceiling import RepeatReliability, normalized_correlation, over_stories, reliability
-from brainlm.scores.latents import pearson
+from brainlm.scores.correlation import pearson
 from brainlm.simulation.listener import autocorrelate
 from brainlm.store import add_array, new_store, open_store
 

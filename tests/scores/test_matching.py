@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from brainlm.errors import InputError
-from brainlm.scores.latents import pearson
+from brainlm.scores.correlation import pearson
 from brainlm.scores.matching import (
     N_CHANCE_SHIFTS,
     activation_correlation,

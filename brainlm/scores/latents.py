@@ -73,18 +73,6 @@ def class_shares(classes: np.ndarray, alive: np.ndarray) -> dict[str, float]:
     return {name: float(np.mean(live == name)) if live.size else float("nan") for name in CLASSES}
 
 
-def false_discovery_control(p_values: np.ndarray, level: float) -> np.ndarray:
-    """Benjamini-Hochberg: (test,) bool, which tests are discoveries at a false discovery rate of `level`."""
-    if p_values.size == 0:
-        return np.zeros(0, bool)
-    order = np.argsort(p_values, kind="stable")
-    passes = p_values[order] <= level * np.arange(1, p_values.size + 1) / p_values.size
-    discovered = np.zeros(p_values.size, bool)
-    if passes.any():
-        discovered[order[: np.flatnonzero(passes)[-1] + 1]] = True
-    return discovered
-
-
 def agreement(
     model: "Crosscoder", inputs: Mapping[str, Any], *, source: str = "brain", reference: str = "lm"
 ) -> np.ndarray:

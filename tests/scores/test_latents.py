@@ -15,7 +15,6 @@ from brainlm.scores.latents import (
     class_shares,
     classify,
     density,
-    false_discovery_control,
     relative_difference,
 )
 from brainlm.simulation.listener import autocorrelate
@@ -117,31 +116,6 @@ def test_norms_and_r_come_in_any_kind_of_array():
     )
     with pytest.raises(InputError, match="r must be an array of real numbers; got text"):
         classify(["0.1"])
-
-
-# Discoveries
-
-
-@EXAMPLES
-@given(
-    p=st.lists(st.floats(0, 1), max_size=40).map(np.array)
-    | st.lists(st.sampled_from([0.001, 0.01, 0.04, 0.2])).map(np.array),
-    level=st.sampled_from([0.01, 0.05, 0.2]),
-)
-def test_discoveries_are_those_of_scipy(p, level):
-    found = false_discovery_control(p, level)
-    assert found.shape == p.shape and found.dtype == bool
-    if p.size:
-        adjusted = scipy.stats.false_discovery_control(p)
-        # At the level itself rounding may decide either way.
-        clear = np.abs(adjusted - level) > 1e-12
-        np.testing.assert_array_equal(found[clear], (adjusted <= level)[clear])
-
-
-def test_discoveries_by_hand():
-    # Limits at 5 %: 0.01, 0.02, 0.03, 0.04, 0.05. The third fails its own but the fourth passes.
-    found = false_discovery_control(np.array([0.5, 0.04, 0.031, 0.001, 0.019]), 0.05)
-    assert found.tolist() == [False, True, True, True, True]
 
 
 # Agreement

@@ -8,7 +8,6 @@ import argparse
 import gzip
 import hashlib
 import io
-import shutil
 import sys
 import tarfile
 import tempfile
@@ -164,6 +163,8 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> str:
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Write the files of an archive below a folder."""
+    if not hasattr(tarfile, "data_filter"):
+        raise InputError(f"{archive} cannot be unpacked safely: verify it with Python 3.11.4 or later.")
     try:
         with (
             _progress(archive.stat().st_size, "unpacking") as progress,
@@ -172,34 +173,23 @@ def _unpack(archive: Path, folder: Path) -> None:
         ):
             with tarfile.open(fileobj=content, mode="r|") as tar:
                 for entry in tar:
-                    _extract(tar, entry, folder, archive)
+                    # The filter would let links pass that stay inside.
+                    if not (entry.isreg() or entry.isdir()):
+                        raise tarfile.SpecialFileError(entry)
+                    tar.extract(entry, folder, set_attrs=False, filter="data")
                     progress.update(raw.tell() - progress.n)
             # Behind the last file, up to gzip's own checksum.
             while content.read(1 << 20):
                 pass
-    except InputError:
-        raise
+    except tarfile.FilterError as error:
+        raise InputError(
+            f"{archive} is refused: it holds '{error.tarinfo.name}', which is no file or folder below the archive's own."
+        ) from error
     # ValueError: names that no file can have.
     except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
         raise InputError(
             f"{archive} cannot be read as an archive ({error}): get or export it again."
         ) from error
-
-
-def _extract(tar: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path, archive: Path) -> None:
-    path = PurePosixPath(entry.name)
-    if path.is_absolute() or ".." in path.parts or not (entry.isreg() or entry.isdir()):
-        raise InputError(
-            f"{archive} is refused: it holds '{entry.name}', which is no file or folder below the archive's own."
-        )
-    target = folder / path
-    if entry.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    # Only the content, without modes, owners and times; not every Python 3.11 has tarfile's own filters.
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tar.extractfile(entry) as content, target.open("wb") as file:
-        shutil.copyfileobj(content, file)
 
 
 def _wrong_sums(top: Path) -> list[str]:

@@ -198,21 +198,3 @@ def _powers(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     noise = np.einsum("rtv,rtv->v", y, y) / ((n - 1) * (n_times - 1))
     variance_of_mean = np.einsum("tv,tv->v", mean, mean) / (n_times - 1)
     return variance_of_mean - noise / n, noise, n_hearings
-
-
-def normalized_correlation(correlation: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
-    """r / ceiling: the estimated correlation of a prediction with the signal itself (CC_norm, Schoppe et al.).
-
-    Not clipped: the estimate exceeds 1 by chance, and by far where the ceiling is low. Ceilings of voxels
-    that pass EV > 0 by chance are such, so choose voxels by a bound on EV before averaging.
-
-    Parameters
-    ----------
-    correlation : (..., voxel) Pearson r with one hearing, or with the mean of all.
-    ceiling : (voxel,) `ceiling_single` or `ceiling_mean` accordingly, of the same times.
-
-    Returns
-    -------
-    (..., voxel) float64; NaN where either is NaN.
-    """
-    return np.asarray(correlation, float) / np.asarray(ceiling, float)

@@ -12,7 +12,6 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -183,7 +182,8 @@ def _unpack(archive: Path, folder: Path) -> None:
                 pass
     except tarfile.FilterError as error:
         raise InputError(
-            f"{archive} is refused: it holds '{error.tarinfo.name}', which is no file or folder below the archive's own."
+            f"{archive} is refused: it holds '{error.tarinfo.name}', which is no file or folder below the archive's "
+            "own."
         ) from error
     # ValueError: names that no file can have.
     except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
@@ -224,13 +224,13 @@ def _wrong_records(results: Path) -> list[str]:
     return wrong
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Export or verify; ends with one sentence and exit code 1 where something is wrong."""
     parser = argparse.ArgumentParser(description="Pack one run into an archive that another lab can verify.")
     parser.add_argument("results", type=Path, nargs="?", help="folder of one dataset, e.g. results/demo")
     parser.add_argument("archive", type=Path, nargs="?", help="what to write; <results>.tar.gz if not given")
     parser.add_argument("--verify", type=Path, metavar="ARCHIVE", help="check an archive instead")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     if (given.results is None) == (given.verify is None):
         parser.error("name a results folder, or an archive with --verify")
     try:

@@ -11,7 +11,7 @@ from brainlm.errors import InputError
 from brainlm.rows.normalization import Normalization, SourceSummary, fit_normalization
 from brainlm.store import open_store
 
-BRAIN_TIMES = ("matched", "permuted", "shifted", "noise")
+BRAIN_TIMES = ("matched", "shuffled", "shifted", "noise")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def row_order(n_rows: int, *, brain_time: str, seed: int) -> np.ndarray:
     Parameters
     ----------
     n_rows: rows of a whole split (training, validation or test).
-    brain_time: "matched" keeps the pairs; "permuted" draws one random permutation, the paper's ablation;
+    brain_time: "matched" keeps the pairs; "shuffled" draws one random permutation, the paper's ablation;
         "shifted" turns the rows around in a circle by between a quarter and three quarters of the split,
         which keeps their smoothness in time and destroys the correspondence.
     seed: of the permutation or the shift, apart from the seeds of training.
@@ -163,7 +163,7 @@ def row_order(n_rows: int, *, brain_time: str, seed: int) -> np.ndarray:
     if brain_time in ("matched", "noise"):
         return np.arange(n_rows)
     random = np.random.default_rng(seed)
-    if brain_time == "permuted":
+    if brain_time == "shuffled":
         return random.permutation(n_rows)
     if brain_time == "shifted":
         return np.roll(np.arange(n_rows), random.integers(n_rows // 4, n_rows - n_rows // 4 + 1))
@@ -202,8 +202,7 @@ def _require_same_times(recordings: Mapping[str, Recording], story: str) -> None
         if times.shape != first.shape or np.abs(times - first).max(initial=0) > 1e-6:
             raise InputError(
                 f"The rows of story '{story}' lie at other times in {store} than in {first_store}: both must be made "
-                "with the same dataset.tr_s, dataset.sound_onset_s and dataset.trim; run the steps that write them "
-                "again."
+                "with the same tr_s, sound_onset_s and trim; run the steps that write them again."
             )
 
 
@@ -246,7 +245,7 @@ def assemble(
     stories: the split's stories, in order.
     brain_time, seed: see `row_order`; "noise" replaces all sources with white Gaussian noise of mean norm
         about 1, the floor that every score must return when there is nothing to find.
-    reference: the source that keeps its time when the rows of all others are permuted or shifted, together.
+    reference: the source that keeps its time when the rows of all others are shuffled or shifted, together.
 
     Raises
     ------

@@ -134,9 +134,9 @@ def test_assembled_rows_are_the_stories_one_after_the_other(raw, normalization, 
 
 
 def test_permuted_brain_rows_are_a_permutation_and_lm_rows_stay(recordings, normalization, matched):
-    permuted = assemble(recordings, normalization, STORIES, brain_time="permuted", seed=1)
-    np.testing.assert_array_equal(permuted.source("lm"), matched.source("lm"))
-    order = in_original_order(permuted, matched)
+    shuffled = assemble(recordings, normalization, STORIES, brain_time="shuffled", seed=1)
+    np.testing.assert_array_equal(shuffled.source("lm"), matched.source("lm"))
+    order = in_original_order(shuffled, matched)
     np.testing.assert_array_equal(np.sort(order), np.arange(34))
     assert np.mean(order == np.arange(34)) < 0.2
     # Over the whole split, not within stories.
@@ -153,15 +153,15 @@ def test_shifted_brain_rows_keep_their_neighbours(recordings, normalization, mat
 
 
 def test_assembled_brain_rows_follow_the_row_order(recordings, normalization, matched):
-    for brain_time in ("permuted", "shifted"):
+    for brain_time in ("shuffled", "shifted"):
         rows = assemble(recordings, normalization, STORIES, brain_time=brain_time, seed=4)
         order = row_order(34, brain_time=brain_time, seed=4)
         np.testing.assert_array_equal(rows.source("brain"), matched.source("brain")[order])
 
 
 def test_the_lm_rows_can_be_permuted_instead(recordings, normalization, matched):
-    rows = assemble(recordings, normalization, STORIES, brain_time="permuted", seed=4, reference="brain")
-    order = row_order(34, brain_time="permuted", seed=4)
+    rows = assemble(recordings, normalization, STORIES, brain_time="shuffled", seed=4, reference="brain")
+    order = row_order(34, brain_time="shuffled", seed=4)
     np.testing.assert_array_equal(rows.source("lm"), matched.source("lm")[order])
     np.testing.assert_array_equal(rows.source("brain"), matched.source("brain"))
 
@@ -188,15 +188,15 @@ def test_several_brains_are_normalized_and_reordered_together(recordings, raw, t
         np.linalg.norm(plain.source("second")[: sum(LENGTHS[:2])], axis=1).mean(), 1, rtol=1e-5
     )
     rows, order = (
-        assemble(three, fitted, STORIES, brain_time="permuted", seed=4),
-        row_order(34, brain_time="permuted", seed=4),
+        assemble(three, fitted, STORIES, brain_time="shuffled", seed=4),
+        row_order(34, brain_time="shuffled", seed=4),
     )
     for name in ("brain", "second"):
         np.testing.assert_array_equal(rows.source(name), plain.source(name)[order])
     np.testing.assert_array_equal(rows.source("lm"), plain.source("lm"))
 
 
-@pytest.mark.parametrize("brain_time", ["permuted", "shifted"])
+@pytest.mark.parametrize("brain_time", ["shuffled", "shifted"])
 def test_the_seed_fixes_the_order(brain_time):
     orders = [row_order(1000, brain_time=brain_time, seed=seed) for seed in (7, 7, 8)]
     np.testing.assert_array_equal(orders[0], orders[1])

@@ -14,7 +14,7 @@ MODELS = len(EXPERIMENTS)
 # Codes, and what was planted, are only asked of the reported experiment and of its control.
 AFTER_TRAINING = {
     **dict.fromkeys(["train", "scores"], MODELS),
-    **dict.fromkeys(["latents", "planted"], 2),
+    **dict.fromkeys(["codes", "planted"], 2),
     **dict.fromkeys(["passages", "interpretations"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["table1", "table2", "interpretation_table"], 1),
@@ -23,10 +23,10 @@ AFTER_TRAINING = {
 }
 NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS),
-    **dict.fromkeys(["latents", "planted"], 2),
+    **dict.fromkeys(["codes", "planted"], 2),
     **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
     **dict.fromkeys(["shares", "paper", "planted_table", "checks", "subjects", "provenance"], 1),
-    **dict.fromkeys(["compare_models", "stability"], 1),
+    **dict.fromkeys(["comparisons", "stability"], 1),
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
 AFTER_READING = AFTER_TRAINING | {
@@ -75,7 +75,7 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
             {"normalization__brain__standardize": "center"},
             AFTER_TRAINING | {"normalization": MODELS},
         ),
-        ({"encoding__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
+        ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
         ({"figures__correlation_colormap": "viridis"}, {"figure4": 1, "ceiling_figure": 1}),
         ({"passages__n_passages": 1}, {"passages": 1, "table2": 1}),
@@ -106,7 +106,7 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         "responses": len(STORIES),
         "normalization": MODELS,
         "ridge": 1,
-        **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "compare_models", "stability"], 1),
+        **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
     assert others == {"checks", "simulate_transforms", "subjects", "stability", "provenance"}
@@ -135,7 +135,7 @@ def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_rea
     table = tmp_path / "stories.tsv"
     table.write_text("\n".join(f"{moved}\ttest" if line.startswith(moved) else line for line in lines))
     # Of the two training stories that are left no three folds can be made.
-    pending = counts(tiny.changed(dataset__stories=str(table), encoding__n_folds=2).pending())
+    pending = counts(tiny.changed(dataset__stories=str(table), ridge__n_folds=2).pending())
     assert not {"words", "activations_0", "features", "simulate_features"} & set(pending)
     assert pending["train"] == pending["normalization"] == MODELS
     assert pending["passages"] == pending["predictions"] == 1

@@ -190,7 +190,7 @@ def whole_run(cluster, tiny, tmp_path_factory) -> Iterator[tuple[subprocess.Pope
         "texts": ["simulate_stories", "words"],
         "features": ["features"],
         "responses": ["simulate_features", "simulate_responses", "responses"],
-        "model": ["normalization", "train", "latents", "scores", "interpretations"],
+        "model": ["normalization", "train", "codes", "scores", "interpretations"],
     }
     results = workspace.results.relative_to(workspace.folder)
     with snakemake(

@@ -35,7 +35,7 @@ rule train:
         f"{RESULTS}/benchmarks/train/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     # How, not what: unlike params, resources do not make a trained model out of date.
     resources:
         mem_mb=memory(training_of),
@@ -53,29 +53,29 @@ rule train:
         "../scripts/train.py"
 
 
-rule latents:
+rule codes:
     input:
         responses=responses_of,
         features=features_of,
         crosscoder=rules.train.output.crosscoder,
     output:
-        latents=directory(f"{MODEL}/latents.zarr"),
+        codes=directory(f"{MODEL}/codes.zarr"),
     log:
-        f"{RESULTS}/logs/latents/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        f"{RESULTS}/logs/codes/{{subject}}/{{experiment}}/seed{{seed}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/latents/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/codes/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(60),
     params:
-        code=code_of("latents"),
+        code=code_of("codes"),
         stories=stories_of,
         pairing=section_of("pairing"),
     script:
-        "../scripts/latents.py"
+        "../scripts/codes.py"
 
 
 rule scores:
@@ -93,7 +93,7 @@ rule scores:
         f"{RESULTS}/benchmarks/scores/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(120),
@@ -109,7 +109,7 @@ rule scores:
 
 rule passages:
     input:
-        latents=rules.latents.output.latents,
+        codes=rules.codes.output.codes,
         words=words_of_test_stories,
     output:
         passages=f"{MODEL}/passages.tsv",
@@ -131,8 +131,8 @@ rule passages:
 
 rule interpretations:
     input:
-        latents=rules.latents.output.latents,
-        scores=rules.scores.output.latents,
+        codes=rules.codes.output.codes,
+        latents=rules.scores.output.latents,
         words=words_of_test_stories,
         annotations=[f"{RESULTS}/simulation/annotations.tsv"] * SIMULATED,
     output:
@@ -158,24 +158,24 @@ rule interpretations:
         "../scripts/interpretations.py"
 
 
-rule compare_models:
+rule comparisons:
     input:
-        codes=compared_models("latents.zarr"),
+        codes=compared_models("codes.zarr"),
         latents=compared_models("latents.tsv"),
     output:
         comparison=f"{RESULTS}/comparisons/{{subject}}/{{other}}.tsv",
     log:
-        f"{RESULTS}/logs/compare_models/{{subject}}/{{other}}.log",
+        f"{RESULTS}/logs/comparisons/{{subject}}/{{other}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/compare_models/{{subject}}/{{other}}.tsv"
+        f"{RESULTS}/benchmarks/comparisons/{{subject}}/{{other}}.tsv"
     conda:
         ENVIRONMENT
     resources:
         mem_mb=memory(3),
         runtime=minutes(120),
     params:
-        code=code_of("compare_models"),
+        code=code_of("comparisons"),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
         tr_s=DATASET["tr_s"],
     script:
-        "../scripts/compare_models.py"
+        "../scripts/comparisons.py"

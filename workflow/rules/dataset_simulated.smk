@@ -130,8 +130,8 @@ rule planted:
         features=features_of,
         planted=rules.simulate_responses.output.listener,
         crosscoder=rules.train.output.crosscoder,
-        latents=rules.latents.output.latents,
-        scores=rules.scores.output.latents,
+        codes=rules.codes.output.codes,
+        latents=rules.scores.output.latents,
     output:
         planted=f"{MODEL}/planted.tsv",
     log:

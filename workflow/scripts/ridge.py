@@ -36,15 +36,15 @@ with logged(snakemake):
             np.repeat(np.arange(len(lengths)), lengths),
             side_by_side(features, stories["test"]),
             brain.stacked(stories["test"], np.flatnonzero(valid)),
-            alphas=np.geomspace(*(params.encoding["penalties"][key] for key in ("lowest", "highest", "n"))),
-            n_folds=params.encoding["n_folds"],
-            batch_voxels=params.encoding["batch_voxels"],
+            alphas=np.geomspace(*(params.ridge["penalties"][key] for key in ("lowest", "highest", "n"))),
+            n_folds=params.ridge["n_folds"],
+            batch_voxels=params.ridge["batch_voxels"],
             # At full size the responses fit the disk, not the memory.
             scratch=output.parent,
             progress=show,
         )
     log.info("%d features, mean test correlation %.4f", x.shape[1], np.nanmean(fit.correlation))
-    with new_store(output, dict(params.encoding)) as store:
+    with new_store(output, dict(params.ridge)) as store:
         for name in ("correlation", "penalty", "cv_score"):
             of_all_voxels = np.full(valid.size, np.nan, np.float32)
             of_all_voxels[valid] = getattr(fit, name)

@@ -19,4 +19,4 @@ with logged(snakemake):
             here = rows.story == number
             time_s = open_store(sources["lm"].stores[story])["time"][:]
             codes[story] = StoryCode(values[here], latents[here], time_s, model.n_latents)
-    save_codes(codes, snakemake.params.stories, Path(snakemake.output.latents))
+    save_codes(codes, snakemake.params.stories, Path(snakemake.output.codes))

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from brainlm.files import write_atomically, write_tsv
+from brainlm.files import beside, write_atomically, write_tsv
 from brainlm.report.write import formatted
 
 CM_PER_INCH = 2.54
@@ -181,4 +181,4 @@ def save_figure(figure: Figure, stem: Path, numbers: pd.DataFrame, *, simulated:
         content = io.BytesIO()
         figure.savefig(content, format=extension, dpi=PNG_DPI, metadata=metadata)
         write_atomically(stem.with_name(f"{stem.name}.{extension}"), content.getvalue())
-    write_tsv(numbers, stem)
+    write_tsv(numbers, beside(stem, ".tsv"))

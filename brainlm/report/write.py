@@ -58,7 +58,7 @@ def write_table(frame: pd.DataFrame, stem: Path, *, title: str, notes: Sequence[
     stem: path without extension, e.g. results/table1.
     notes: sentences below the table.
     """
-    write_tsv(frame, stem)
+    write_tsv(frame, beside(stem, ".tsv"))
     write_atomically(beside(stem, ".md"), _markdown(frame, title, notes).encode())
     write_atomically(beside(stem, ".html"), _html(frame, title, notes).encode())
 

@@ -166,7 +166,7 @@ def test_tsv_holds_the_data_and_reads_back(tmp_path):
             "passage": ['say "a\tb"', "naïve – 😀"],
         }
     )
-    write_tsv(frame, tmp_path / "a.b")
+    write_tsv(frame, tmp_path / "a.b.tsv")
     lines = (tmp_path / "a.b.tsv").read_text().splitlines()
     assert lines[2] == "n/a\tn/a\t0.25\tFalse\tnaïve – 😀"
     assert lines[1].startswith("3\t0.3333333\t4\tTrue\t")
@@ -191,8 +191,9 @@ def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_f
     frame = frame.assign(seed=range(len(rows)), r=value, source=frame["subject"].to_numpy())
     folder = tmp_path_factory.mktemp("tables")
     frame.to_csv(folder / "of_a_script.tsv", sep="\t", index=False)
-    write_tsv(frame, folder / "of_a_run")
-    for name in ("of_a_script", "of_a_run"):
+    write_tsv(frame, folder / "of_a_run.tsv")
+    write_tsv(frame, folder / "exact.tsv", digits=None)
+    for name in ("of_a_script", "of_a_run", "exact"):
         back = read_tsv(folder / f"{name}.tsv")
         for column in ("subject", "story", "passage", "source", "alive", "seed"):
             assert back[column].tolist() == frame[column].tolist()

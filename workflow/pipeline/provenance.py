@@ -180,21 +180,6 @@ def difference(record: Mapping[str, Any], results: Path) -> str | None:
     return None
 
 
-def verify(results: Path) -> list[str]:
-    """A sentence for each output that is missing or differs from its record, and for each damaged record.
-
-    Everything is read, whatever its time of modification; [] if all is well.
-    """
-    sentences = []
-    for file in record_files(results):
-        try:
-            sentence = difference(load_record(file), results)
-        except InputError as error:
-            sentence = str(error)
-        sentences += [sentence] if sentence else []
-    return sentences
-
-
 def versions() -> dict[str, str]:
     """Package -> installed version of what results depend on, and Python's; packages that are absent are left out."""
     found = {"python": python_version(), "brainlm": __version__}

@@ -57,7 +57,7 @@ with logged(snakemake):
     for kind, sentence in findings.itertuples(index=False):
         log.info("%s: %s", kind, sentence)
     stem = Path(snakemake.output[0]).with_suffix("")
-    write_tsv(findings, stem.with_name("dataset_findings"))
+    write_tsv(findings, snakemake.output.findings)
     write_table(
         table,
         stem,

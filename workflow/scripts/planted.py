@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.files import read_tsv
+from brainlm.files import read_tsv, write_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.rows.pairs import assemble
 from brainlm.simulation.features import load_planted
@@ -41,4 +41,4 @@ with logged(snakemake):
     )
     table.insert(0, "seed", int(snakemake.wildcards.seed))
     table.insert(0, "experiment", snakemake.wildcards.experiment)
-    table.to_csv(snakemake.output.planted, sep="\t", index=False)
+    write_tsv(table, snakemake.output.planted, digits=None)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brainlm.crosscoder.model import Crosscoder
+from brainlm.files import write_tsv
 from brainlm.rows.codes import StoryCode, save_codes
 from brainlm.rows.pairs import Rows, assemble
 from brainlm.scores.reconstruction import reconstruction_fit
@@ -39,7 +40,7 @@ with logged(snakemake):
         minimum_shift=math.ceil(params.scores["minimum_shift_s"] / params.tr_s),
         false_discovery_rate=params.scores["false_discovery_rate"],
     )
-    latents.to_csv(snakemake.output.latents, sep="\t", index=False)
+    write_tsv(latents, snakemake.output.latents, digits=None)
 
     fits, n_trs = {"test": reconstruction_fit(model, rows)}, {"test": len(rows.values)}
     # The rows of a split go before the next come: at full size they do not both fit a laptop.
@@ -59,7 +60,7 @@ with logged(snakemake):
         }
         for _, of_source in latents.groupby("source", sort=False)
     ]
-    pd.DataFrame(summaries).to_csv(snakemake.output.summary, sep="\t", index=False)
+    write_tsv(pd.DataFrame(summaries), snakemake.output.summary, digits=None)
     for summary in summaries:
         log.info(describe(summary))
 

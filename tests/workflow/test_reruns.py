@@ -1,5 +1,6 @@
 """After a change of the config only what depends on it runs again; and the shipped configs make a whole plan."""
 
+import os
 import re
 import subprocess
 import sys
@@ -58,11 +59,11 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ({"crosscoder__k": 4}, AFTER_TRAINING),
         ({"crosscoder__learning_rate": 0.001}, AFTER_TRAINING),
         ({"language_model__revision": "another"}, AFTER_READING),
-        # Another layer for one experiment, whose features are there already.
+        # Another layer for one experiment, whose features and their normalization are there already.
         (
             {"experiments": {"first-block": {"features": {"block": 2}}}},
             {
-                **dict.fromkeys(["normalization", "train", "scores", "figure2", "agreement"], 1),
+                **dict.fromkeys(["train", "scores", "figure2", "agreement"], 1),
                 **dict.fromkeys(["shares", "sensitivity", "subjects", "checks", "provenance"], 1),
             },
         ),
@@ -109,6 +110,8 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
+    # Whose name says whose they are.
+    others.remove("responses_SIM02_0")
     assert others == {"checks", "simulate_transforms", "subjects", "stability", "provenance"}
 
 
@@ -148,6 +151,7 @@ def why(workspace: Workspace, *arguments: str) -> list[str]:
         capture_output=True,
         text=True,
         cwd=workspace.folder,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow")},
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout.splitlines()
@@ -195,7 +199,7 @@ def test_bookkeeping_re_runs_nothing(clone):
     version = clone.repository / "brainlm" / "__init__.py"
     version.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
     assert "99.0" in version.read_text()
-    edit(clone, "brainlm/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
+    edit(clone, "workflow/pipeline/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
     edit(clone, "brainlm/errors.py", "class InputError(ValueError):", "class InputError(Exception):")
     edit(clone, "brainlm/files.py", '".partial"', '".unfinished"')
     edit(clone, "workflow/scripts/job.py", '"the job failed"', '"this job failed"')
@@ -203,8 +207,13 @@ def test_bookkeeping_re_runs_nothing(clone):
 
 
 def test_a_docstring_and_a_comment_re_run_nothing(clone):
-    edit(clone, "brainlm/scores.py", "Share of each class among the live latents", "How many of each class")
-    path = clone.repository / "brainlm" / "objective.py"
+    edit(
+        clone,
+        "brainlm/scores/latents.py",
+        "Share of each class among the live latents",
+        "How many of each class",
+    )
+    path = clone.repository / "brainlm" / "crosscoder" / "objective.py"
     path.write_text(f"# A comment.\n\n{path.read_text()}")
     assert clone.pending() == []
 
@@ -212,10 +221,10 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("brainlm/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
-        ("brainlm/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
+        ("brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
+        ("brainlm/report/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
         (
-            "brainlm/flatmap_figures.py",
+            "brainlm/report/brain.py",
             "LIMIT_PERCENTILE = 99\n",
             "LIMIT_PERCENTILE = 98\n",
             dict.fromkeys(["figure3", "figure4", "ceiling_figure"], 1),
@@ -226,7 +235,7 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
             "from pathlib import Path\n\nprint()\n",
             {"passages": 1, "table2": 1},
         ),
-        ("brainlm/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
+        ("brainlm/crosscoder/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
     ],
     ids=["the loss", "a table", "a figure", "a script", "what nobody uses"],
 )

@@ -822,8 +822,14 @@ def test_every_result_has_a_record_of_where_it_comes_from(tiny):
     assert record["params"]["crosscoder"]["k"] == tiny.config["crosscoder"]["k"]
     assert record["params"]["code"].startswith("code ")
     assert record["versions"]["torch"] == torch.__version__
-    responses = [path for path in record["inputs"] if path.startswith(f"responses/{SUBJECT}/")]
-    assert len(responses) == len(STORIES)
+    # A model's rows are those of the stores that a list names, with the digests that their own records hold.
+    listed = f"{SUBJECT}/sources/block2.json"
+    assert listed in record["inputs"] and len(record["inputs"]) <= 5
+    of_list = read_record(tiny.results / listed, tiny.results)["inputs"]
+    responses = {f"responses/{SUBJECT}/{story}.zarr" for story in STORIES}
+    assert {path for path in of_list if path.startswith("responses/")} == responses
+    of_stores = json.loads((tiny.results / listed).read_text())["brain"]["stores"]
+    assert {of["digest"] for of in of_stores.values()} == {of_list[path] for path in responses}
     models = table(tiny.results / "tables" / "provenance.tsv")
     assert models["experiment"].tolist() == EXPERIMENTS
 

@@ -89,7 +89,7 @@ rule simulate_features:
         block=PLAN.config["features"]["block"],
         n_lm_features=SIMULATION["n_lm_features"],
         tr_s=DATASET["tr_s"],
-        sound_onsets_s={story: PLAN.sound_onset_s(story) for story in STORIES},
+        sound_onsets_s={story: PLAN.sound_onset_s(story) for story in sorted(STORIES)},
         trim=DATASET["trim"],
     script:
         "../scripts/simulate_features.py"

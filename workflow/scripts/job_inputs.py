@@ -37,6 +37,11 @@ def make_each(results: Mapping[str, Path], make: Callable[[str, Path], None]) ->
             except InputError as error:
                 faults.append(str(error))
             progress.update()
+    if len(faults) > 1:
+        # The last line is what the run's end tells.
+        faults.append(
+            f"{len(faults)} of {len(results)} stories cannot be used, the first because {faults[0]}"
+        )
     if faults:
         raise InputError("\n".join(faults))
 

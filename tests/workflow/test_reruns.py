@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from brainlm.scores.interpretation import ROLES
-from tiny_dataset import EXPERIMENTS, SPLITS, SUBJECT, Workspace, jobs, run_snakemake
+from tiny_dataset import EXPERIMENTS, REPOSITORY, SPLITS, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
 # What was planted is only asked of the reported experiment and of its control.

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def write_tsv(frame: pd.DataFrame, stem: Path) -> None:
-    """Write <stem>.tsv: numbers to seven digits, missing values as "n/a" (as in BIDS)."""
-    text = frame.astype(object).map(_tsv_value).to_csv(sep="\t", index=False, lineterminator="\n")
-    write_atomically(beside(stem, ".tsv"), text.encode())
+def write_tsv(frame: pd.DataFrame, path: Path | str, *, digits: int | None = 7) -> None:
+    """Write a table, as a whole or not at all, with missing values as "n/a" (as in BIDS).
+
+    Parameters
+    ----------
+    frame: the table, without its index.
+    digits: significant digits of numbers; None for all, where a later step computes with them.
+    """
+    cells = frame if digits is None else frame.astype(object).map(partial(_rounded, digits=digits))
+    text = cells.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+    write_atomically(Path(path), text.encode())
 
 
 def read_tsv(path: Path | str) -> pd.DataFrame:
@@ -90,10 +98,9 @@ def _not_downloaded(path: Path) -> InputError:
     )
 
 
-def _tsv_value(value: object) -> object:
-    if is_missing(value):
-        return "n/a"
-    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
+def _rounded(value: object, digits: int) -> object:
+    is_number = isinstance(value, float | np.floating) and not np.isnan(value)
+    return f"{value:.{digits}g}" if is_number else value
 
 
 def is_missing(value: object) -> bool:

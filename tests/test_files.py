@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.errors import InputError
+<<<<<<< HEAD
 from brainlm.files import check_downloaded, read_tsv, whole_file, write_atomically, write_tsv
+=======
+from brainlm.files import check_downloaded, read_tsv, whole_file, write_tsv
+>>>>>>> 19e0df144d0c2ab780c460fd93a1af6e8e20755d
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -27,6 +31,38 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
         partial.write_text("half")
         raise error
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+# Tables
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    wide=st.lists(st.floats(), min_size=1, max_size=20),
+    narrow=st.floats(width=32),
+    count=st.integers(-(2**53), 2**53),
+)
+def test_a_table_with_all_digits_comes_back_as_it_was(tmp_path_factory, wide, narrow, count):
+    path = tmp_path_factory.mktemp("tables") / "a.b.tsv"
+    frame = pd.DataFrame({"wide": wide, "count": count, "story": "007", "done": True})
+    write_tsv(frame.assign(narrow=np.float32(narrow)), path, digits=None)
+    back = read_tsv(path)
+    for column in frame:
+        np.testing.assert_array_equal(back[column].to_numpy(), frame[column].to_numpy())
+    np.testing.assert_array_equal(back["narrow"].to_numpy(np.float32), np.float32(narrow))
+    assert path.read_text().count("n/a") == np.isnan(wide).sum() + len(wide) * np.isnan(narrow)
+
+
+@pytest.mark.parametrize("digits", [7, None])
+def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path, digits):
+    path = tmp_path / "table.tsv"
+    write_tsv(pd.DataFrame({"r": [0.5]}), path, digits=digits)
+    with pytest.raises(UnicodeEncodeError):
+        write_tsv(pd.DataFrame({"word": ["\ud800"]}), path, digits=digits)
+    assert path.read_text() == "r\n0.5\n" and list(tmp_path.iterdir()) == [path]
+
+
+# Files that are not here
 
 
 KEY = "annex/objects/MD5E-s872355--24e95f7dd974af6644c139b55a0d8f35.TextGrid"

@@ -8,7 +8,6 @@ import sys
 from copy import deepcopy
 from itertools import combinations, product
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -19,9 +18,12 @@ from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.scores.interpretation import ROLES
 from pipeline import config as configuration
 from pipeline.config import deviations, make_plan
-from pipeline.dataset import ConfigError, read_transforms, require_space, transcript_path
-from pipeline.dataset_checks import describe_missing, missing_stories, read_stories
+from pipeline.datasets import dataset_of
+from pipeline.datasets.layout import read_transforms
+from pipeline.datasets.openneuro import require_space
+from pipeline.errors import ConfigError
 from pipeline.experiments import reading_models
+from pipeline.stories import describe_missing, missing_stories, read_stories
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -578,11 +580,12 @@ def test_a_story_has_one_transcript_a_textgrid_or_a_table(local):
     assert f"The story 'beta' has two transcripts, {table} and {textgrid}: remove one" in sentence
     textgrid.unlink()
     make_plan(local)
-    paths = [transcript_path("local", str(derivative), SimpleNamespace(story=s)) for s in ("alpha", "beta")]
+    paths = [make_plan(local).dataset.transcript(story) for story in ("alpha", "beta")]
     assert paths == [str(derivative / "TextGrids" / "alpha.TextGrid"), str(table)]
     # What else may lie in a copy of ds003020 is not read.
-    of_openneuro = transcript_path("openneuro", str(derivative), SimpleNamespace(story="beta"))
-    assert of_openneuro == str(textgrid)
+    config = make_plan(local).config
+    openneuro = dataset_of(config | {"dataset": config["dataset"] | {"source": "openneuro"}})
+    assert openneuro.transcript("beta") == str(textgrid)
 
 
 @pytest.fixture
@@ -893,14 +896,24 @@ def test_subjects_of_ds003020_have_the_stories_that_the_manifest_lists(openneuro
 
 
 @pytest.mark.parametrize(
-    "content", [None, "path\tsize\nx\t1\n", "path\tbytes\tmd5\ts3_version\nx\tmany\t0\tv\n", "a\nb\tc\n", ""]
+    ("content", "fault"),
+    [
+        (None, "no file"),
+        ("path\tsize\nx\t1\n", "has no column bytes, md5, s3_version"),
+        (
+            "path\tbytes\tmd5\ts3_version\nx\tmany\t0\tv\n",
+            "line 2: a path within the dataset, a whole number of bytes",
+        ),
+        ("a\nb\tc\n", "has no column path, bytes"),
+        ("", "has no column path, bytes"),
+    ],
 )
-def test_a_manifest_that_is_none_is_refused(openneuro, tmp_path, content):
+def test_a_manifest_that_is_none_is_refused(openneuro, tmp_path, content, fault):
     manifest = tmp_path / "manifest.tsv"
     if content is not None:
         manifest.write_text(content)
     sentence = refusal(changed(openneuro, dataset__manifest=str(manifest)))
-    assert str(manifest) in sentence and ("no file" if content is None else "columns path, bytes") in sentence
+    assert str(manifest) in sentence and fault in sentence
 
 
 def test_space_is_needed_for_what_is_not_there_yet(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Plan, make_plan
-from pipeline.feasibility import compared_subjects, doubtful, impossible, rows_of_stories
+from pipeline.feasibility import compared_subjects, doubtful, impossible
 
 TRAINING = ("one", "two", "three")
 SPLITS = {**dict.fromkeys(TRAINING, "train"), "gamma": "validation", "delta": "test", "omega": "test"}
@@ -59,7 +59,7 @@ def plan_of(tmp_path):
 
 
 def rows_of(plan: Plan) -> dict[str, int]:
-    return rows_of_stories(plan, Path(plan.config["dataset"]["root"]))
+    return plan.dataset.rows_of(plan.all_stories)
 
 
 def test_rows_are_the_volumes_less_what_is_trimmed(plan_of):

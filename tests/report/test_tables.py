@@ -81,6 +81,88 @@ def test_table2_lists_passages_best_first_and_keeps_latents_without_any(latents,
     assert table["passage"].tolist()[1:] == ["first", "later"]
 
 
+<<<<<<< HEAD
+=======
+def test_the_paper_is_quoted_as_it_prints_its_numbers():
+    rows = [
+        Comparison("voxels", 95556, 7742),
+        Comparison("mean correlation", 0.12, 0.0873, "r", "Figure 4"),
+        Comparison("shared", "about a quarter", float("nan"), "%"),
+    ]
+    table = paper_comparison(rows)
+    assert table["quantity"].tolist() == ["voxels", "mean correlation (r)", "shared (%)"]
+    assert table["paper"].tolist() == ["95,556", "0.12", "about a quarter"]
+    assert [format_value(value) for value in table["this run"]] == ["7,742", "0.087", "–"]
+    assert table["note"].tolist() == ["", "Figure 4", ""]
+
+
+def test_bars_are_met_in_their_direction():
+    rows = [
+        Bar("found", 0.9, 0.9, ">="),
+        Bar("found", 0.89, 0.9, ">="),
+        Bar("error", 12.5, 10, "<=", "%"),
+        Bar("error", 10.0, 10, "<=", "%"),
+        Bar("agreement", float("nan"), 0.1, ">=", note="later"),
+    ]
+    table = bars_table(rows)
+    assert table.columns.tolist() == ["check", "result", "bar", "met", "note"]
+    assert table["met"].tolist() == ["yes", "no", "no", "yes", "not measured"]
+    assert table["bar"].tolist() == ["≥ 0.9", "≥ 0.9", "≤ 10", "≤ 10", "≥ 0.1"]
+    assert table["check"].iloc[2] == "error (%)"
+
+
+def test_no_comparisons_or_bars_give_empty_tables(tmp_path):
+    for frame in (paper_comparison([]), bars_table([])):
+        write_table(frame, tmp_path / "empty", title="Nothing", notes=[])
+        assert (tmp_path / "empty.tsv").read_text() == "\t".join(frame.columns) + "\n"
+
+
+def test_tsv_holds_the_data_and_reads_back(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "latent": pd.array([3, None], "Int64"),
+            "r": [1 / 3, np.nan],
+            "mixed": pd.Series([4, 0.25], dtype=object),
+            "alive": [True, False],
+            "passage": ['say "a\tb"', "naïve – 😀"],
+        }
+    )
+    write_tsv(frame, tmp_path / "a.b.tsv")
+    lines = (tmp_path / "a.b.tsv").read_text().splitlines()
+    assert lines[2] == "n/a\tn/a\t0.25\tFalse\tnaïve – 😀"
+    assert lines[1].startswith("3\t0.3333333\t4\tTrue\t")
+    back = pd.read_csv(tmp_path / "a.b.tsv", sep="\t")
+    assert back["passage"].tolist() == frame["passage"].tolist()
+    assert np.isnan(back["r"].iloc[1])
+
+
+NAMES = st.one_of(
+    st.sampled_from(["NA", "null", "None", "nan", "NaN", "inf", "true", "007", "1e5", "n-a", "0x1", "1_000"]),
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True),
+)
+ROWS = st.tuples(NAMES, NAMES, st.sampled_from(["", "n/a and NA", 'say "a\tb"', "naïve"]), st.booleans())
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(rows=st.lists(ROWS, min_size=1, max_size=5), data=st.data())
+def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_factory, rows, data):
+    floats = st.one_of(st.just(np.nan), st.sampled_from([-0.25, 0.0, 1.0, 2.5, np.inf]))
+    value = np.array(data.draw(st.lists(floats, min_size=len(rows), max_size=len(rows))))
+    frame = pd.DataFrame(rows, columns=["subject", "story", "passage", "alive"])
+    frame = frame.assign(seed=range(len(rows)), r=value, source=frame["subject"].to_numpy())
+    folder = tmp_path_factory.mktemp("tables")
+    frame.to_csv(folder / "of_a_script.tsv", sep="\t", index=False)
+    write_tsv(frame, folder / "of_a_run.tsv")
+    write_tsv(frame, folder / "exact.tsv", digits=None)
+    for name in ("of_a_script", "of_a_run", "exact"):
+        back = read_tsv(folder / f"{name}.tsv")
+        for column in ("subject", "story", "passage", "source", "alive", "seed"):
+            assert back[column].tolist() == frame[column].tolist()
+        np.testing.assert_array_equal(back["r"].to_numpy(float), value)
+        assert len(list(back.groupby("source"))) == frame["source"].nunique()
+
+
+>>>>>>> 19e0df144d0c2ab780c460fd93a1af6e8e20755d
 def test_themes_for_which_nothing_can_be_found_are_named():
     n_heard = {"place": 3, "zoo": 0, "sea": 0, "the": 70}
     assert theme_warnings(n_heard, []) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pipeline.dataset import ConfigError
+from pipeline.errors import ConfigError
 
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
@@ -98,6 +98,17 @@ def variant_name(config: Mapping[str, Any], features: Mapping[str, Any]) -> str:
     # A long list of delays would make a name that no disk takes.
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
     return f"{name[: LONGEST_VARIANT - 13]}-{digest}"
+
+
+def scaling_name(normalization: Mapping[str, Any]) -> str:
+    """Name of a section `normalization`, e.g. "brain-none_lm-zscore"."""
+    return "_".join(f"{source}-{normalization[source]['standardize']}" for source in ("brain", "lm"))
+
+
+def scaling_settings(name: str) -> dict[str, dict[str, str]]:
+    """The section `normalization` that has a name."""
+    pairs = (part.split("-") for part in name.split("_"))
+    return {source: {"standardize": standardize} for source, standardize in pairs}
 
 
 def ridge_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:

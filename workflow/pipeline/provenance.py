@@ -123,7 +123,7 @@ def write_record(
         "rule": rule,
         "wildcards": dict(wildcards),
         "params": dict(params),
-        "inputs": {_input_name(Path(path), results): _input_digest(Path(path), results) for path in inputs},
+        "inputs": {_input_name(Path(path), results): input_digest(Path(path), results) for path in inputs},
         "versions": versions(),
         "device": device,
         "seed": seed,
@@ -178,21 +178,6 @@ def difference(record: Mapping[str, Any], results: Path) -> str | None:
     if digest(output) != record["digest"]:
         return f"{output} has changed since it was written: remove it and run the workflow again."
     return None
-
-
-def verify(results: Path) -> list[str]:
-    """A sentence for each output that is missing or differs from its record, and for each damaged record.
-
-    Everything is read, whatever its time of modification; [] if all is well.
-    """
-    sentences = []
-    for file in record_files(results):
-        try:
-            sentence = difference(load_record(file), results)
-        except InputError as error:
-            sentence = str(error)
-        sentences += [sentence] if sentence else []
-    return sentences
 
 
 def versions() -> dict[str, str]:
@@ -270,7 +255,8 @@ def _input_name(path: Path, results: Path) -> str:
     return path.as_posix() if PurePosixPath(name).is_absolute() else name
 
 
-def _input_digest(path: Path, results: Path) -> str:
+def input_digest(path: Path, results: Path) -> str:
+    """The digest of an input: from its record if it has not been touched since, otherwise of its content."""
     record = record_path(path, results)
     try:
         recorded = load_record(record)["digest"]

@@ -23,8 +23,7 @@ rule ceiling:
 
 rule ridge:
     input:
-        responses=responses_of,
-        features=ridge_features_of,
+        sources=ridge_sources_of,
     output:
         ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
     log:
@@ -33,7 +32,7 @@ rule ridge:
         f"{RESULTS}/benchmarks/ridge/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(ridge_of),
         runtime=minutes(720),
@@ -48,8 +47,7 @@ rule ridge:
 
 rule predictions:
     input:
-        responses=test_responses_of,
-        features=test_features_of,
+        sources=matched_sources_of,
         crosscoder=f"{REPORTED}/crosscoder.safetensors",
         ridge=rules.ridge.output.ridge,
         ceiling=rules.ceiling.output.table,
@@ -61,7 +59,7 @@ rule predictions:
         f"{RESULTS}/benchmarks/predictions/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(60),

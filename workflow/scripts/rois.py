@@ -24,14 +24,14 @@ with logged(snakemake):
     }
     write_tsv(
         table.assign(**{name.replace(" ", "_"): of_voxel for name, of_voxel in values.items()}),
-        Path(snakemake.output.voxels).with_suffix(""),
+        snakemake.output.voxels,
     )
 
     decoder = np.full((model.n_latents, kept.size), np.nan, np.float32)
     decoder[:, kept] = model.weights["brain"].numpy().T
     write_tsv(
         latent_roi_weights(table, decoder, np.flatnonzero(model.alive)),
-        Path(snakemake.output.latents).with_suffix(""),
+        snakemake.output.latents,
     )
     simulated = snakemake.params.simulated
     summary = roi_summary(table, values)

@@ -7,11 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.errors import InputError
-<<<<<<< HEAD
 from brainlm.files import check_downloaded, read_tsv, whole_file, write_atomically, write_tsv
-=======
-from brainlm.files import check_downloaded, read_tsv, whole_file, write_tsv
->>>>>>> 19e0df144d0c2ab780c460fd93a1af6e8e20755d
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -121,7 +117,7 @@ def test_tsv_holds_the_data_and_reads_back(tmp_path):
             "passage": ['say "a\tb"', "naïve – 😀"],
         }
     )
-    write_tsv(frame, tmp_path / "a.b")
+    write_tsv(frame, tmp_path / "a.b.tsv")
     lines = (tmp_path / "a.b.tsv").read_text().splitlines()
     assert lines[2] == "n/a\tn/a\t0.25\tFalse\tnaïve – 😀"
     assert lines[1].startswith("3\t0.3333333\t4\tTrue\t")
@@ -148,7 +144,7 @@ def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_f
     frame = frame.assign(seed=range(len(rows)), r=value, source=frame["subject"].to_numpy())
     folder = tmp_path_factory.mktemp("tables")
     frame.to_csv(folder / "of_a_script.tsv", sep="\t", index=False)
-    write_tsv(frame, folder / "of_a_run")
+    write_tsv(frame, folder / "of_a_run.tsv")
     for name in ("of_a_script", "of_a_run"):
         back = read_tsv(folder / f"{name}.tsv")
         for column in ("subject", "story", "passage", "source", "alive", "seed"):

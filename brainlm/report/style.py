@@ -11,13 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-<<<<<<< HEAD
 from brainlm.files import write_atomically, write_tsv
 from brainlm.report.write import SIMULATED, files_of
-=======
-from brainlm.files import beside, write_atomically, write_tsv
-from brainlm.report.write import formatted
->>>>>>> 19e0df144d0c2ab780c460fd93a1af6e8e20755d
 
 CM_PER_INCH = 2.54
 SINGLE_COLUMN_CM = 8.5
@@ -171,12 +166,6 @@ def publish_figure(path: Path | str, figure: Figure, numbers: pd.DataFrame, *, s
         pdf["Subject"] = png["Description"] = SIMULATED
     for extension, metadata in {".pdf": pdf, ".png": png}.items():
         content = io.BytesIO()
-<<<<<<< HEAD
         figure.savefig(content, format=extension[1:], dpi=PNG_DPI, metadata=metadata)
         write_atomically(files[extension], content.getvalue())
-    write_tsv(numbers, files[".tsv"].with_suffix(""))
-=======
-        figure.savefig(content, format=extension, dpi=PNG_DPI, metadata=metadata)
-        write_atomically(stem.with_name(f"{stem.name}.{extension}"), content.getvalue())
-    write_tsv(numbers, beside(stem, ".tsv"))
->>>>>>> 19e0df144d0c2ab780c460fd93a1af6e8e20755d
+    write_tsv(numbers, files[".tsv"])

@@ -67,10 +67,9 @@ def publish_table(
     ------
     ValueError: the path ends in none of their extensions.
     """
-<<<<<<< HEAD
     files = files_of(path, (".tsv", ".md", ".html"))
     title = f"{title} ({SIMULATED})" if simulated else title
-    write_tsv(frame, files[".tsv"].with_suffix(""))
+    write_tsv(frame, files[".tsv"])
     write_atomically(files[".md"], _markdown(frame, title, notes).encode())
     write_atomically(files[".html"], _html(frame, title, notes).encode())
 
@@ -87,11 +86,6 @@ def files_of(path: Path | str, extensions: Sequence[str]) -> dict[str, Path]:
         raise ValueError(f"{path} does not end in {', '.join(extensions[:-1])} or {extensions[-1]}")
     # Only the last of several extensions is replaced: names may have dots in them.
     return {extension: path.with_suffix(extension) for extension in extensions}
-=======
-    write_tsv(frame, beside(stem, ".tsv"))
-    write_atomically(beside(stem, ".md"), _markdown(frame, title, notes).encode())
-    write_atomically(beside(stem, ".html"), _html(frame, title, notes).encode())
->>>>>>> 19e0df144d0c2ab780c460fd93a1af6e8e20755d
 
 
 def format_value(value: object) -> str:

@@ -56,15 +56,9 @@ with logged(snakemake):
     findings = pd.concat([of_files, findings], ignore_index=True).drop_duplicates()
     for kind, sentence in findings.itertuples(index=False):
         log.info("%s: %s", kind, sentence)
-<<<<<<< HEAD
-    write_tsv(findings, Path(snakemake.output.findings).with_suffix(""))
+    write_tsv(findings, snakemake.output.findings)
     publish_table(
         snakemake.output[0],
-=======
-    stem = Path(snakemake.output[0]).with_suffix("")
-    write_tsv(findings, snakemake.output.findings)
-    write_table(
->>>>>>> 19e0df144d0c2ab780c460fd93a1af6e8e20755d
         table,
         title="The dataset",
         notes=[

@@ -106,8 +106,3 @@ def _rounded(value: object, digits: int) -> object:
 def is_missing(value: object) -> bool:
     """Whether a cell of a table has no value: None, NA or NaN."""
     return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))
-
-
-def beside(stem: Path, extension: str) -> Path:
-    """<stem><extension>, for a stem whose own name may have dots in it."""
-    return stem.with_name(stem.name + extension)

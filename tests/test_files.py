@@ -29,7 +29,62 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "new" / "x.tsv"
+    write_atomically(path, b"a long first version")
+    write_atomically(path, b"short")
+    assert path.read_bytes() == b"short"
+    assert list(path.parent.iterdir()) == [path]
+
+
 # Tables
+
+
+def test_tsv_holds_the_data_and_reads_back(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "latent": pd.array([3, None], "Int64"),
+            "r": [1 / 3, np.nan],
+            "mixed": pd.Series([4, 0.25], dtype=object),
+            "alive": [True, False],
+            "passage": ['say "a\tb"', "naïve – 😀"],
+        }
+    )
+    write_tsv(frame, tmp_path / "a.b.tsv")
+    lines = (tmp_path / "a.b.tsv").read_text().splitlines()
+    assert lines[2] == "n/a\tn/a\t0.25\tFalse\tnaïve – 😀"
+    assert lines[1].startswith("3\t0.3333333\t4\tTrue\t")
+    back = pd.read_csv(tmp_path / "a.b.tsv", sep="\t")
+    assert back["passage"].tolist() == frame["passage"].tolist()
+    assert np.isnan(back["r"].iloc[1])
+
+
+NAMES = st.one_of(
+    st.sampled_from(["NA", "null", "None", "nan", "NaN", "inf", "true", "007", "1e5", "n-a", "0x1", "1_000"]),
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True),
+)
+
+
+ROWS = st.tuples(NAMES, NAMES, st.sampled_from(["", "n/a and NA", 'say "a\tb"', "naïve"]), st.booleans())
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(rows=st.lists(ROWS, min_size=1, max_size=5), data=st.data())
+def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_factory, rows, data):
+    floats = st.one_of(st.just(np.nan), st.sampled_from([-0.25, 0.0, 1.0, 2.5, np.inf]))
+    value = np.array(data.draw(st.lists(floats, min_size=len(rows), max_size=len(rows))))
+    frame = pd.DataFrame(rows, columns=["subject", "story", "passage", "alive"])
+    frame = frame.assign(seed=range(len(rows)), r=value, source=frame["subject"].to_numpy())
+    folder = tmp_path_factory.mktemp("tables")
+    frame.to_csv(folder / "of_a_script.tsv", sep="\t", index=False)
+    write_tsv(frame, folder / "of_a_run.tsv")
+    write_tsv(frame, folder / "exact.tsv", digits=None)
+    for name in ("of_a_script", "of_a_run", "exact"):
+        back = read_tsv(folder / f"{name}.tsv")
+        for column in ("subject", "story", "passage", "source", "alive", "seed"):
+            assert back[column].tolist() == frame[column].tolist()
+        np.testing.assert_array_equal(back["r"].to_numpy(float), value)
+        assert len(list(back.groupby("source"))) == frame["source"].nunique()
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -97,57 +152,3 @@ def test_a_pointer_file_has_not_been_downloaded(tmp_path, content):
 def test_a_real_file_may_mention_the_annex(tmp_path):
     (tmp_path / "story.TextGrid").write_text(f"! fetched from {KEY}\n" + "x" * 2000)
     check_downloaded(tmp_path / "story.TextGrid")
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path):
-    path = tmp_path / "new" / "x.tsv"
-    write_atomically(path, b"a long first version")
-    write_atomically(path, b"short")
-    assert path.read_bytes() == b"short"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_tsv_holds_the_data_and_reads_back(tmp_path):
-    frame = pd.DataFrame(
-        {
-            "latent": pd.array([3, None], "Int64"),
-            "r": [1 / 3, np.nan],
-            "mixed": pd.Series([4, 0.25], dtype=object),
-            "alive": [True, False],
-            "passage": ['say "a\tb"', "naïve – 😀"],
-        }
-    )
-    write_tsv(frame, tmp_path / "a.b.tsv")
-    lines = (tmp_path / "a.b.tsv").read_text().splitlines()
-    assert lines[2] == "n/a\tn/a\t0.25\tFalse\tnaïve – 😀"
-    assert lines[1].startswith("3\t0.3333333\t4\tTrue\t")
-    back = pd.read_csv(tmp_path / "a.b.tsv", sep="\t")
-    assert back["passage"].tolist() == frame["passage"].tolist()
-    assert np.isnan(back["r"].iloc[1])
-
-
-NAMES = st.one_of(
-    st.sampled_from(["NA", "null", "None", "nan", "NaN", "inf", "true", "007", "1e5", "n-a", "0x1", "1_000"]),
-    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True),
-)
-
-
-ROWS = st.tuples(NAMES, NAMES, st.sampled_from(["", "n/a and NA", 'say "a\tb"', "naïve"]), st.booleans())
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(rows=st.lists(ROWS, min_size=1, max_size=5), data=st.data())
-def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_factory, rows, data):
-    floats = st.one_of(st.just(np.nan), st.sampled_from([-0.25, 0.0, 1.0, 2.5, np.inf]))
-    value = np.array(data.draw(st.lists(floats, min_size=len(rows), max_size=len(rows))))
-    frame = pd.DataFrame(rows, columns=["subject", "story", "passage", "alive"])
-    frame = frame.assign(seed=range(len(rows)), r=value, source=frame["subject"].to_numpy())
-    folder = tmp_path_factory.mktemp("tables")
-    frame.to_csv(folder / "of_a_script.tsv", sep="\t", index=False)
-    write_tsv(frame, folder / "of_a_run.tsv")
-    for name in ("of_a_script", "of_a_run"):
-        back = read_tsv(folder / f"{name}.tsv")
-        for column in ("subject", "story", "passage", "source", "alive", "seed"):
-            assert back[column].tolist() == frame[column].tolist()
-        np.testing.assert_array_equal(back["r"].to_numpy(float), value)
-        assert len(list(back.groupby("source"))) == frame["source"].nunique()

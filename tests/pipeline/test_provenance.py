@@ -14,17 +14,8 @@ import brainlm
 from brainlm.errors import InputError
 from brainlm.store import add_array, new_store
 from pipeline import provenance
-from pipeline.provenance import (
-    code_of,
-    digest,
-    files_below,
-    models_table,
-    read_record,
-    record_path,
-    verify,
-    versions_note,
-    write_record,
-)
+from pipeline.provenance import digest, files_below, read_record, record_path, verify, write_record
+from pipeline.provenance_table import code_of, models_table, versions_note
 
 JOB = {
     "rule": "train",

@@ -1,5 +1,6 @@
 """After a change of the config only what depends on it runs again; and the shipped configs make a whole plan."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections import Counter
 import pytest
 
 from brainlm.scores.interpretation import ROLES
-from tiny_dataset import EXPERIMENTS, REPOSITORY, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
+from tiny_dataset import EXPERIMENTS, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
 # Codes, and what was planted, are only asked of the reported experiment and of its control.
@@ -143,12 +144,13 @@ def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_rea
 
 def why(workspace: Workspace, *arguments: str) -> list[str]:
     """What `make why` prints."""
-    command = [sys.executable, REPOSITORY / "workflow" / "why.py", "--configfile", workspace.config_file()]
+    command = [sys.executable, "-m", "pipeline.why", "--configfile", workspace.config_file()]
     run = subprocess.run(
         [*command, "--directory", workspace.folder, *arguments],
         capture_output=True,
         text=True,
         cwd=workspace.folder,
+        env=os.environ | {"PYTHONPATH": str(workspace.repository / "workflow")},
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout.splitlines()
@@ -196,7 +198,7 @@ def test_bookkeeping_re_runs_nothing(clone):
     version = clone.repository / "brainlm" / "__init__.py"
     version.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
     assert "99.0" in version.read_text()
-    edit(clone, "brainlm/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
+    edit(clone, "workflow/pipeline/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
     edit(clone, "brainlm/errors.py", "class InputError(ValueError):", "class InputError(Exception):")
     edit(clone, "brainlm/files.py", '".partial"', '".unfinished"')
     edit(clone, "workflow/scripts/job.py", '"the job failed"', '"this job failed"')
@@ -204,8 +206,13 @@ def test_bookkeeping_re_runs_nothing(clone):
 
 
 def test_a_docstring_and_a_comment_re_run_nothing(clone):
-    edit(clone, "brainlm/scores.py", "Share of each class among the live latents", "How many of each class")
-    path = clone.repository / "brainlm" / "objective.py"
+    edit(
+        clone,
+        "brainlm/scores/latents.py",
+        "Share of each class among the live latents",
+        "How many of each class",
+    )
+    path = clone.repository / "brainlm" / "crosscoder" / "objective.py"
     path.write_text(f"# A comment.\n\n{path.read_text()}")
     assert clone.pending() == []
 
@@ -213,10 +220,10 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("brainlm/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
-        ("brainlm/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
+        ("brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
+        ("brainlm/report/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
         (
-            "brainlm/flatmap_figures.py",
+            "brainlm/report/flatmaps.py",
             "LIMIT_PERCENTILE = 99\n",
             "LIMIT_PERCENTILE = 98\n",
             dict.fromkeys(["figure3", "figure4", "ceiling_figure"], 1),
@@ -227,13 +234,20 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
             "from pathlib import Path\n\nprint()\n",
             {"passages": 1, "table2": 1},
         ),
-        ("brainlm/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
+        ("brainlm/crosscoder/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
     ],
     ids=["the loss", "a table", "a figure", "a script", "what nobody uses"],
 )
 def test_an_edit_of_code_runs_what_uses_it(clone, file, old, new, expected):
     edit(clone, file, old, new)
     assert counts(clone.pending()) == expected
+
+
+def test_why_names_the_definition_that_has_changed(clone):
+    edit(clone, "brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows")
+    (trained, *_) = why(clone)
+    assert trained.startswith(f"train ({MODELS} jobs: ")
+    assert trained.endswith(": code: brainlm.crosscoder.objective:gram_gradients")
 
 
 def test_a_pinned_latent_is_shown(tiny, tmp_path):

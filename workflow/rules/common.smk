@@ -1,13 +1,12 @@
 import os
 import sys
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
-from pipeline.code_changes import CODE_PREFIX, digest_of, save_definitions
+from pipeline.code_changes import code_param, save_definitions
 from pipeline.config import deviations, make_plan, plan_of_any_dataset
 from pipeline.cortex_files import SURFACES, why_no_flatmaps
 from pipeline.dataset_checks import describe_missing, read_stories
@@ -41,9 +40,6 @@ settle(os.environ)
 # Threads that read stores would each keep the memory they once used: 0.2 GB of a training job.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 
-
-SCRIPTS = WORKFLOW / "scripts"
-CODE_PACKAGES = {"brainlm": WORKFLOW.parent / "brainlm"}
 
 # Faults of the dataset are what one target asks for, and no job needs to find again what its run has found. Snakemake
 # itself knows its targets only after it has read this file.
@@ -239,11 +235,6 @@ def own_voxel_table(wildcards):
 def training_threads(wildcards):
     # Small models train fastest side by side, large ones alone. Of one machine it is what there is, at most.
     return 1 if SIMULATED else 16
-
-
-@cache
-def code_param(script):
-    return CODE_PREFIX + digest_of(SCRIPTS / f"{script}.py", CODE_PACKAGES)
 
 
 def code_of(script):

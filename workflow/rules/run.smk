@@ -19,7 +19,7 @@ onstart:
         # Of files that were downloaded, the checksums tell more.
         if faults := shape_faults(files, N_ROWS, unreadable=DATASET["source"] == "local"):
             sys.exit("\n".join(faults))
-    save_definitions(SCRIPTS, CODE_PACKAGES)
+    save_definitions()
     print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
     for sentence in [*PLAN.former_words, *NEIGHBOURS, *doubtful(PLAN, N_ROWS)]:
         print(f"Warning: {sentence}", file=sys.stderr)

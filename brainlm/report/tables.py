@@ -171,7 +171,7 @@ def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[
     if unheard:
         sentences.append(
             f"No test story has a word of the theme{'s' * (len(unheard) > 1)} {', '.join(unheard)}, for which no "
-            "latent can be found: compare the spelling of the config's words with the transcripts'."
+            "latent can be found: compare the spelling of its words with the transcripts'."
         )
     if even:
         sentences.append(

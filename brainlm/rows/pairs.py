@@ -202,8 +202,7 @@ def _require_same_times(recordings: Mapping[str, Recording], story: str) -> None
         if times.shape != first.shape or np.abs(times - first).max(initial=0) > 1e-6:
             raise InputError(
                 f"The rows of story '{story}' lie at other times in {store} than in {first_store}: both must be made "
-                "with the same dataset.tr_s, dataset.sound_onset_s and dataset.trim; run the steps that write them "
-                "again."
+                "with the same tr_s, sound_onset_s and trim; run the steps that write them again."
             )
 
 

@@ -484,4 +484,4 @@ def test_few_rows_a_latent_are_said_and_the_papers_are_not_few():
     assert few_rows_warning(14 * 8, 8) == ""
     sentence = few_rows_warning(448, 64)
     assert "448 training rows are 7 for each of 64 latents" in sentence
-    assert "crosscoder.n_latents" in sentence and "validation" in sentence
+    assert "lower n_latents" in sentence and "validation" in sentence

@@ -8,7 +8,6 @@ import sys
 from copy import deepcopy
 from itertools import combinations, product
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -19,9 +18,12 @@ from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.scores.interpretation import ROLES
 from pipeline import config as configuration
 from pipeline.config import deviations, make_plan
-from pipeline.dataset import ConfigError, read_transforms, require_space, transcript_path
-from pipeline.dataset_checks import describe_missing, missing_stories, read_stories
+from pipeline.datasets import dataset_of
+from pipeline.datasets.layout import read_transforms
+from pipeline.datasets.openneuro import require_space
+from pipeline.errors import ConfigError
 from pipeline.experiments import reading_models
+from pipeline.stories import describe_missing, missing_stories, read_stories
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -578,11 +580,12 @@ def test_a_story_has_one_transcript_a_textgrid_or_a_table(local):
     assert f"The story 'beta' has two transcripts, {table} and {textgrid}: remove one" in sentence
     textgrid.unlink()
     make_plan(local)
-    paths = [transcript_path("local", str(derivative), SimpleNamespace(story=s)) for s in ("alpha", "beta")]
+    paths = [make_plan(local).dataset.transcript(story) for story in ("alpha", "beta")]
     assert paths == [str(derivative / "TextGrids" / "alpha.TextGrid"), str(table)]
     # What else may lie in a copy of ds003020 is not read.
-    of_openneuro = transcript_path("openneuro", str(derivative), SimpleNamespace(story="beta"))
-    assert of_openneuro == str(textgrid)
+    config = make_plan(local).config
+    openneuro = dataset_of(config | {"dataset": config["dataset"] | {"source": "openneuro"}})
+    assert openneuro.transcript("beta") == str(textgrid)
 
 
 @pytest.fixture
@@ -1084,7 +1087,7 @@ def test_a_long_list_of_delays_still_names_a_folder(simulated):
 @pytest.mark.parametrize(("delays", "expected"), [("mean", [[2, 4.5]]), ("fir", [[2], [4.5]])])
 def test_the_baseline_sees_the_mean_of_delays_or_each_of_them(simulated, delays, expected):
     plan = make_plan(changed(simulated, features__delays_s=[2, 4.5], encoding={"delays": delays}))
-    features = [plan.feature_variants[variant] for variant in plan.baseline_variants]
+    features = [plan.feature_variants[variant] for variant in plan.ridge_variants]
     assert [of["delays_s"] for of in features] == expected
     assert all({**of, "delays_s": [2, 4.5]} == plan.experiments["matched"]["features"] for of in features)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Plan, make_plan
-from pipeline.feasibility import compared_subjects, doubtful, impossible, rows_of_stories
+from pipeline.feasibility import compared_subjects, doubtful, impossible
 
 TRAINING = ("one", "two", "three")
 SPLITS = {**dict.fromkeys(TRAINING, "train"), "gamma": "validation", "delta": "test", "omega": "test"}
@@ -59,7 +59,7 @@ def plan_of(tmp_path):
 
 
 def rows_of(plan: Plan) -> dict[str, int]:
-    return rows_of_stories(plan, Path(plan.config["dataset"]["root"]))
+    return plan.dataset.rows_of(plan.all_stories)
 
 
 def test_rows_are_the_volumes_less_what_is_trimmed(plan_of):
@@ -151,7 +151,7 @@ DOUBTFUL = {
     "seeds": (
         {"rows": {"delta": 100, "omega": 57}, "subjects": ["S1"]},
         "The figure stability cannot compare the latents of 'S1' with other seeds: 157 test TRs leave 118 circular "
-        "shifts of at least 20 TRs (scores.minimum_shift_s), but 119 are needed to tell which latents are found "
+        "shifts of at least 20 TRs (the minimum shift), but 119 are needed to tell which latents are found "
         "again: give the test split 158 TRs or more.",
     ),
     "subjects": (

@@ -102,7 +102,12 @@ def test_a_file_that_is_not_there_is_named_with_what_to_do(remote):
     run = lost.snakemake(f"results/remote/words/lost-{STORY}.tsv")
     assert run.returncode != 0 and "Traceback" not in run.stdout
     said = [line for line in run.stdout.splitlines() if line.startswith("Error in fetch")]
-    assert len(said) == 1 and "404" in said[0] and f"lost-{name}" in said[0] and "dataset.root" in said[0]
+    assert (
+        len(said) == 1
+        and "404" in said[0]
+        and f"lost-{name}" in said[0]
+        and "a mirror of the dataset" in said[0]
+    )
 
 
 def test_a_dataset_that_does_not_fit_on_the_disk_is_not_begun(remote):

@@ -247,7 +247,7 @@ def test_why_names_the_definition_that_has_changed(clone):
     edit(clone, "brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows")
     (trained, *_) = why(clone)
     assert trained.startswith(f"train ({MODELS} jobs: ")
-    assert trained.endswith(": code: brainlm.crosscoder.objective:gram_gradients")
+    assert trained.endswith(": code: brainlm.crosscoder.objective:gram_step")
 
 
 def test_a_pinned_latent_is_shown(tiny, tmp_path):

@@ -235,7 +235,7 @@ def test_the_config_chooses_the_tier_and_the_labels_that_are_no_words(local, tex
     tier = read_words(textgrid).rename(columns={"word": "label"})
     other = tier.assign(label="sil")
     write_textgrid(textgrid, {"words A": other, "phones": other, "words B": tier}, duration_s=1000)
-    sentence = f"{textgrid} has 2 tiers that may hold the words: 'words A', 'words B'.", "dataset.words_tier"
+    sentence = f"{textgrid} has 2 tiers that may hold the words: 'words A', 'words B'.", "words_tier"
     assert_stops(local, WORDS, *sentence, log=f"words/{STORY}.log")
     chosen = local.changed(dataset__words_tier="words A", dataset__non_words=["[]"])
     run = chosen.snakemake(WORDS)
@@ -288,7 +288,7 @@ def test_test_stories_that_are_too_short_for_a_null(tiny, tmp_path):
         workspace.changed(scores__minimum_shift_s=1000),
         str(target.relative_to(tmp_path)),
         "test TRs leave no circular shift of at least 500 TRs",
-        "lower scores.minimum_shift_s",
+        "lower the minimum shift",
         log=f"scores/{SUBJECT}/matched/seed0.log",
     )
 

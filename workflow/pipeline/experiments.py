@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pipeline.dataset import ConfigError
+from pipeline.errors import ConfigError
 
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
@@ -100,7 +100,7 @@ def variant_name(config: Mapping[str, Any], features: Mapping[str, Any]) -> str:
     return f"{name[: LONGEST_VARIANT - 13]}-{digest}"
 
 
-def baseline_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:
+def ridge_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sets of features that ridge regression sees: the crosscoder's, or one for each delay."""
     features = matched["features"]
     if config["ridge"]["delays"] == "mean":

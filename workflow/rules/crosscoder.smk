@@ -35,7 +35,7 @@ rule train:
         f"{RESULTS}/benchmarks/train/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     # How, not what: unlike params, resources do not make a trained model out of date.
     resources:
         mem_mb=memory(training_of),
@@ -66,7 +66,7 @@ rule codes:
         f"{RESULTS}/benchmarks/codes/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(60),
@@ -93,7 +93,7 @@ rule scores:
         f"{RESULTS}/benchmarks/scores/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(120),

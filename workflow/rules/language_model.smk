@@ -38,7 +38,7 @@ for number, batch in enumerate(
             f"{RESULTS}/benchmarks/activations/{LM}/{number}.tsv"
         conda:
             ENVIRONMENT
-        threads: training_threads
+        threads: FILES.threads
         # Where it runs, which does not make an activation out of date.
         resources:
             mem_mb=memory(lm_gb),
@@ -60,7 +60,7 @@ rule features:
     input:
         activations=activations_of,
         words=f"{RESULTS}/words/{{story}}.tsv",
-        respdict=ancient(from_dataset(f"{DERIVATIVE}/respdict.json")),
+        respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
     output:
         features=directory(f"{RESULTS}/features/{{lm}}/{{variant}}/{{story}}.zarr"),
     log:

@@ -24,7 +24,7 @@ rule ceiling:
 rule ridge:
     input:
         responses=responses_of,
-        features=baseline_features_of,
+        features=ridge_features_of,
     output:
         ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
     log:
@@ -33,14 +33,14 @@ rule ridge:
         f"{RESULTS}/benchmarks/ridge/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(ridge_of),
         runtime=minutes(720),
     params:
         code=code_of("ridge"),
         stories=stories_of,
-        variants=PLAN.baseline_variants,
+        variants=PLAN.ridge_variants,
         ridge=PLAN.config["ridge"],
     script:
         "../scripts/ridge.py"
@@ -61,7 +61,7 @@ rule predictions:
         f"{RESULTS}/benchmarks/predictions/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(60),

@@ -1,7 +1,7 @@
 rule responses:
     input:
-        hdf5=from_dataset(f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5"),
-        respdict=ancient(from_dataset(f"{DERIVATIVE}/respdict.json")),
+        hdf5=FILES.input(f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5"),
+        respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
         mask=mask_files,
     output:
         responses=directory(f"{RESULTS}/responses/{{subject}}/{{story}}.zarr"),
@@ -28,7 +28,7 @@ rule cortex:
     input:
         files=cortex_files,
         # A new subject is a new line in it, which is nothing to the others.
-        transforms=ancient(transform_files()),
+        transforms=ancient(FILES.transform_inputs()),
     output:
         cortex=directory(f"{RESULTS}/cortex/{{subject}}.zarr"),
     log:

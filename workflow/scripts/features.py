@@ -29,7 +29,7 @@ with logged(snakemake):
         delays_s=settings["delays_s"],
         window=settings["lanczos"]["window"],
         is_segment=source["is_segment"],
-        sound_onset_key=source["sound_onset_key"],
+        sound_onset_name=source["sound_onset_name"],
     ):
         warn(sentence)
     activations = open_store(snakemake.input.activations)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import h5py
 import nibabel
@@ -14,7 +15,7 @@ import transformers
 import xarray
 from PIL import Image
 
-from brainlm.cortex.subject import load_cortex as load_cortex
+from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table, rois_of
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.codes import load_codes
@@ -251,10 +252,17 @@ def test_features_and_responses_have_the_same_times(tiny, story):
 # Normalization and training
 
 
+def normalization(tiny, experiment: str) -> Path:
+    """What the experiment's model was trained with."""
+    variant = "block1" if experiment == "first-block" else "block2"
+    lm = "center" if experiment == "first-block" else "none"
+    return tiny.results / SUBJECT / "normalization" / variant / f"brain-zscore_lm-{lm}.zarr"
+
+
 @pytest.mark.parametrize(("experiment", "block"), [("matched", 2), ("first-block", 1)])
 @pytest.mark.parametrize("source", ["brain", "lm"])
 def test_training_rows_have_mean_norm_one(tiny, experiment, block, source):
-    store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+    store = normalization(tiny, experiment)
     group = xarray.open_zarr(store, group=source, consolidated=False)
     raw = split_rows(tiny, "train", block)[source].astype(float)
     rows = (raw[:, group["kept"].values] - group["offset"].values) / group["scale"].values
@@ -264,7 +272,7 @@ def test_training_rows_have_mean_norm_one(tiny, experiment, block, source):
 
 def test_each_source_is_scaled_as_its_experiment_says(tiny):
     def scaling(experiment: str, source: str) -> xarray.Dataset:
-        store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+        store = normalization(tiny, experiment)
         return xarray.open_zarr(store, group=source, consolidated=False)
 
     brain, lm = split_rows(tiny, "train")["brain"], split_rows(tiny, "train", block=1)["lm"]

@@ -10,7 +10,7 @@ from pipeline.code_changes import code_param, save_definitions
 from pipeline.config import deviations, make_plan, plan_of_any_dataset
 from pipeline.datasets.layout import volumes_of_stories
 from pipeline.errors import ConfigError
-from pipeline.experiments import reading_models, story_batches
+from pipeline.experiments import reading_models, scaling_name, scaling_settings, story_batches
 from pipeline.failures import summary, watch_failures
 from pipeline.feasibility import compared_subjects, doubtful, impossible
 from pipeline.sizes import (
@@ -83,6 +83,7 @@ wildcard_constraints:
     story="[^/]+",
     experiment="[^/]+",
     variant="[^/]+",
+    scaling="[a-z-]+_[a-z-]+",
     lm="[^/]+",
     seed="[0-9]+",
 
@@ -90,6 +91,11 @@ wildcard_constraints:
 def story_files(pattern, stories=STORIES):
     """The pattern's path for each story; other wildcards stay as they are."""
     return [pattern.replace("{story}", story) for story in stories]
+
+
+def batches(stories):
+    """Stories whose short work one job does; each keeps its own results."""
+    return story_batches(stories, PLAN.config["language_model"]["stories_per_job"])
 
 
 def stories_of(wildcards):
@@ -116,30 +122,45 @@ def first_responses_of(wildcards):
 
 
 def features_of(wildcards):
-    variant = PLAN.variant_of[wildcards.experiment]
-    return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr", all_stories_of(wildcards))
+    return story_files(
+        f"{RESULTS}/features/{LM}/{wildcards.variant}/{{story}}.zarr", all_stories_of(wildcards)
+    )
 
 
-def ridge_features_of(wildcards):
-    """The features that ridge regression sees."""
-    pattern = f"{RESULTS}/features/{LM}/{{variant}}/{{story}}.zarr"
-    return [
-        path
-        for variant in PLAN.ridge_variants
-        for path in story_files(pattern.replace("{variant}", variant), all_stories_of(wildcards))
-    ]
+def sources_list(subject, variant):
+    """The list of the stores that hold a subject's rows."""
+    return f"{RESULTS}/{subject}/sources/{variant}.json"
+
+
+def sources_of(wildcards):
+    return sources_list(wildcards.subject, PLAN.variant_of[wildcards.experiment])
+
+
+def matched_sources_of(wildcards):
+    return sources_list(wildcards.subject, PLAN.variant_of["matched"])
+
+
+def ridge_sources_of(wildcards):
+    """The features that ridge regression sees may be several."""
+    return [sources_list(wildcards.subject, variant) for variant in PLAN.ridge_variants]
+
+
+def normalization_of(wildcards):
+    """What an experiment shares with all that have the same features and scaling."""
+    experiment = wildcards.experiment
+    folder = f"{RESULTS}/{wildcards.subject}/normalization/{PLAN.variant_of[experiment]}"
+    return f"{folder}/{scaling_name(SETTINGS[experiment]['normalization'])}.zarr"
+
+
+def scaling_of(wildcards):
+    """A param: how sources are scaled."""
+    return scaling_settings(wildcards.scaling)
 
 
 def test_responses_of(wildcards):
     return story_files(
         f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr", stories_of(wildcards)["test"]
     )
-
-
-def test_features_of(wildcards):
-    """The features of the test stories that the matched models see."""
-    pattern = f"{RESULTS}/features/{LM}/{PLAN.variant_of['matched']}/{{story}}.zarr"
-    return story_files(pattern, stories_of(wildcards)["test"])
 
 
 def model_file(model, name):
@@ -357,10 +378,6 @@ def mask_path(wildcards):
     return FILES.mask(wildcards.subject)
 
 
-def mask_files(wildcards):
-    return FILES.mask_inputs(wildcards.subject)
-
-
 def cortex_files(wildcards):
     return FILES.cortex_inputs(wildcards.subject)
 
@@ -370,25 +387,12 @@ def transcript_file(story):
     return FILES.transcript(PLAN.text_of(story))
 
 
-def transcript_of(wildcards):
-    return FILES.input(transcript_file(wildcards.story))
-
-
-def activations_of(wildcards):
-    """What the language model makes of a story's transcript; segments of one recording share it."""
-    return f"{RESULTS}/activations/{wildcards.lm}/{PLAN.text_of(wildcards.story)}.zarr"
-
-
-def sound_onset_of(wildcards):
-    return PLAN.sound_onset_s(wildcards.story)
-
-
-def words_source(wildcards):
+def words_source(story):
     """Where a story's words come from, for sentences about them: the same wherever the dataset lies."""
-    in_table = wildcards.story in PLAN.segments
+    in_table = story in PLAN.segments
     return {
-        "transcript": str(Path(transcript_file(wildcards.story)).relative_to(ROOT)),
-        "is_segment": PLAN.text_of(wildcards.story) != wildcards.story,
+        "text": PLAN.text_of(story),
+        "transcript": str(Path(transcript_file(story)).relative_to(ROOT)),
         "sound_onset_name": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
     }
 

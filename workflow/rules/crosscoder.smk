@@ -1,13 +1,35 @@
-rule normalization:
+# One small file stands for the stores of all stories: jobs that read them have one input, and run again when what any
+# of them holds has changed.
+rule sources:
     input:
         responses=responses_of,
         features=features_of,
     output:
-        normalization=directory(f"{RESULTS}/{{subject}}/{{experiment}}/normalization.zarr"),
+        sources=f"{RESULTS}/{{subject}}/sources/{{variant}}.json",
     log:
-        f"{RESULTS}/logs/normalization/{{subject}}/{{experiment}}.log",
+        f"{RESULTS}/logs/sources/{{subject}}/{{variant}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/normalization/{{subject}}/{{experiment}}.tsv"
+        f"{RESULTS}/benchmarks/sources/{{subject}}/{{variant}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(1),
+        runtime=minutes(60),
+    params:
+        code=code_of("sources"),
+    script:
+        "../scripts/sources.py"
+
+
+rule normalization:
+    input:
+        sources=rules.sources.output.sources,
+    output:
+        normalization=directory(f"{RESULTS}/{{subject}}/normalization/{{variant}}/{{scaling}}.zarr"),
+    log:
+        f"{RESULTS}/logs/normalization/{{subject}}/{{variant}}/{{scaling}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/normalization/{{subject}}/{{variant}}/{{scaling}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -16,16 +38,15 @@ rule normalization:
     params:
         code=code_of("normalization"),
         stories=stories_of,
-        normalization=section_of("normalization"),
+        normalization=scaling_of,
     script:
         "../scripts/normalization.py"
 
 
 rule train:
     input:
-        responses=responses_of,
-        features=features_of,
-        normalization=rules.normalization.output.normalization,
+        sources=sources_of,
+        normalization=normalization_of,
     output:
         crosscoder=f"{MODEL}/crosscoder.safetensors",
         training=f"{MODEL}/training.tsv",
@@ -53,40 +74,15 @@ rule train:
         "../scripts/train.py"
 
 
-rule codes:
-    input:
-        responses=responses_of,
-        features=features_of,
-        crosscoder=rules.train.output.crosscoder,
-    output:
-        codes=directory(f"{MODEL}/codes.zarr"),
-    log:
-        f"{RESULTS}/logs/codes/{{subject}}/{{experiment}}/seed{{seed}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/codes/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: FILES.threads
-    resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(60),
-    params:
-        code=code_of("codes"),
-        stories=stories_of,
-        pairing=section_of("pairing"),
-    script:
-        "../scripts/codes.py"
-
-
 rule scores:
     input:
-        responses=responses_of,
-        features=features_of,
+        sources=sources_of,
         crosscoder=rules.train.output.crosscoder,
     output:
         latents=f"{MODEL}/latents.tsv",
         summary=f"{MODEL}/summary.tsv",
         correlations=directory(f"{MODEL}/correlations.zarr"),
+        codes=directory(f"{MODEL}/codes.zarr"),
     log:
         f"{RESULTS}/logs/scores/{{subject}}/{{experiment}}/seed{{seed}}.log",
     benchmark:
@@ -109,7 +105,7 @@ rule scores:
 
 rule passages:
     input:
-        codes=rules.codes.output.codes,
+        codes=rules.scores.output.codes,
         words=words_of_test_stories,
     output:
         passages=f"{MODEL}/passages.tsv",
@@ -131,7 +127,7 @@ rule passages:
 
 rule interpretations:
     input:
-        codes=rules.codes.output.codes,
+        codes=rules.scores.output.codes,
         latents=rules.scores.output.latents,
         words=words_of_test_stories,
         annotations=[f"{RESULTS}/simulation/annotations.tsv"] * SIMULATED,

@@ -23,8 +23,7 @@ rule ceiling:
 
 rule ridge:
     input:
-        responses=responses_of,
-        features=ridge_features_of,
+        sources=ridge_sources_of,
     output:
         ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
     log:
@@ -48,8 +47,7 @@ rule ridge:
 
 rule predictions:
     input:
-        responses=test_responses_of,
-        features=test_features_of,
+        sources=matched_sources_of,
         crosscoder=f"{REPORTED}/crosscoder.safetensors",
         ridge=rules.ridge.output.ridge,
         ceiling=rules.ceiling.output.table,

@@ -13,7 +13,7 @@ from brainlm.simulation.features import load_planted
 from brainlm.simulation.recovery import match_planted
 from brainlm.store import open_store
 from job import logged
-from job_inputs import recordings
+from job_inputs import listed_sources
 
 with logged(snakemake):
     params = snakemake.params
@@ -26,7 +26,9 @@ with logged(snakemake):
         return planted.time_courses[rows], np.concatenate([code.activation for code in codes.values()])
 
     model = Crosscoder.load(snakemake.input.crosscoder)
-    test = assemble(recordings(snakemake), model.normalization, params.stories["test"], **params.pairing)
+    test = assemble(
+        listed_sources(snakemake.input.sources), model.normalization, params.stories["test"], **params.pairing
+    )
     table = match_planted(
         planted,
         open_store(snakemake.input.planted)["maps"][:][:, model.normalization["brain"].kept],

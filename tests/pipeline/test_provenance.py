@@ -15,18 +15,16 @@ from brainlm.errors import InputError
 from brainlm.store import add_array, new_store
 from pipeline import provenance
 from pipeline.provenance import (
-    code_of,
     difference,
     digest,
     files_below,
     load_record,
-    models_table,
     read_record,
     record_files,
     record_path,
-    versions_note,
     write_record,
 )
+from pipeline.provenance_table import code_of, models_table, versions_note
 
 JOB = {
     "rule": "train",

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from brainlm.scores.interpretation import ROLES
-from tiny_dataset import EXPERIMENTS, REPOSITORY, SPLITS, SUBJECT, Workspace, jobs, run_snakemake
+from tiny_dataset import EXPERIMENTS, SPLITS, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
 # What was planted is only asked of the reported experiment and of its control.
@@ -151,7 +151,7 @@ def why(workspace: Workspace, *arguments: str) -> list[str]:
         capture_output=True,
         text=True,
         cwd=workspace.folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "workflow")},
+        env=os.environ | {"PYTHONPATH": str(workspace.repository / "workflow")},
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout.splitlines()
@@ -242,6 +242,13 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
 def test_an_edit_of_code_runs_what_uses_it(clone, file, old, new, expected):
     edit(clone, file, old, new)
     assert counts(clone.pending()) == expected
+
+
+def test_why_names_the_definition_that_has_changed(clone):
+    edit(clone, "brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows")
+    (trained, *_) = why(clone)
+    assert trained.startswith(f"train ({MODELS} jobs: ")
+    assert trained.endswith(": code: brainlm.crosscoder.objective:gram_step")
 
 
 def test_a_pinned_latent_is_shown(tiny, tmp_path):

@@ -1,13 +1,12 @@
 import os
 import sys
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
-from pipeline.code_changes import CODE_PREFIX, digest_of, save_definitions
+from pipeline.code_changes import code_param, save_definitions
 from pipeline.config import deviations, make_plan, plan_of_any_dataset
 from pipeline.datasets.layout import volumes_of_stories
 from pipeline.errors import ConfigError
@@ -32,9 +31,6 @@ settle(os.environ)
 # Threads that read stores would each keep the memory they once used: 0.2 GB of a training job.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 
-
-SCRIPTS = WORKFLOW / "scripts"
-CODE_PACKAGES = {"brainlm": WORKFLOW.parent / "brainlm"}
 
 # Faults of the dataset are what one target asks for, and no job needs to find again what its run has found. Snakemake
 # itself knows its targets only after it has read this file.
@@ -231,11 +227,6 @@ def cortex_store(wildcards):
 
 def own_voxel_table(wildcards):
     return FILES.own_voxels(wildcards.subject)
-
-
-@cache
-def code_param(script):
-    return CODE_PREFIX + digest_of(SCRIPTS / f"{script}.py", CODE_PACKAGES)
 
 
 def code_of(script):

@@ -7,7 +7,8 @@ import yaml
 from brainlm.report.write import publish_table
 from brainlm.store import to_json
 from job import logged, results_folder
-from pipeline.provenance import models_table, read_record, versions_note
+from pipeline.provenance import read_record
+from pipeline.provenance_table import models_table, versions_note
 
 with logged(snakemake):
     records = [read_record(Path(model), results_folder()) for model in snakemake.input.models]

@@ -70,11 +70,20 @@ SUBJECTS = PLAN.config["subjects"]
 GROUPS = PLAN.config["groups"]
 SEEDS = PLAN.config["seeds"]
 REPORTED_SEED = SEEDS[0]
-MODEL = f"{RESULTS}/{{subject}}/{{experiment}}/seed{{seed}}"
-REPORTED = f"{RESULTS}/{{subject}}/matched/seed{REPORTED_SEED}"
 ENVIRONMENT = "../../envs/brainlm.yaml"
-TABLE = f"{RESULTS}/tables/{{subject}}"
-FIGURE = f"{RESULTS}/figures/{{subject}}"
+RESPDICT = f"{DERIVATIVE}/respdict.json"
+
+
+# What rules write as <name> in their paths.
+pathvars:
+    results=RESULTS,
+    derivative=DERIVATIVE,
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
+    figures="<results>/figures",
+    tables="<results>/tables",
+    model="<results>/{subject}/{experiment}/seed{seed}",
+    reported=f"<results>/{{subject}}/matched/seed{REPORTED_SEED}",
 
 
 wildcard_constraints:
@@ -346,7 +355,7 @@ def words_of_test_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 
 
-def figure_files(name, folder=FIGURE, subject="{subject}"):
+def figure_files(name, folder="<figures>/{subject}", subject="{subject}"):
     """A figure's PDF and numbers, and its PNG for the report, with the caption report/<name>.rst."""
     stem = f"{folder}/{name}"
     png = report(
@@ -358,7 +367,7 @@ def figure_files(name, folder=FIGURE, subject="{subject}"):
     return [f"{stem}.pdf", png, f"{stem}.tsv"]
 
 
-def table_files(name, folder=TABLE, subject="{subject}"):
+def table_files(name, folder="<tables>/{subject}", subject="{subject}"):
     """A table as TSV and Markdown, and as a page for the report, with the caption report/<name>.rst."""
     stem = f"{folder}/{name}"
     page = report(
@@ -449,7 +458,7 @@ def masks_of_subjects():
 def checked_files():
     """What is there and can be read: of a simulated dataset, what the workflow writes."""
     files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
-    files = [f"{DERIVATIVE}/respdict.json", *dict.fromkeys(files)]
+    files = [RESPDICT, *dict.fromkeys(files)]
     if SIMULATED:
         return [*files, *map(FILES.pycortex_folder, SUBJECTS)]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]

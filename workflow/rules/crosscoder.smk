@@ -5,11 +5,11 @@ rule sources:
         responses=responses_of,
         features=features_of,
     output:
-        sources=f"{RESULTS}/{{subject}}/sources/{{variant}}.json",
+        sources="<results>/{subject}/sources/{variant}.json",
     log:
-        f"{RESULTS}/logs/sources/{{subject}}/{{variant}}.log",
+        "<logs>/sources/{subject}/{variant}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/sources/{{subject}}/{{variant}}.tsv"
+        "<benchmarks>/sources/{subject}/{variant}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -25,11 +25,11 @@ rule normalization:
     input:
         sources=rules.sources.output.sources,
     output:
-        normalization=directory(f"{RESULTS}/{{subject}}/normalization/{{variant}}/{{scaling}}.zarr"),
+        normalization=directory("<results>/{subject}/normalization/{variant}/{scaling}.zarr"),
     log:
-        f"{RESULTS}/logs/normalization/{{subject}}/{{variant}}/{{scaling}}.log",
+        "<logs>/normalization/{subject}/{variant}/{scaling}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/normalization/{{subject}}/{{variant}}/{{scaling}}.tsv"
+        "<benchmarks>/normalization/{subject}/{variant}/{scaling}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -48,12 +48,12 @@ rule train:
         sources=sources_of,
         normalization=normalization_of,
     output:
-        crosscoder=f"{MODEL}/crosscoder.safetensors",
-        training=f"{MODEL}/training.tsv",
+        crosscoder="<model>/crosscoder.safetensors",
+        training="<model>/training.tsv",
     log:
-        f"{RESULTS}/logs/train/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/train/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/train/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -79,14 +79,14 @@ rule scores:
         sources=sources_of,
         crosscoder=rules.train.output.crosscoder,
     output:
-        latents=f"{MODEL}/latents.tsv",
-        summary=f"{MODEL}/summary.tsv",
-        correlations=directory(f"{MODEL}/correlations.zarr"),
-        codes=directory(f"{MODEL}/codes.zarr"),
+        latents="<model>/latents.tsv",
+        summary="<model>/summary.tsv",
+        correlations=directory("<model>/correlations.zarr"),
+        codes=directory("<model>/codes.zarr"),
     log:
-        f"{RESULTS}/logs/scores/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/scores/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/scores/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/scores/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -108,11 +108,11 @@ rule passages:
         codes=rules.scores.output.codes,
         words=words_of_test_stories,
     output:
-        passages=f"{MODEL}/passages.tsv",
+        passages="<model>/passages.tsv",
     log:
-        f"{RESULTS}/logs/passages/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/passages/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/passages/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/passages/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -130,14 +130,14 @@ rule interpretations:
         codes=rules.scores.output.codes,
         latents=rules.scores.output.latents,
         words=words_of_test_stories,
-        annotations=[f"{RESULTS}/simulation/annotations.tsv"] * SIMULATED,
+        annotations=["<results>/simulation/annotations.tsv"] * SIMULATED,
     output:
-        interpretations=f"{MODEL}/interpretations.tsv",
-        chosen=f"{MODEL}/chosen.tsv",
+        interpretations="<model>/interpretations.tsv",
+        chosen="<model>/chosen.tsv",
     log:
-        f"{RESULTS}/logs/interpretations/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/interpretations/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/interpretations/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/interpretations/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -159,11 +159,11 @@ rule comparisons:
         codes=compared_models("codes.zarr"),
         latents=compared_models("latents.tsv"),
     output:
-        comparison=f"{RESULTS}/comparisons/{{subject}}/{{other}}.tsv",
+        comparison="<results>/comparisons/{subject}/{other}.tsv",
     log:
-        f"{RESULTS}/logs/comparisons/{{subject}}/{{other}}.log",
+        "<logs>/comparisons/{subject}/{other}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/comparisons/{{subject}}/{{other}}.tsv"
+        "<benchmarks>/comparisons/{subject}/{other}.tsv"
     conda:
         ENVIRONMENT
     resources:

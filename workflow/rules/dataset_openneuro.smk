@@ -4,9 +4,9 @@ from pipeline.datasets.openneuro import manifest_of
 # The file itself is no output: it may lie in a folder of the user's, where nothing is ever deleted.
 rule fetch:
     output:
-        record=f"{RESULTS}/fetched/{{file}}.json",
+        record="<results>/fetched/{file}.json",
     log:
-        f"{RESULTS}/logs/fetch/{{file}}.log",
+        "<logs>/fetch/{file}.log",
     wildcard_constraints:
         file=".+",
     conda:

@@ -1,10 +1,10 @@
 rule convert_language_model:
     output:
-        model=directory(f"{RESULTS}/models/{{lm}}"),
+        model=directory("<results>/models/{lm}"),
     log:
-        f"{RESULTS}/logs/convert_language_model/{{lm}}.log",
+        "<logs>/convert_language_model/{lm}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/convert_language_model/{{lm}}.tsv"
+        "<benchmarks>/convert_language_model/{lm}.tsv"
     conda:
         ENVIRONMENT
     threads: 2
@@ -26,14 +26,14 @@ for number, batch in enumerate(batches(PLAN.all_texts)):
         name:
             f"activations_{number}"
         input:
-            words=story_files(f"{RESULTS}/words/{{story}}.tsv", batch),
-            model=[f"{RESULTS}/models/{LM}"] * LM_IS_GGUF,
+            words=story_files("<results>/words/{story}.tsv", batch),
+            model=[f"<results>/models/{LM}"] * LM_IS_GGUF,
         output:
-            activations=directory(story_files(f"{RESULTS}/activations/{LM}/{{story}}.zarr", batch)),
+            activations=directory(story_files(f"<results>/activations/{LM}/{{story}}.zarr", batch)),
         log:
-            f"{RESULTS}/logs/activations/{LM}/{number}.log",
+            f"<logs>/activations/{LM}/{number}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/activations/{LM}/{number}.tsv"
+            f"<benchmarks>/activations/{LM}/{number}.tsv"
         conda:
             ENVIRONMENT
         threads: FILES.threads
@@ -61,16 +61,16 @@ for number, batch in enumerate(batches(PLAN.all_stories)):
             f"features_{number}"
         input:
             activations=story_files(
-                f"{RESULTS}/activations/{{lm}}/{{story}}.zarr", dict.fromkeys(map(PLAN.text_of, batch))
+                "<results>/activations/{lm}/{story}.zarr", dict.fromkeys(map(PLAN.text_of, batch))
             ),
-            words=story_files(f"{RESULTS}/words/{{story}}.tsv", batch),
-            respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
+            words=story_files("<results>/words/{story}.tsv", batch),
+            respdict=ancient(FILES.input(RESPDICT)),
         output:
-            features=directory(story_files(f"{RESULTS}/features/{{lm}}/{{variant}}/{{story}}.zarr", batch)),
+            features=directory(story_files("<results>/features/{lm}/{variant}/{story}.zarr", batch)),
         log:
-            f"{RESULTS}/logs/features/{{lm}}/{{variant}}/{number}.log",
+            f"<logs>/features/{{lm}}/{{variant}}/{number}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/features/{{lm}}/{{variant}}/{number}.tsv"
+            f"<benchmarks>/features/{{lm}}/{{variant}}/{number}.tsv"
         conda:
             ENVIRONMENT
         resources:

@@ -2,14 +2,14 @@
 rule ceiling:
     input:
         responses=test_responses_of,
-        planted=[f"{RESULTS}/simulation/{{subject}}.zarr"] * SIMULATED,
+        planted=["<results>/simulation/{subject}.zarr"] * SIMULATED,
     output:
-        ceiling=directory(f"{RESULTS}/{{subject}}/ceiling.zarr"),
-        table=f"{RESULTS}/{{subject}}/ceiling.tsv",
+        ceiling=directory("<results>/{subject}/ceiling.zarr"),
+        table="<results>/{subject}/ceiling.tsv",
     log:
-        f"{RESULTS}/logs/ceiling/{{subject}}.log",
+        "<logs>/ceiling/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ceiling/{{subject}}.tsv"
+        "<benchmarks>/ceiling/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -25,11 +25,11 @@ rule ridge:
     input:
         sources=ridge_sources_of,
     output:
-        ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
+        ridge=directory("<results>/{subject}/ridge.zarr"),
     log:
-        f"{RESULTS}/logs/ridge/{{subject}}.log",
+        "<logs>/ridge/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ridge/{{subject}}.tsv"
+        "<benchmarks>/ridge/{subject}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -48,15 +48,15 @@ rule ridge:
 rule predictions:
     input:
         sources=matched_sources_of,
-        crosscoder=f"{REPORTED}/crosscoder.safetensors",
+        crosscoder="<reported>/crosscoder.safetensors",
         ridge=rules.ridge.output.ridge,
         ceiling=rules.ceiling.output.table,
     output:
         table_files("predictions"),
     log:
-        f"{RESULTS}/logs/predictions/{{subject}}.log",
+        "<logs>/predictions/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/predictions/{{subject}}.tsv"
+        "<benchmarks>/predictions/{subject}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads

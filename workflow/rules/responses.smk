@@ -7,14 +7,14 @@ for subject in SUBJECTS:
                 f"responses_{subject}_{number}"
             input:
                 hdf5=[FILES.input(FILES.responses(subject, story)) for story in batch],
-                respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
+                respdict=ancient(FILES.input(RESPDICT)),
                 mask=FILES.mask_inputs(subject),
             output:
-                responses=directory(story_files(f"{RESULTS}/responses/{subject}/{{story}}.zarr", batch)),
+                responses=directory(story_files(f"<results>/responses/{subject}/{{story}}.zarr", batch)),
             log:
-                f"{RESULTS}/logs/responses/{subject}/{number}.log",
+                f"<logs>/responses/{subject}/{number}.log",
             benchmark:
-                f"{RESULTS}/benchmarks/responses/{subject}/{number}.tsv"
+                f"<benchmarks>/responses/{subject}/{number}.tsv"
             conda:
                 ENVIRONMENT
             resources:
@@ -36,11 +36,11 @@ rule cortex:
         # A new subject is a new line in it, which is nothing to the others.
         transforms=ancient(FILES.transform_inputs()),
     output:
-        cortex=directory(f"{RESULTS}/cortex/{{subject}}.zarr"),
+        cortex=directory("<results>/cortex/{subject}.zarr"),
     log:
-        f"{RESULTS}/logs/cortex/{{subject}}.log",
+        "<logs>/cortex/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/cortex/{{subject}}.tsv"
+        "<benchmarks>/cortex/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -61,11 +61,11 @@ rule voxels:
         own=own_voxel_table,
         responses=first_responses_of,
     output:
-        voxels=f"{RESULTS}/voxels/{{subject}}.tsv",
+        voxels="<results>/voxels/{subject}.tsv",
     log:
-        f"{RESULTS}/logs/voxels/{{subject}}.log",
+        "<logs>/voxels/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/voxels/{{subject}}.tsv"
+        "<benchmarks>/voxels/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:

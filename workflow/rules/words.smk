@@ -6,11 +6,11 @@ for number, batch in enumerate(batches(dict.fromkeys(PLAN.all_texts + PLAN.all_s
         input:
             transcripts=[FILES.input(transcript_file(story)) for story in batch],
         output:
-            words=story_files(f"{RESULTS}/words/{{story}}.tsv", batch),
+            words=story_files("<results>/words/{story}.tsv", batch),
         log:
-            f"{RESULTS}/logs/words/{number}.log",
+            f"<logs>/words/{number}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/words/{number}.tsv"
+            f"<benchmarks>/words/{number}.tsv"
         conda:
             ENVIRONMENT
         resources:

@@ -12,8 +12,7 @@ rule dataset_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(240),
+        **needs(2, minutes=240),
         # Which may not be there, and then is no input.
         respdict=RESPDICT,
     params:
@@ -42,7 +41,6 @@ rule check_dataset:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(1),
-        runtime=minutes(10),
+        **needs(1, minutes=10),
     script:
         "../scripts/check_dataset.py"

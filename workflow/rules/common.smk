@@ -271,13 +271,13 @@ def memory(gigabytes):
     return mem_mb
 
 
-def minutes(number):
-    """A rule's runtime; a retry asks for more."""
+def needs(gigabytes, minutes):
+    """The resources of a rule; a retry asks for more of both."""
 
     def runtime(wildcards, attempt):
-        return number * attempt
+        return minutes * attempt
 
-    return runtime
+    return {"mem_mb": memory(gigabytes), "runtime": runtime}
 
 
 def gpus(device):

@@ -13,8 +13,7 @@ rule sources:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(1),
-        runtime=minutes(60),
+        **needs(1, minutes=60),
     params:
         code=code_of("sources"),
     script:
@@ -33,8 +32,7 @@ rule normalization:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(normalization_gb),
-        runtime=minutes(60),
+        **needs(normalization_gb, minutes=60),
     params:
         code=code_of("normalization"),
         stories=stories_of,
@@ -91,8 +89,7 @@ rule scores:
         ENVIRONMENT
     threads: FILES.threads
     resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(120),
+        **needs(scoring_of, minutes=120),
     params:
         code=code_of("scores"),
         stories=stories_of,
@@ -116,8 +113,7 @@ rule passages:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(10),
+        **needs(2, minutes=10),
     params:
         code=code_of("passages"),
         passages=PLAN.config["passages"],
@@ -141,8 +137,7 @@ rule interpretations:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(20),
+        **needs(2, minutes=20),
     params:
         code=code_of("interpretations"),
         span_s=PLAN.config["passages"]["span_s"],
@@ -167,8 +162,7 @@ rule comparisons:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(3),
-        runtime=minutes(120),
+        **needs(3, minutes=120),
     params:
         code=code_of("comparisons"),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],

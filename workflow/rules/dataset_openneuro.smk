@@ -13,8 +13,7 @@ rule fetch:
         ENVIRONMENT
     # Where a file comes from says nothing about whether it is right; its checksum does.
     resources:
-        mem_mb=memory(1),
-        runtime=minutes(240),
+        **needs(1, minutes=240),
         manifest=str(manifest_of(DATASET)),
         mirror=DATASET["mirror"],
     params:

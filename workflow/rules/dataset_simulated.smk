@@ -15,8 +15,7 @@ rule simulate_stories:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_stories"),
         non_words=DATASET["non_words"],
@@ -39,8 +38,7 @@ rule simulate_transforms:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_transforms"),
         subjects=SUBJECTS,
@@ -58,8 +56,7 @@ rule simulate_anatomy:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_anatomy"),
         voxel_size_mm=SIMULATION["voxel_size_mm"],
@@ -82,8 +79,7 @@ rule simulate_features:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_features"),
         block=PLAN.config["features"]["block"],
@@ -109,8 +105,7 @@ rule simulate_responses:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_responses"),
         mask=mask_path,
@@ -140,8 +135,7 @@ rule planted:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(60),
+        **needs(scoring_of, minutes=60),
     params:
         code=code_of("planted"),
         stories=stories_of,

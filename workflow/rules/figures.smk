@@ -10,8 +10,7 @@ rule figure2:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("figure2"),
         simulated=SIMULATED,
@@ -31,8 +30,7 @@ rule agreement:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("agreement"),
         simulated=SIMULATED,
@@ -52,8 +50,7 @@ rule training_curves:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("training_curves"),
         simulated=SIMULATED,
@@ -77,8 +74,7 @@ rule figure3:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("figure3"),
         simulated=SIMULATED,
@@ -102,8 +98,7 @@ rule figure4:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("figure4"),
         simulated=SIMULATED,
@@ -127,8 +122,7 @@ rule ceiling_figure:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("ceiling_figure"),
         simulated=SIMULATED,
@@ -152,8 +146,7 @@ rule stability:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("stability"),
         simulated=SIMULATED,

@@ -9,8 +9,7 @@ rule convert_language_model:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=memory(lm_gb),
-        runtime=minutes(60),
+        **needs(lm_gb, minutes=60),
     params:
         code=code_of("convert_language_model"),
         source=LM_SOURCE,
@@ -39,8 +38,7 @@ for number, batch in enumerate(batches(PLAN.all_texts)):
         threads: FILES.threads
         # Where it runs, which does not make an activation out of date.
         resources:
-            mem_mb=memory(lm_gb),
-            runtime=minutes(240),
+            **needs(lm_gb, minutes=240),
             gpu=gpus(PLAN.config["language_model"]["device"]),
             device=PLAN.config["language_model"]["device"],
         params:
@@ -74,8 +72,7 @@ for number, batch in enumerate(batches(PLAN.all_stories)):
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=memory(3),
-            runtime=minutes(60),
+            **needs(3, minutes=60),
         params:
             code=code_of("features"),
             features=variant_of,

@@ -13,8 +13,7 @@ rule ceiling:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(20),
+        **needs(2, minutes=20),
     params:
         code=code_of("ceiling"),
     script:
@@ -34,8 +33,7 @@ rule ridge:
         ENVIRONMENT
     threads: FILES.threads
     resources:
-        mem_mb=memory(ridge_of),
-        runtime=minutes(720),
+        **needs(ridge_of, minutes=720),
     params:
         code=code_of("ridge"),
         stories=stories_of,
@@ -61,8 +59,7 @@ rule predictions:
         ENVIRONMENT
     threads: FILES.threads
     resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(60),
+        **needs(scoring_of, minutes=60),
     params:
         code=code_of("predictions"),
         simulated=SIMULATED,

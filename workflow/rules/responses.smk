@@ -18,8 +18,7 @@ for subject in SUBJECTS:
             conda:
                 ENVIRONMENT
             resources:
-                mem_mb=memory(2),
-                runtime=minutes(60),
+                **needs(2, minutes=60),
             params:
                 code=code_of("responses"),
                 mask=FILES.mask(subject),
@@ -44,8 +43,7 @@ rule cortex:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(5),
-        runtime=minutes(30),
+        **needs(5, minutes=30),
     params:
         code=code_of("cortex"),
         pycortex_db=f"{DERIVATIVE}/pycortex-db",
@@ -69,8 +67,7 @@ rule voxels:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(10),
+        **needs(2, minutes=10),
     params:
         code=code_of("voxels"),
         no_flatmaps=no_flatmaps,

@@ -11,8 +11,7 @@ rule table1:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("table1"),
         simulated=SIMULATED,
@@ -35,8 +34,7 @@ rule table2:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("table2"),
         simulated=SIMULATED,
@@ -58,8 +56,7 @@ rule shares:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("shares"),
         simulated=SIMULATED,
@@ -79,8 +76,7 @@ rule sensitivity:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("sensitivity"),
         simulated=SIMULATED,
@@ -101,8 +97,7 @@ rule interpretation_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("interpretation_table"),
         simulated=SIMULATED,
@@ -128,8 +123,7 @@ rule rois:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(20),
+        **needs(4, minutes=20),
     params:
         code=code_of("rois"),
         simulated=SIMULATED,
@@ -149,8 +143,7 @@ rule paper:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("paper"),
         simulated=SIMULATED,
@@ -173,8 +166,7 @@ rule readings_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("readings_table"),
         simulated=SIMULATED,
@@ -196,8 +188,7 @@ rule subjects:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("subjects"),
         simulated=SIMULATED,
@@ -217,8 +208,7 @@ rule provenance:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("provenance"),
         simulated=SIMULATED,
@@ -247,8 +237,7 @@ if SIMULATED:
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=memory(2),
-            runtime=minutes(15),
+            **needs(2, minutes=15),
         params:
             code=code_of("planted_table"),
             snr=DATASET["simulation"]["snr"],
@@ -269,8 +258,7 @@ if SIMULATED:
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=memory(2),
-            runtime=minutes(15),
+            **needs(2, minutes=15),
         params:
             code=code_of("checks"),
             snr=DATASET["simulation"]["snr"],

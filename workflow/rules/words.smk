@@ -14,8 +14,7 @@ for number, batch in enumerate(batches(dict.fromkeys(PLAN.all_texts + PLAN.all_s
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=memory(1),
-            runtime=minutes(30),
+            **needs(1, minutes=30),
         params:
             code=code_of("words"),
             non_words=DATASET["non_words"],

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from brainlm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXT_COLUMNS = frozenset(
     {
@@ -44,7 +47,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def write_tsv(frame: pd.DataFrame, path: Path | str, *, digits: int | None = 7) -> None:
+def write_tsv(frame: "pd.DataFrame", path: Path | str, *, digits: int | None = 7) -> None:
     """Write a table, as a whole or not at all, with missing values as "n/a" (as in BIDS).
 
     Parameters
@@ -57,12 +60,15 @@ def write_tsv(frame: pd.DataFrame, path: Path | str, *, digits: int | None = 7) 
     write_atomically(Path(path), text.encode())
 
 
-def read_tsv(path: Path | str) -> pd.DataFrame:
+def read_tsv(path: Path | str) -> "pd.DataFrame":
     """Read a table that the workflow has written, with every name as it was.
 
     Cells of `TEXT_COLUMNS` are text as they stand: a subject may be called NA or 007, and an empty cell is "". In
     other columns empty cells and "n/a" are missing, and numbers are numbers.
     """
+    # Slow to import, and most jobs read no table.
+    import pandas as pd
+
     columns = pd.read_csv(path, sep="\t", nrows=0, dtype=str).columns
     return pd.read_csv(
         path,
@@ -101,8 +107,3 @@ def _not_downloaded(path: Path) -> InputError:
 def _rounded(value: object, digits: int) -> object:
     is_number = isinstance(value, float | np.floating) and not np.isnan(value)
     return f"{value:.{digits}g}" if is_number else value
-
-
-def is_missing(value: object) -> bool:
-    """Whether a cell of a table has no value: None, NA or NaN."""
-    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))

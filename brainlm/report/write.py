@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.files import is_missing, write_atomically, write_tsv
+from brainlm.files import write_atomically, write_tsv
 
 MISSING = "–"
 SIMULATED = "simulated data"
@@ -90,7 +90,7 @@ def files_of(path: Path | str, extensions: Sequence[str]) -> dict[str, Path]:
 
 def format_value(value: object) -> str:
     """A cell for reading: three significant digits for floats, thousands separated, "–" if missing."""
-    if is_missing(value):
+    if _is_missing(value):
         return MISSING
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
@@ -103,12 +103,12 @@ def format_value(value: object) -> str:
 
 def formatted(value: float, spec: str) -> str:
     """A number within a text, e.g. formatted(-0.5, ".2f"), with a minus (U+2212), not a hyphen; "–" if missing."""
-    return MISSING if is_missing(value) else format(value, spec).replace("-", "−")
+    return MISSING if _is_missing(value) else format(value, spec).replace("-", "−")
 
 
 def percent(share: float) -> str:
     """A share within a text, e.g. "12.5 %"."""
-    return MISSING if is_missing(share) else f"{formatted(100 * share, '.1f')} %"
+    return MISSING if _is_missing(share) else f"{formatted(100 * share, '.1f')} %"
 
 
 def number_of(count: int, thing: str) -> str:
@@ -174,3 +174,7 @@ def _html(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
         body="\n".join(row(values, "td") for values in frame.itertuples(index=False)),
         notes=f"<ul>\n{listed}</ul>\n" if notes else "",
     )
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))

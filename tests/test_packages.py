@@ -1,16 +1,32 @@
 """The library's packages hand on what others call, and none of them loads what only some of their users need."""
 
+import ast
 import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
 
 PACKAGES = (
     "brainlm",
     *(
         f"brainlm.{name}"
-        for name in "cortex crosscoder data lm report rows scores simulation textgrid".split()
+        for name in [
+            "cortex",
+            "crosscoder",
+            "data",
+            "lm",
+            "report",
+            "rows",
+            "scores",
+            "simulation",
+            "textgrid",
+        ]
     ),
 )
 
@@ -39,3 +55,25 @@ def test_torch_is_not_imported_by_what_does_not_compute_with_it(statement):
     program = f"{statement}\nimport sys\nprint('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+def test_no_message_of_the_library_names_a_key_of_the_workflows_config():
+    schema = yaml.safe_load((REPOSITORY / "workflow" / "schemas" / "config.schema.yaml").read_text())
+    keys = re.compile(rf"\b({'|'.join(map(re.escape, dotted_keys(schema)))})\b")
+    found = {}
+    for path in (REPOSITORY / "brainlm").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if is_text and id(node) not in docstrings and (named := keys.findall(node.value)):
+                found[f"{path.relative_to(REPOSITORY)}:{node.lineno}"] = named
+    assert found == {}
+
+
+def dotted_keys(schema: dict, path: str = "") -> list[str]:
+    """Keys of a config that stand in a section, such as "dataset.trim.first"."""
+    keys = []
+    for name, part in schema.get("properties", {}).items():
+        keys += [f"{path}{name}"] * bool(path) + dotted_keys(part, f"{path}{name}.")
+    return keys

@@ -24,7 +24,7 @@ def few_rows_warning(n_rows: int, n_latents: int) -> str:
         return ""
     return (
         f"{n_rows:,} training rows are {n_rows / n_latents:.2g} for each of {n_latents:,} latents, which can learn "
-        "them by heart: lower crosscoder.n_latents to at most a twentieth of the rows, or add stories, and "
+        "them by heart: lower n_latents to at most a twentieth of the rows, or add stories, and "
         "look at the variance explained in validation in the table shares."
     )
 
@@ -91,7 +91,7 @@ def require_finite(state: TrainingState) -> None:
     before = f" (it was {state.log[-1]['loss']:.4g} before)" if state.log else ""
     raise InputError(
         f"The loss is no longer finite in epoch {state.epoch}{before}; "
-        "lower crosscoder.learning_rate or look at the data's scaling."
+        "lower the learning_rate or look at the data's scaling."
     )
 
 

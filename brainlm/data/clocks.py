@@ -30,7 +30,7 @@ def check_clocks(
     delays_s: Sequence[float],
     window: int,
     is_segment: bool = False,
-    sound_onset_key: str = "dataset.sound_onset_s",
+    sound_onset_name: str = "sound_onset_s",
 ) -> list[str]:
     """Compare the times of a story's words with those of its recording.
 
@@ -48,7 +48,7 @@ def check_clocks(
     sound_onset_s : s after the recording's first volume; may be negative.
     delays_s, window : of the features; the window in TRs.
     is_segment : whether the words are those of a recording that the story is a segment of.
-    sound_onset_key : what sentences call `sound_onset_s`.
+    sound_onset_name : what sentences call `sound_onset_s`.
 
     Returns
     -------
@@ -63,12 +63,12 @@ def check_clocks(
     """
     if len(tr_times_s) < 2:
         raise InputError(
-            f"{transcript}: {len(tr_times_s)} rows (TRs) are left of its recording after dataset.trim, but two are "
-            "needed: check it and the story's number of volumes in respdict.json."
+            f"{transcript}: {len(tr_times_s)} rows (TRs) are left of its recording after trimming, but two are "
+            "needed: check the trim and the story's number of volumes in respdict.json."
         )
     start_s, end_s = -sound_onset_s, n_volumes * tr_s - sound_onset_s
     reach_s = window * tr_s
-    onset_given = f"{sound_onset_key} ({_seconds(sound_onset_s)})"
+    onset_given = f"{sound_onset_name} ({_seconds(sound_onset_s)})"
     if is_segment:
         _check_segment(onset_s, offset_s, tr_times_s, delays_s, reach_s, transcript, onset_given)
         found = []
@@ -117,13 +117,13 @@ def _check_words(
             )
             if of.any()
         ]
-        segment = " Of a segment, name the recording in dataset.stories." if early.any() else ""
+        segment = " Of a segment, name the recording in the table of stories." if early.any() else ""
         raise InputError(f"{transcript}: {' and '.join(where)}: {cause}{segment}")
     n_unseen = int((onset_s > seen_until_s).sum())
     if n_unseen <= UNSEEN * n_words:
         return []
     if not late.any():
-        cause = "does dataset.trim.last cut off too much, " + _another_clock(onset_given)
+        cause = "does the trim cut off too much at the end, " + _another_clock(onset_given)
     return [
         f"{transcript}: {n_unseen} of {n_words} words begin after {_seconds(seen_until_s)} and are in no row: "
         f"the last row (TR) is at {_seconds(tr_times_s[-1])}, the recording's end at {_seconds(end_s)}: {cause}"
@@ -177,7 +177,7 @@ def _cause(onset_s: np.ndarray, offset_s: np.ndarray, start_s: float, end_s: flo
     if length_s > end_s - start_s:
         return (
             f"it lasts {_seconds(length_s)} and the recording {_seconds(end_s - start_s)}: is it another story's "
-            "transcript, is the story's number in respdict.json or dataset.tr_s wrong, or are its times no seconds?"
+            "transcript, is the story's number in respdict.json or tr_s wrong, or are its times no seconds?"
         )
     return _another_clock(onset_given)
 

@@ -123,16 +123,14 @@ class _WrongContent(_Fault):
     """What has arrived so far is not the file's content, or cannot be gone on from."""
 
     cost = 2
-    advice = (
-        "check that dataset.mirror, if set, has this version of the dataset and that no proxy changes files"
-    )
+    advice = "check that the mirror, if one is used, has this version of the dataset and that no proxy changes files"
 
 
 class _Refused(_Fault):
     """Another attempt would end in the same way."""
 
     cost = math.inf
-    advice = "check dataset.mirror, if set, and whether a proxy blocks the address"
+    advice = "check the mirror, if one is used, and whether a proxy blocks the address"
 
 
 def download(
@@ -182,8 +180,7 @@ def download(
     except _Fault as fault:
         raise InputError(
             f"{file.path} could not be downloaded from {url} because {fault}: {fault.advice}, put the file "
-            f"at {target} yourself, set dataset.root to a copy of the dataset, or set dataset.mirror to the "
-            "address of a mirror."
+            f"at {target} yourself, or use a copy or a mirror of the dataset."
         ) from fault
     except OSError as error:
         raise InputError(

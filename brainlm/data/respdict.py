@@ -48,7 +48,7 @@ def volumes_of(story: str, volumes: Mapping[str, Any], path: Path) -> int:
     if story not in volumes:
         raise InputError(
             f"{path} does not list the story '{story}': add the number of volumes of its recording, or mark the "
-            "story as unused in dataset.stories."
+            "story as unused in the table of stories."
         )
     if type(volumes[story]) is not int:
         raise InputError(

@@ -53,7 +53,7 @@ class PaperNumber:
     column: str
     """Of a model's summary."""
     shuffled: bool = False
-    """Whether it is of the models whose brain time is permuted."""
+    """Whether it is of the models whose brain time is shuffled."""
 
     @property
     def is_share(self) -> bool:

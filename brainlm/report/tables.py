@@ -108,7 +108,7 @@ def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:
     first = summaries.assign(scaling=scaling).groupby(["scaling", "brain_time"], sort=False).first()
     rows = []
     for name in scaling.unique():
-        found = {time: (name, time) in first.index for time in ("matched", "permuted")}
+        found = {time: (name, time) in first.index for time in ("matched", "shuffled")}
         # Models of another pairing alone, such as noise, have no place here.
         if not any(found.values()):
             continue
@@ -134,7 +134,7 @@ def scalings_without_partner(summaries: pd.DataFrame) -> list[str]:
     summaries: as for `sensitivity_table`.
     """
     scaling = summaries["standardize_brain"] + " / " + summaries["standardize_lm"]
-    compared = summaries["brain_time"].isin(["matched", "permuted"])
+    compared = summaries["brain_time"].isin(["matched", "shuffled"])
     n_ways = summaries[compared].groupby(scaling[compared], sort=False)["brain_time"].nunique()
     return n_ways.index[n_ways == 1].tolist()
 
@@ -171,7 +171,7 @@ def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[
     if unheard:
         sentences.append(
             f"No test story has a word of the theme{'s' * (len(unheard) > 1)} {', '.join(unheard)}, for which no "
-            "latent can be found: compare the spelling of the config's words with the transcripts'."
+            "latent can be found: compare the spelling of its words with the transcripts'."
         )
     if even:
         sentences.append(

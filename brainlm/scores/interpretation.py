@@ -166,9 +166,9 @@ class Separation:
 
 
 def separation(activation: np.ndarray, in_theme: np.ndarray, *, minimum_shift: int) -> Separation:
-    """Area under the ROC curve of each latent's activation for a theme, and its null under permuted labels.
+    """Area under the ROC curve of each latent's activation for a theme, and its null under shifted labels.
 
-    The labels are permuted by every circular shift of at least `minimum_shift` rows, so that permuted
+    The labels are turned around in a circle by every circular shift of at least `minimum_shift` rows, so that shifted
     labels come in runs as long as the real ones. AUC = (sum of ranks in the theme - n₁(n₁+1)/2) / (n₁ n₀).
 
     Parameters
@@ -234,7 +234,7 @@ def interpret(
 
     Returns
     -------
-    Columns class, theme, rank, latent, auc, null_95 (95th percentile, over permuted labels, of the class's
+    Columns class, theme, rank, latent, auc, null_95 (95th percentile, over shifted labels, of the class's
     best AUC), n_candidates. A class without live latents, or a theme that no TR or every TR belongs to, has
     one row with latent -1.
     """
@@ -260,9 +260,9 @@ def choose_latents(
     """The latents that figure 3 and the tables show, one of each role, unless pinned. None is shown twice.
 
     - shared, brain-dominant, lm-dominant: the class's live latent, and the theme, of the highest AUC. Its null
-      is the 95th percentile, over permuted labels, of the highest AUC of all the class's latents and themes;
+      is the 95th percentile, over shifted labels, of the highest AUC of all the class's latents and themes;
     - uninterpretable: of the brain-dominant latents whose AUC for no theme exceeds its own 95th percentile
-      under permuted labels, the most brain-dominant one (the paper's figure 3a shows such a latent) that is not
+      under shifted labels, the most brain-dominant one (the paper's figure 3a shows such a latent) that is not
       shown as brain-dominant already.
 
     What is pinned for one role is no candidate for another.

@@ -25,7 +25,7 @@ def require_shifts(n_rows: int, minimum_shift: int) -> None:
     if n_shifts(n_rows, minimum_shift) == 0:
         raise InputError(
             f"{n_rows} test TRs leave no circular shift of at least {minimum_shift} TRs for a null: "
-            "use more or longer test stories, or lower scores.minimum_shift_s."
+            "use more or longer test stories, or lower the minimum shift."
         )
 
 
@@ -40,6 +40,6 @@ def require_shifts_to_match(n_rows: int, minimum_shift: int) -> None:
     if possible < fewest:
         raise TooLittleDataError(
             f"{n_rows} test TRs leave {possible} circular shifts of at least {minimum_shift} TRs "
-            f"(scores.minimum_shift_s), but {fewest} are needed to tell which latents are found again: give the test "
+            f"(the minimum shift), but {fewest} are needed to tell which latents are found again: give the test "
             f"split {2 * minimum_shift + fewest - 1} TRs or more."
         )

@@ -49,7 +49,7 @@ def read_annotated(path: Path, non_words: Collection[str] | None = None) -> pd.D
                 line = text.count("\n", 0, match.start()) + 1
                 raise InputError(
                     f"{path}, line {line}: '{spoken}' stands for a noise in transcripts; reword it, or take "
-                    "it out of dataset.non_words."
+                    "it out of non_words."
                 )
             if spoken:
                 rows.append({"word": spoken, "theme": theme, "pause": pause})

@@ -77,7 +77,7 @@ def oddities(words: Sequence[str]) -> list[str]:
         found.append(
             f"has {n_phones} words of {len(words)} that look like phones, such as "
             f"{next(word for word in words if _ARPABET.fullmatch(word.casefold()))!r}: name the tier of words in "
-            "dataset.words_tier, or give it the words."
+            "words_tier, or give it the words."
         )
     return found
 

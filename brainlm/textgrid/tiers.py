@@ -61,7 +61,7 @@ def read_words(
     if not spoken:
         raise InputError(
             f"{path} has no words: none of the {len(tier.intervals)} intervals of its tier '{tier.name}' is one. "
-            "Name the tier of words in dataset.words_tier, or take what are words out of dataset.non_words."
+            "Name the tier of words in words_tier, or take what are words out of non_words."
         )
     words, time_notes, faults = settle_times(spoken, words_without_times)
     check_faults(path, faults)
@@ -112,23 +112,23 @@ def _number_of_words_tier(path: Path, tiers: Sequence[Tier], words_tier: str | N
         names = _listed(tiers[number] for number in found)
         raise InputError(
             f"{path} has {len(found)} tiers that may hold the words: {names}. Name the right one in "
-            "dataset.words_tier; if they have the same name, rename it in Praat."
+            "words_tier; if they have the same name, rename it in Praat."
         )
     if words_tier is not None:
         raise InputError(
-            f"{path} has no interval tier called '{words_tier}', which dataset.words_tier names; it has "
+            f"{path} has no interval tier called '{words_tier}', which words_tier names; it has "
             f"{_listed(tier for tier in tiers if tier.kind == 'IntervalTier') or 'none'}."
         )
     if len(tiers) <= WORDS_TIER:
         raise InputError(
             f"{path} has {len(tiers)} tier(s), and none called words: words are then read from its second one. "
-            "Rename the tier of words in Praat, or name it in dataset.words_tier."
+            "Rename the tier of words in Praat, or name it in words_tier."
         )
     kind = tiers[WORDS_TIER].kind
     if kind != "IntervalTier":
         raise InputError(
             f"{path} has a {kind} as its second tier, and no interval tier called words, but words need intervals: "
-            "name their tier in dataset.words_tier."
+            "name their tier in words_tier."
         )
     return WORDS_TIER
 
@@ -141,7 +141,7 @@ def _doubts(path: Path, tiers: Sequence[Tier], number: int) -> tuple[list[str], 
         return [f"{path}: {place}."] * (number != WORDS_TIER), []
     sentence = f"{path} has no tier called words: they are read from the second of {_listed(tiers)}"
     if len(tiers) > 2 or "phon" in name.casefold():
-        return [], [f"{sentence}. Name their tier in dataset.words_tier."]
+        return [], [f"{sentence}. Name their tier in words_tier."]
     return [f"{sentence}."], []
 
 

@@ -133,7 +133,7 @@ def _untimed(entry: Spoken, onset_s: float | None, offset_s: float | None) -> Fa
     return Fault(
         entry.line,
         f"'{entry.word}' {what}",
-        "Drop the lines of words without times, give them interpolated ones, or set dataset.words_without_times to "
+        "Drop the lines of words without times, give them interpolated ones, or set words_without_times to "
         "between, which places them between their neighbours.",
     )
 

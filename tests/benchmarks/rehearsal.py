@@ -34,7 +34,7 @@ import zarr
 from tqdm import tqdm
 
 import rehearsal_data as data
-from brainlm.rows.pairs import StackedRows
+from brainlm.rows.sources import StackedRows
 from brainlm.scores.ridge import ridge_correlations
 from brainlm.store import open_store
 
@@ -146,7 +146,7 @@ def read_peaks(results: Path) -> dict[str, int]:
 
 def measure_ridge(work: Path) -> None:
     """Ridge regression of a few batches of voxels, from the workflow's stores; times go to ridge.json."""
-    encoding = yaml.safe_load((data.CONFIG / "paper.yaml").read_text(encoding="utf-8"))["encoding"]
+    ridge = yaml.safe_load((data.CONFIG / "paper.yaml").read_text(encoding="utf-8"))["ridge"]
     results = work / "results" / data.NAME
     stories = pd.read_csv(work / "stories.tsv", sep="\t").groupby("split")["story"].apply(list)
 
@@ -159,7 +159,7 @@ def measure_ridge(work: Path) -> None:
         for split in ("train", "test")
     )
     n_all = train[0].shape[1]
-    batch = min(encoding["batch_voxels"], n_all // RIDGE_BATCHES)
+    batch = min(ridge["batch_voxels"], n_all // RIDGE_BATCHES)
     times = [time.perf_counter()]
     with tqdm(desc="ridge", unit="step") as bar:
 
@@ -174,7 +174,7 @@ def measure_ridge(work: Path) -> None:
             np.repeat(np.arange(len(train)), [story.shape[0] for story in train]),
             features_test,
             StackedRows(test, np.arange(RIDGE_BATCHES * batch)),
-            n_folds=min(encoding["n_folds"], len(train)),
+            n_folds=min(ridge["n_folds"], len(train)),
             batch_voxels=batch,
             scratch=work,
             progress=note,

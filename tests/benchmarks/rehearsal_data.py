@@ -112,7 +112,7 @@ def configuration(work: Path, size: Size) -> dict[str, Any]:
     config["language_model"] |= {"name": LM, "path_or_hub_id": str(work / LM), "blocks": [1]}
     config["features"]["block"] = 1
     config["crosscoder"]["epochs"] = 1
-    config["encoding"] |= {"n_folds": 2, "penalties": {"lowest": 1e4, "highest": 1e4, "n": 1}}
+    config["ridge"] |= {"n_folds": 2, "penalties": {"lowest": 1e4, "highest": 1e4, "n": 1}}
     config["figures"]["flatmap_height"] = max(96, round(size.scale * config["figures"]["flatmap_height"]))
     return config
 

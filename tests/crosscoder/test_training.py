@@ -92,10 +92,10 @@ def test_planted_latents_are_found_in_the_right_class(splits, normalization):
 def test_permuted_pairs_leave_nothing_shared(splits, normalization, rows_of):
     training, validation = splits
     order = np.random.default_rng(2).permutation(len(training.values))
-    permuted = rows_of(brain=training.source("brain")[order], lm=training.source("lm"))
+    shuffled = rows_of(brain=training.source("brain")[order], lm=training.source("lm"))
     # The three shared latents fall apart into one of the brain and one of the LM each.
     settings = replace(SMALL, n_latents=11, k=4, epochs=60, batch_size=500, learning_rate=1e-2)
-    model, _ = train(permuted, validation, normalization, settings, seed=0)
+    model, _ = train(shuffled, validation, normalization, settings, seed=0)
     norms = model.decoder_norms()
     classes = classify(relative_difference(norms["brain"], norms["lm"]))[model.alive]
     assert np.sum(classes == "brain-dominant") >= 5 and np.sum(classes == "lm-dominant") >= 4
@@ -484,4 +484,4 @@ def test_few_rows_a_latent_are_said_and_the_papers_are_not_few():
     assert few_rows_warning(14 * 8, 8) == ""
     sentence = few_rows_warning(448, 64)
     assert "448 training rows are 7 for each of 64 latents" in sentence
-    assert "crosscoder.n_latents" in sentence and "validation" in sentence
+    assert "lower n_latents" in sentence and "validation" in sentence

@@ -92,8 +92,7 @@ def test_times_that_are_no_milliseconds_are_not_called_so(begin_s):
     # Divided by 1000 they lie in the recording, but 300 words within 0.15 s.
     sentence = refusal(spoken(begin_s, begin_s + 150))
     assert (
-        "300 of 300 words begin after the recording's end (190 s): is dataset.sound_onset_s (10 s) wrong"
-        in sentence
+        "300 of 300 words begin after the recording's end (190 s): is sound_onset_s (10 s) wrong" in sentence
     )
     assert "milliseconds" not in sentence
 
@@ -111,16 +110,15 @@ def test_the_transcript_of_a_story_that_is_more_than_twice_as_long_is_refused():
 def test_a_sound_onset_that_is_far_too_late_is_refused(sound_onset_s):
     sentence = refusal(spoken(0.25, 182), sound_onset_s=sound_onset_s)
     end = {10_000: "-9,800 s", 150: "50 s"}[sound_onset_s]
-    assert f"begin after the recording's end ({end}): is dataset.sound_onset_s" in sentence
+    assert f"begin after the recording's end ({end}): is sound_onset_s" in sentence
 
 
 def test_a_sound_onset_long_before_the_recording_is_refused():
     sentence = refusal(spoken(0.25, 182), sound_onset_s=-100)
     assert (
-        "199 of 364 words end before the recording's beginning (100 s): is dataset.sound_onset_s (-100 s)"
-        in sentence
+        "199 of 364 words end before the recording's beginning (100 s): is sound_onset_s (-100 s)" in sentence
     )
-    assert sentence.endswith("Of a segment, name the recording in dataset.stories.")
+    assert sentence.endswith("Of a segment, name the recording in the table of stories.")
 
 
 def test_words_on_both_sides_of_the_recording_are_counted_together():
@@ -148,7 +146,7 @@ def test_words_after_all_rows_are_worth_a_warning_from_a_twentieth_on():
     assert warning.startswith(
         f"{NAME}: 11 of 200 words begin after 183 s and are in no row: the last row (TR) is at 169 s"
     )
-    assert "does dataset.trim.last cut off too much, is dataset.sound_onset_s (10 s) wrong, or is" in warning
+    assert "does the trim cut off too much at the end, is sound_onset_s (10 s) wrong, or is" in warning
     assert check([*seen[1:], *[183.0] * 11]) == []
 
 
@@ -182,9 +180,9 @@ def test_a_gap_in_the_middle_is_seen():
 def test_a_sound_onset_that_is_somewhat_wrong_is_worth_a_warning():
     unseen, wordless = check(spoken(0.25, 182), sound_onset_s=60)
     assert "are in no row" in unseen and "have no word" in wordless
-    assert all("dataset.sound_onset_s (60 s) wrong" in warning for warning in (unseen, wordless))
+    assert all("sound_onset_s (60 s) wrong" in warning for warning in (unseen, wordless))
     (warning,) = check(spoken(0.25, 182), sound_onset_s=-50)
-    assert "have no word" in warning and "dataset.sound_onset_s (-50 s) wrong" in warning
+    assert "have no word" in warning and "sound_onset_s (-50 s) wrong" in warning
 
 
 def test_a_word_that_lasts_is_heard_for_as_long():
@@ -194,7 +192,7 @@ def test_a_word_that_lasts_is_heard_for_as_long():
 
 @pytest.mark.parametrize("cut", [99, 100, 150])
 def test_a_recording_of_which_nothing_is_left_is_refused(cut):
-    assert "are left of its recording after dataset.trim" in refusal([1.0], first=cut, last=0)
+    assert "are left of its recording after trimming" in refusal([1.0], first=cut, last=0)
 
 
 def test_words_before_the_sounds_onset_are_context():
@@ -224,7 +222,7 @@ def test_a_segment_lies_anywhere_in_its_recording(sound_onset_s):
 def test_a_segment_outside_its_recording_is_refused(sound_onset_s):
     sentence = refusal(spoken(0, 3600), is_segment=True, sound_onset_s=sound_onset_s)
     assert "of the segment's 80 rows (TRs), " in sentence and "lasts from 0 s to 3,599.8 s: is " in sentence
-    assert f"is dataset.sound_onset_s ({sound_onset_s:,} s) wrong" in sentence
+    assert f"is sound_onset_s ({sound_onset_s:,} s) wrong" in sentence
 
 
 @pytest.mark.parametrize("lasting_s", [300, 450])

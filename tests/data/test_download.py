@@ -622,7 +622,7 @@ def test_a_refusal_is_final(run, bucket, code):
     bucket.always = status(code)
     sentence = run.refusal(bucket.add())
     assert f"HTTP {code}" in sentence
-    assert "dataset.root" in sentence and "dataset.mirror" in sentence and "yourself" in sentence
+    assert "copy or a mirror of the dataset" in sentence and "yourself" in sentence
     assert len(bucket.requests) == 1
     assert run.waits_s == []
     assert list(run.target.parent.iterdir()) == []

@@ -144,7 +144,7 @@ def test_phones_in_place_of_words_are_worth_a_warning(tsv):
     tsv.write_text(HEADER + "HH\t0\t1\nAH0\t1\t2\nL\t2\t3\nOW1\t3\t4\nhello\t4\t5\n")
     (warning,) = read_transcript(tsv).attrs["warnings"]
     assert warning.startswith(f"{tsv} has 4 words of 5 that look like phones, such as 'hh': ")
-    assert "dataset.words_tier" in warning
+    assert "words_tier" in warning
 
 
 def test_words_with_blanks_are_worth_a_warning(tmp_path):
@@ -216,7 +216,7 @@ def test_a_word_without_times_is_refused_with_what_to_do(tsv, times):
     lines = f"a\t0\t1\nb\t{times}\nc\t{times}\nd\t3\t4\n"
     assert refusal(tsv, HEADER + lines) == (
         ", line 3: 'b' has no times. Line 4: 'c' has no times. Drop the lines of words without times, give them "
-        "interpolated ones, or set dataset.words_without_times to between, which places them between their "
+        "interpolated ones, or set words_without_times to between, which places them between their "
         "neighbours."
     )
 

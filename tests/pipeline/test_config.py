@@ -8,7 +8,6 @@ import sys
 from copy import deepcopy
 from itertools import combinations, product
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -19,9 +18,12 @@ from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.scores.interpretation import ROLES
 from pipeline import config as configuration
 from pipeline.config import deviations, make_plan
-from pipeline.dataset import ConfigError, read_transforms, require_space, transcript_path
-from pipeline.dataset_checks import describe_missing, missing_stories, read_stories
+from pipeline.datasets import dataset_of
+from pipeline.datasets.layout import read_transforms
+from pipeline.datasets.openneuro import require_space
+from pipeline.errors import ConfigError
 from pipeline.experiments import reading_models
+from pipeline.stories import describe_missing, missing_stories, read_stories
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -269,7 +271,7 @@ def test_given_values_stand_beside_defaults(simulated):
         ({"subjects": "S1"}, ["subjects", "array", "'S1'"]),
         ({"language_model__revision": 3}, ["language_model.revision", "string or null", "3"]),
         ({"features__unit": "word"}, ["features.unit", "token, last_token, word_mean", "'word'"]),
-        ({"pairing__brain_time": "random"}, ["pairing.brain_time", "matched", "permuted", "'random'"]),
+        ({"pairing__brain_time": "random"}, ["pairing.brain_time", "matched", "shuffled", "'random'"]),
         ({"normalization__lm__standardize": "l2"}, ["normalization.lm.standardize", "none, center, zscore"]),
         ({"dataset__source": "remote"}, ["dataset.source", "simulated, openneuro, local", "'remote'"]),
         ({"crosscoder__k": 0}, ["crosscoder.k", "0", "minimum"]),
@@ -578,11 +580,12 @@ def test_a_story_has_one_transcript_a_textgrid_or_a_table(local):
     assert f"The story 'beta' has two transcripts, {table} and {textgrid}: remove one" in sentence
     textgrid.unlink()
     make_plan(local)
-    paths = [transcript_path("local", str(derivative), SimpleNamespace(story=s)) for s in ("alpha", "beta")]
+    paths = [make_plan(local).dataset.transcript(story) for story in ("alpha", "beta")]
     assert paths == [str(derivative / "TextGrids" / "alpha.TextGrid"), str(table)]
     # What else may lie in a copy of ds003020 is not read.
-    of_openneuro = transcript_path("openneuro", str(derivative), SimpleNamespace(story="beta"))
-    assert of_openneuro == str(textgrid)
+    config = make_plan(local).config
+    openneuro = dataset_of(config | {"dataset": config["dataset"] | {"source": "openneuro"}})
+    assert openneuro.transcript("beta") == str(textgrid)
 
 
 @pytest.fixture
@@ -962,7 +965,7 @@ def test_a_standing_experiment_is_what_its_name_says(simulated, name, override, 
     assert f"experiments.{name}.{key} cannot be given" in sentence
 
 
-@pytest.mark.parametrize("brain_time", ["permuted", "shifted", "noise"])
+@pytest.mark.parametrize("brain_time", ["shuffled", "shifted", "noise"])
 def test_matched_is_the_pairing_outside_experiments(simulated, brain_time):
     sentence = refusal(changed(simulated, pairing__brain_time=brain_time))
     assert f"pairing.brain_time must be matched, not '{brain_time}'" in sentence
@@ -978,7 +981,7 @@ def test_the_standing_experiments_differ_in_pairing_alone(simulated):
     pairings = {name: settings.pop("pairing") for name, settings in plan.experiments.items()}
     assert {name: pairing["brain_time"] for name, pairing in pairings.items()} == {
         "matched": "matched",
-        "shuffled": "permuted",
+        "shuffled": "shuffled",
         "shifted": "shifted",
     }
     assert plan.experiments["matched"] == plan.experiments["shuffled"] == plan.experiments["shifted"]
@@ -1001,7 +1004,7 @@ def test_a_standing_experiment_can_be_changed(simulated):
     )
     assert plan.experiments["shuffled"]["crosscoder"]["k"] == 2
     assert plan.experiments["shuffled"]["pairing"]["seed"] == 3
-    assert plan.experiments["shuffled"]["pairing"]["brain_time"] == "permuted"
+    assert plan.experiments["shuffled"]["pairing"]["brain_time"] == "shuffled"
     assert plan.experiments["matched"]["crosscoder"]["k"] == 64
 
 
@@ -1084,7 +1087,7 @@ def test_a_long_list_of_delays_still_names_a_folder(simulated):
 @pytest.mark.parametrize(("delays", "expected"), [("mean", [[2, 4.5]]), ("fir", [[2], [4.5]])])
 def test_the_baseline_sees_the_mean_of_delays_or_each_of_them(simulated, delays, expected):
     plan = make_plan(changed(simulated, features__delays_s=[2, 4.5], encoding={"delays": delays}))
-    features = [plan.feature_variants[variant] for variant in plan.baseline_variants]
+    features = [plan.feature_variants[variant] for variant in plan.ridge_variants]
     assert [of["delays_s"] for of in features] == expected
     assert all({**of, "delays_s": [2, 4.5]} == plan.experiments["matched"]["features"] for of in features)
 
@@ -1106,7 +1109,7 @@ def test_readings_are_all_combinations_of_what_the_paper_leaves_open(simulated):
             )
         )
         for seed, shuffled in enumerate(reading.shuffled):
-            pairing = {"brain_time": "permuted", "seed": seed}
+            pairing = {"brain_time": "shuffled", "seed": seed}
             assert plan.settings[shuffled] == {**matched, "pairing": pairing}
     rules = {("token", "spread"), ("token", "midpoint"), ("last_token", "spread"), ("word_mean", "spread")}
     assert found == set(product(["none", "center", "zscore"], [False, True], rules, [False, True]))
@@ -1304,7 +1307,7 @@ def test_what_is_not_of_the_method_is_no_deviation(paper):
 
 def dry_run(folder: Path, config: dict, *arguments: str) -> subprocess.CompletedProcess:
     # Of the two training stories, which are too few for the five folds that are the default.
-    config = {"encoding": {"n_folds": 2}, **config}
+    config = {"ridge": {"n_folds": 2}, **config}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "workflow" / "Snakefile"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Plan, make_plan
-from pipeline.feasibility import compared_subjects, doubtful, impossible, rows_of_stories
+from pipeline.feasibility import compared_subjects, doubtful, impossible
 
 TRAINING = ("one", "two", "three")
 SPLITS = {**dict.fromkeys(TRAINING, "train"), "gamma": "validation", "delta": "test", "omega": "test"}
@@ -45,7 +45,7 @@ def plan_of(tmp_path):
             "subjects": ["S1", "S2"],
             "language_model": {"name": "lm", "path_or_hub_id": "org/model", "blocks": [8]},
             "features": {"block": 8},
-            "encoding": {"n_folds": 3},
+            "ridge": {"n_folds": 3},
             "crosscoder": {"n_latents": 300, "batch_size": 300},
             "themes": {"place": ["house"]},
             "seeds": [0, 1],
@@ -59,7 +59,7 @@ def plan_of(tmp_path):
 
 
 def rows_of(plan: Plan) -> dict[str, int]:
-    return rows_of_stories(plan, Path(plan.config["dataset"]["root"]))
+    return plan.dataset.rows_of(plan.all_stories)
 
 
 def test_rows_are_the_volumes_less_what_is_trimmed(plan_of):
@@ -74,16 +74,16 @@ def test_what_fits_exactly_needs_no_word(plan_of):
 
 IMPOSSIBLE = {
     "folds": (
-        {"encoding__n_folds": 4},
-        "Config: encoding.n_folds is 4, but 'S1' (and 1 other) has 3 training stories, and folds are of whole "
+        {"ridge__n_folds": 4},
+        "Config: ridge.n_folds is 4, but 'S1' (and 1 other) has 3 training stories, and folds are of whole "
         "stories: give 3 at most.",
     ),
     "folds of a subject that lacks a story": (
         {"absent": ("S2/one",)},
-        "Config: encoding.n_folds is 3, but 'S2' has 2 training stories",
+        "Config: ridge.n_folds is 3, but 'S2' has 2 training stories",
     ),
     "one training story": (
-        {"absent": ("S2/one", "S2/two"), "encoding__n_folds": 2},
+        {"absent": ("S2/one", "S2/two"), "ridge__n_folds": 2},
         "'S2' has one training story, but ridge regression, the baseline, needs two or more",
     ),
     "no shift": (
@@ -100,7 +100,7 @@ IMPOSSIBLE = {
         {
             "absent": ("S1/delta", "S2/two"),
             "groups": {"both": ["S1", "S2"]},
-            "encoding__n_folds": 2,
+            "ridge__n_folds": 2,
             "rows": {"delta": 100, "omega": 30},
             "scores__minimum_shift_s": 31,
         },
@@ -130,7 +130,7 @@ def test_what_would_stop_a_run_at_its_end_is_told(plan_of, changes, sentence):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"encoding__n_folds": 2},
+        {"ridge__n_folds": 2},
         {"rows": {"delta": 20, "omega": 20}},
         {"features__delays_s": [2, 209]},
         {"experiments": {"late": {"features": {"delays_s": [2, 209]}}}},
@@ -151,7 +151,7 @@ DOUBTFUL = {
     "seeds": (
         {"rows": {"delta": 100, "omega": 57}, "subjects": ["S1"]},
         "The figure stability cannot compare the latents of 'S1' with other seeds: 157 test TRs leave 118 circular "
-        "shifts of at least 20 TRs (scores.minimum_shift_s), but 119 are needed to tell which latents are found "
+        "shifts of at least 20 TRs (the minimum shift), but 119 are needed to tell which latents are found "
         "again: give the test split 158 TRs or more.",
     ),
     "subjects": (
@@ -206,16 +206,16 @@ def test_what_says_enough_needs_no_word(plan_of, changes):
 
 
 def test_all_that_is_wrong_is_told_at_once(plan_of):
-    plan = plan_of(encoding__n_folds=4, scores__minimum_shift_s=300, features__delays_s=[400])
+    plan = plan_of(ridge__n_folds=4, scores__minimum_shift_s=300, features__delays_s=[400])
     assert [sentence.split(" is ")[0] for sentence in impossible(plan, rows_of(plan))] == [
-        "Config: encoding.n_folds",
+        "Config: ridge.n_folds",
         "Config: scores.minimum_shift_s",
         "Config: features.delays_s has 400 s (experiment 'matched'), but the last training TR of 'S1' (and 1 other)",
     ]
 
 
 def test_without_respdict_only_the_numbers_of_stories_count(plan_of):
-    plan = plan_of(encoding__n_folds=4, scores__minimum_shift_s=300)
+    plan = plan_of(ridge__n_folds=4, scores__minimum_shift_s=300)
     assert len(impossible(plan, {})) == 1 and doubtful(plan, {}) == []
     Path(plan.config["dataset"]["root"], "derivative", "respdict.json").unlink()
     assert rows_of(plan) == {}

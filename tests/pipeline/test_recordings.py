@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.dataset import ConfigError
+from pipeline.errors import ConfigError
 from pipeline.recordings import Segment, check_segments, check_spelling, describe_neighbours, read_columns
 
 PATH = Path("data/stories.tsv")

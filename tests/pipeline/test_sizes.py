@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from pipeline.config import make_plan
+from pipeline.datasets import dataset_of
 from pipeline.sizes import (
-    hdf5_bytes,
     language_model_gb,
     ridge_gb,
     run_sizes,
@@ -30,8 +30,7 @@ def paper():
 
 @pytest.fixture(scope="module")
 def sizes(paper):
-    files = hdf5_bytes(paper.config, Path("nowhere"), ["UTS03"])
-    return run_sizes(paper.subject_stories["UTS03"], ["UTS03"], files)
+    return run_sizes(paper.subject_stories["UTS03"], ["UTS03"], paper.dataset.response_bytes())
 
 
 def test_the_papers_subject_has_the_size_of_its_files(sizes):
@@ -65,11 +64,14 @@ def test_more_data_asks_for_more(paper):
 
 
 def test_sizes_of_a_local_dataset_are_those_of_its_files(tmp_path):
+    def config(source: str) -> dict:
+        return {"dataset": {"source": source, "root": str(tmp_path)}, "subjects": ["S1", "S2"]}
+
     folder = tmp_path / "derivative" / "preprocessed_data" / "S1"
     folder.mkdir(parents=True)
     (folder / "alpha.hf5").write_bytes(bytes(1000))
-    assert hdf5_bytes({"dataset": {"source": "local"}}, tmp_path, ["S1", "S2"]) == {("S1", "alpha"): 1000}
-    assert hdf5_bytes({"dataset": {"source": "simulated"}}, tmp_path, ["S1"]) == {}
+    assert dataset_of(config("local")).response_bytes() == {("S1", "alpha"): 1000}
+    assert dataset_of(config("simulated")).response_bytes() == {}
 
 
 @pytest.mark.parametrize(

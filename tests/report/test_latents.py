@@ -18,7 +18,7 @@ from brainlm.errors import InputError
 from brainlm.report.flatmaps import FlatmapPanel, decoder_flatmaps, voxel_flatmap
 from brainlm.report.latents import agreement_scatter, relative_difference_histograms, snr_study
 from brainlm.report.style import CLASS_COLORS, journal_style, new_figure, save_figure
-from brainlm.report.training import training_curves
+from brainlm.report.training_curves import training_curves
 from brainlm.scores.latents import CLASSES, classify
 
 

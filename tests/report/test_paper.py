@@ -42,12 +42,12 @@ def test_a_point_is_a_hundredth_of_a_correlation_or_a_percent_of_a_share():
 
 
 def test_the_nearest_reading_comes_first_and_one_without_a_share_last():
-    permuted = summaries(0, 0, 0.04)
+    shuffled = summaries(0, 0, 0.04)
     table = distance_table(
         [
-            reading("no live latents", summaries(0.44, 0.52, np.nan), permuted),
-            reading("far", summaries(0.1, 0.1, 0.9), permuted),
-            reading("near", summaries(0.4, 0.5, 0.2), permuted),
+            reading("no live latents", summaries(0.44, 0.52, np.nan), shuffled),
+            reading("far", summaries(0.1, 0.1, 0.9), shuffled),
+            reading("near", summaries(0.4, 0.5, 0.2), shuffled),
         ]
     )
     assert table["scaling"].tolist() == ["paper", "near", "far", "no live latents"]

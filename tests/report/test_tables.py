@@ -253,9 +253,9 @@ def model_rows() -> pd.DataFrame:
     rows = [
         ("matched", 0, "zscore", "zscore", "matched"),
         ("matched", 1, "zscore", "zscore", "matched"),
-        ("shuffled", 0, "zscore", "zscore", "permuted"),
+        ("shuffled", 0, "zscore", "zscore", "shuffled"),
         ("mixed", 0, "none", "zscore", "matched"),
-        ("mixed-shuffled", 0, "none", "zscore", "permuted"),
+        ("mixed-shuffled", 0, "none", "zscore", "shuffled"),
         ("alone", 0, "center", "center", "matched"),
     ]
     frame = pd.DataFrame(rows, columns=columns)

@@ -43,8 +43,8 @@ def test_activation_puts_each_value_at_its_latent():
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_codes_come_back_story_by_story(tmp_path, codes, split):
-    save_codes(codes, SPLITS, tmp_path / "latents.zarr")
-    loaded = load_codes(tmp_path / "latents.zarr", split)
+    save_codes(codes, SPLITS, tmp_path / "codes.zarr")
+    loaded = load_codes(tmp_path / "codes.zarr", split)
     assert list(loaded) == SPLITS[split]
     for story, code in loaded.items():
         assert code.n_latents == N_LATENTS
@@ -55,8 +55,8 @@ def test_codes_come_back_story_by_story(tmp_path, codes, split):
 
 
 def test_the_store_lists_stories_in_the_order_of_the_splits(tmp_path, codes):
-    save_codes(codes, SPLITS, tmp_path / "latents.zarr")
-    store = open_store(tmp_path / "latents.zarr")
+    save_codes(codes, SPLITS, tmp_path / "codes.zarr")
+    store = open_store(tmp_path / "codes.zarr")
     assert read_strings(store, "story") == ["first", "second", "third", "fourth"]
     assert read_strings(store, "split") == ["train", "train", "validation", "test"]
     np.testing.assert_array_equal(store["story_number"][:], np.repeat([0, 1, 2, 3], [5, 6, 7, 8]))
@@ -64,20 +64,20 @@ def test_the_store_lists_stories_in_the_order_of_the_splits(tmp_path, codes):
 
 
 def test_a_split_without_stories_has_no_codes(tmp_path, codes):
-    save_codes(codes, SPLITS, tmp_path / "latents.zarr")
-    assert load_codes(tmp_path / "latents.zarr", "unused") == {}
+    save_codes(codes, SPLITS, tmp_path / "codes.zarr")
+    assert load_codes(tmp_path / "codes.zarr", "unused") == {}
 
 
 def test_a_story_without_a_code_is_an_error(tmp_path, codes):
     del codes["third"]
     with pytest.raises(KeyError, match="third"):
-        save_codes(codes, SPLITS, tmp_path / "latents.zarr")
-    assert not (tmp_path / "latents.zarr").exists()
+        save_codes(codes, SPLITS, tmp_path / "codes.zarr")
+    assert not (tmp_path / "codes.zarr").exists()
 
 
 def test_a_store_that_does_not_exist_is_an_input_error(tmp_path):
-    with pytest.raises(InputError, match="latents.zarr does not exist"):
-        load_codes(tmp_path / "latents.zarr", "test")
+    with pytest.raises(InputError, match="codes.zarr does not exist"):
+        load_codes(tmp_path / "codes.zarr", "test")
 
 
 def test_a_code_that_is_not_finite_is_not_stored(tmp_path, codes):
@@ -85,5 +85,5 @@ def test_a_code_that_is_not_finite_is_not_stored(tmp_path, codes):
     with pytest.raises(
         InputError, match=r"'third' holds values that are not finite in 1 row \(TRs\): 2 \(counted from 0\)"
     ):
-        save_codes(codes, SPLITS, tmp_path / "latents.zarr")
+        save_codes(codes, SPLITS, tmp_path / "codes.zarr")
     assert not list(tmp_path.iterdir())

@@ -345,7 +345,7 @@ def test_with_spans_most_words_make_a_theme_and_with_lists_the_most_hit_tenth_of
 
 
 def test_too_few_rows_for_a_null_are_an_error():
-    with pytest.raises(InputError, match=r"30 test TRs .* scores.minimum_shift_s"):
+    with pytest.raises(InputError, match=r"30 test TRs .* lower the minimum shift"):
         separation(np.random.default_rng(0).random((30, 2)), np.arange(30) < 10, minimum_shift=16)
 
 

@@ -249,7 +249,7 @@ def test_either_model_can_come_first():
 @pytest.mark.parametrize("n_times", [0, 39, 157])
 def test_too_few_trs_for_the_null_are_an_error(n_times):
     a = sparse_activity(n_times, 6, seed=21) if n_times else np.zeros((0, 6))
-    with pytest.raises(InputError, match=f"{n_times} test TRs leave .*scores.minimum_shift_s"):
+    with pytest.raises(InputError, match=f"{n_times} test TRs leave .*the minimum shift"):
         match_test(a, a, live(6), live(6), minimum_shift=20)
 
 

@@ -182,7 +182,7 @@ def test_pairs_with_too_little_in_common_say_why_and_leave_the_others_as_they_ar
     few, none = numbers[len(compared) :].to_dict("records")
     assert (few["comparison"], few["subject_a"], few["subject_b"]) == ("subjects", "S1", "S4")
     assert few["not_compared"] == (
-        "60 test TRs leave 21 circular shifts of at least 20 TRs (scores.minimum_shift_s), but 119 are needed to "
+        "60 test TRs leave 21 circular shifts of at least 20 TRs (the minimum shift), but 119 are needed to "
         "tell which latents are found again: give the test split 158 TRs or more."
     )
     assert none["not_compared"].startswith("Subjects S3 and S4 have no test story in common")

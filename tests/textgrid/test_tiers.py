@@ -283,7 +283,7 @@ def test_a_tier_of_points_called_words_does_not_count(tmp_path):
 
 def test_of_several_tiers_called_words_the_config_names_one(tmp_path):
     path = grid_of(tmp_path / "story.TextGrid", ["words A", "phones", "Words B"], words_at=2)
-    with pytest.raises(InputError, match=r"2 tiers .*: 'words A', 'Words B'\. .*dataset\.words_tier"):
+    with pytest.raises(InputError, match=r"2 tiers .*: 'words A', 'Words B'\. .*words_tier"):
         read_words(path)
     assert rows(read_words(path, words_tier="Words B")) == WORDS
 
@@ -329,7 +329,7 @@ def test_without_a_name_the_second_tier_is_read_and_said_to_be(tmp_path, names, 
     assert words.attrs["notes" if warns else "warnings"] == []
     listed = ", ".join(f"'{name}'" for name in names)
     assert sentence.startswith(f"{path} has no tier called words: they are read from the second of {listed}.")
-    assert ("dataset.words_tier" in sentence) is warns
+    assert ("words_tier" in sentence) is warns
 
 
 def test_no_tiers(tmp_path):

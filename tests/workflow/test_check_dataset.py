@@ -86,11 +86,11 @@ def test_all_faults_of_a_dataset_are_told_at_once(local):
 
 
 def test_what_the_lengths_of_recordings_make_impossible_stops_a_dry_run_too(local):
-    run = local.changed(encoding__n_folds=4, scores__minimum_shift_s=100).snakemake("--dry-run")
+    run = local.changed(ridge__n_folds=4, scores__minimum_shift_s=100).snakemake("--dry-run")
     assert run.returncode == 1
     sentences = [line for line in run.stdout.splitlines() if line.startswith("Config: ")]
     assert [sentence.split(" is ")[0] for sentence in sentences] == [
-        "Config: encoding.n_folds",
+        "Config: ridge.n_folds",
         "Config: scores.minimum_shift_s",
     ]
     (local.folder / "mydata" / "derivative" / "preprocessed_data" / SUBJECT / "null.hf5").unlink()

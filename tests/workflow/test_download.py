@@ -102,7 +102,12 @@ def test_a_file_that_is_not_there_is_named_with_what_to_do(remote):
     run = lost.snakemake(f"results/remote/words/lost-{STORY}.tsv")
     assert run.returncode != 0 and "Traceback" not in run.stdout
     said = [line for line in run.stdout.splitlines() if line.startswith("Error in fetch")]
-    assert len(said) == 1 and "404" in said[0] and f"lost-{name}" in said[0] and "dataset.root" in said[0]
+    assert (
+        len(said) == 1
+        and "404" in said[0]
+        and f"lost-{name}" in said[0]
+        and "a mirror of the dataset" in said[0]
+    )
 
 
 def test_a_dataset_that_does_not_fit_on_the_disk_is_not_begun(remote):
@@ -173,7 +178,7 @@ def test_a_run_on_downloaded_data_begins_and_ends_like_any_other(remote):
     lacking = f"{SUBJECT}/{STORIES[1]}.hf5"
     manifest.write_text("".join(line for line in manifest.open() if lacking not in line))
     # Two training stories are left.
-    run = remote.changed(encoding__n_folds=2).snakemake(f"results/remote/words/{STORY}.tsv")
+    run = remote.changed(ridge__n_folds=2).snakemake(f"results/remote/words/{STORY}.tsv")
     assert run.returncode == 0, run.stdout[-3000:]
     assert f"{SUBJECT} has no responses to 1 of {len(STORIES)} stories (1 train)" in run.stdout
     # The digests of the code, by which a change of it is named later.

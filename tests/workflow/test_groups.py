@@ -20,9 +20,9 @@ def joint(tiny, tmp_path_factory) -> Workspace:
         subjects=SUBJECTS, groups={GROUP: SUBJECTS}
     )
     run = workspace.snakemake(
-        *(f"results/tiny/figures/{GROUP}/{name}.pdf" for name in ("figure2", "agreement", "training")),
+        *(f"results/tiny/figures/{GROUP}/{name}.pdf" for name in ("figure2", "agreement", "training_curves")),
         f"results/tiny/tables/{GROUP}/shares.tsv",
-        f"results/tiny/{GROUP}/matched/seed0/latents.zarr",
+        f"results/tiny/{GROUP}/matched/seed0/codes.zarr",
     )
     assert run.returncode == 0, run.stdout[-3000:]
     return workspace
@@ -75,6 +75,6 @@ def test_figures_and_tables_of_a_group_show_each_brain(joint):
 
 
 def test_a_latent_of_a_group_is_active_on_all_its_stories(joint, model):
-    store = open_store(joint.results / GROUP / "matched" / "seed0" / "latents.zarr")
+    store = open_store(joint.results / GROUP / "matched" / "seed0" / "codes.zarr")
     assert store["latent"].shape[1] == model.k
     assert store["story"].shape[0] == sum(len(stories) for stories in SPLITS.values())

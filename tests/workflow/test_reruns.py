@@ -8,13 +8,13 @@ from collections import Counter
 import pytest
 
 from brainlm.scores.interpretation import ROLES
-from tiny_dataset import EXPERIMENTS, REPOSITORY, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
+from tiny_dataset import EXPERIMENTS, SPLITS, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
-# Codes, and what was planted, are only asked of the reported experiment and of its control.
+# What was planted is only asked of the reported experiment and of its control.
 AFTER_TRAINING = {
     **dict.fromkeys(["train", "scores"], MODELS),
-    **dict.fromkeys(["latents", "planted"], 2),
+    "planted": 2,
     **dict.fromkeys(["passages", "interpretations"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["table1", "table2", "interpretation_table"], 1),
@@ -23,19 +23,19 @@ AFTER_TRAINING = {
 }
 NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS),
-    **dict.fromkeys(["latents", "planted"], 2),
+    "planted": 2,
     **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
     **dict.fromkeys(["shares", "paper", "planted_table", "checks", "subjects", "provenance"], 1),
-    **dict.fromkeys(["compare_models", "stability"], 1),
+    **dict.fromkeys(["comparisons", "stability"], 1),
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
 AFTER_READING = AFTER_TRAINING | {
     "activations_0": 1,
     "simulate_features": 1,
     "simulate_responses": 1,
-    "features": 2 * len(STORIES),
-    "responses": len(STORIES),
-    "normalization": MODELS,
+    # All stories in one job, for each of the two layers.
+    **dict.fromkeys(["features_0", "sources", "normalization"], 2),
+    f"responses_{SUBJECT}_0": 1,
     **dict.fromkeys(["ridge", "ceiling", "ceiling_figure", "voxels"], 1),
 }
 
@@ -68,14 +68,14 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ),
         (
             {"features__delays_s": [2, 4]},
-            AFTER_TRAINING | {"features": 2 * len(STORIES), "normalization": MODELS, "ridge": 1},
+            AFTER_TRAINING | {"features_0": 2, "sources": 2, "normalization": 2, "ridge": 1},
         ),
         # The simulated brain is driven by the language model, whatever its features are scaled to.
         (
             {"normalization__brain__standardize": "center"},
-            AFTER_TRAINING | {"normalization": MODELS},
+            AFTER_TRAINING | {"normalization": 2},
         ),
-        ({"encoding__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
+        ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
         ({"figures__correlation_colormap": "viridis"}, {"figure4": 1, "ceiling_figure": 1}),
         ({"passages__n_passages": 1}, {"passages": 1, "table2": 1}),
@@ -103,10 +103,10 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         "simulate_transforms": 1,
         "simulate_responses": 1,
         "cortex": 1,
-        "responses": len(STORIES),
-        "normalization": MODELS,
+        "responses_SIM02_0": 1,
+        **dict.fromkeys(["sources", "normalization"], 2),
         "ridge": 1,
-        **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "compare_models", "stability"], 1),
+        **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
     assert others == {"checks", "simulate_transforms", "subjects", "stability", "provenance"}
@@ -115,7 +115,6 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
     pending = tiny.changed(experiments__noise={"pairing": {"brain_time": "noise"}}).pending()
     assert counts(pending) == {
-        "normalization": 1,
         "train": 1,
         "scores": 1,
         "figure2": 1,
@@ -135,15 +134,15 @@ def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_rea
     table = tmp_path / "stories.tsv"
     table.write_text("\n".join(f"{moved}\ttest" if line.startswith(moved) else line for line in lines))
     # Of the two training stories that are left no three folds can be made.
-    pending = counts(tiny.changed(dataset__stories=str(table), encoding__n_folds=2).pending())
-    assert not {"words", "activations_0", "features", "simulate_features"} & set(pending)
-    assert pending["train"] == pending["normalization"] == MODELS
+    pending = counts(tiny.changed(dataset__stories=str(table), ridge__n_folds=2).pending())
+    assert not {"words_0", "activations_0", "features_0", "simulate_features"} & set(pending)
+    assert pending["train"] == MODELS and pending["normalization"] == 2
     assert pending["passages"] == pending["predictions"] == 1
 
 
 def why(workspace: Workspace, *arguments: str) -> list[str]:
     """What `make why` prints."""
-    command = [sys.executable, REPOSITORY / "workflow" / "why.py", "--configfile", workspace.config_file()]
+    command = [sys.executable, "-m", "pipeline.why", "--configfile", workspace.config_file()]
     run = subprocess.run(
         [*command, "--directory", workspace.folder, *arguments],
         capture_output=True,
@@ -257,16 +256,14 @@ def plan(tmp_path, *arguments) -> list:
 
 def test_the_papers_config_makes_a_whole_plan_without_data(tmp_path):
     pending = plan(tmp_path, "--configfile", "config/paper.yaml")
-    stories = {job.wildcards["story"] for job in pending if job.rule == "words"}
-    assert len(stories) == 83
-    for rule in ("responses", "features"):
-        assert {job.wildcards["story"] for job in pending if job.rule == rule} == stories
     trained = sorted(job.wildcards["experiment"] for job in pending if job.rule == "train")
     assert trained == ["matched", "shifted", "shuffled"]
     assert {job.wildcards["subject"] for job in pending if "subject" in job.wildcards} == {"UTS03"}
     n = counts(pending)
     assert n["fetch"] == 83 + 83 + 2 + 10  # TextGrids, responses, two JSON files, the pycortex subject
-    assert sum(n[f"activations_{batch}"] for batch in range(9)) == 9
+    # 83 stories, ten at most to a job.
+    for rule in ("words", "activations", "features", "responses_UTS03"):
+        assert sum(n[f"{rule}_{batch}"] for batch in range(9)) == 9
     assert n["figure3"] == n["figure4"] == n["table1"] == n["table2"] == 1
     assert "checks" not in n
 

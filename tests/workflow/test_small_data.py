@@ -28,7 +28,7 @@ REPEATED = ("part-7", "part-9")
 SUBJECTS = ("sub-01", "sub-02")
 REGIONS = ("A1", "STG", "IFG", "AG", "PCC", "V1")
 N_REPEATS = 3
-FIGURES = ("figure2", "figure3", "figure4", "training", "agreement", "ceiling")
+FIGURES = ("figure2", "figure3", "figure4", "training_curves", "agreement", "ceiling")
 
 
 def configuration() -> dict:

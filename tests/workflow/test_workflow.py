@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import h5py
 import nibabel
@@ -14,7 +15,7 @@ import transformers
 import xarray
 from PIL import Image
 
-from brainlm.cortex.subject import load_cortex as load_cortex
+from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table, rois_of
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.codes import load_codes
@@ -34,7 +35,7 @@ from tiny_dataset import (
 pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp is not recognized")
 
 DELAYS_S = [2, 4, 6, 8]
-FIGURES = ["figure2", "figure3", "figure4", "agreement", "training", "ceiling"]
+FIGURES = ["figure2", "figure3", "figure4", "agreement", "training_curves", "ceiling"]
 SUBJECT_TABLES = [
     "table1",
     "table2",
@@ -251,10 +252,17 @@ def test_features_and_responses_have_the_same_times(tiny, story):
 # Normalization and training
 
 
+def normalization(tiny, experiment: str) -> Path:
+    """What the experiment's model was trained with."""
+    variant = "block1" if experiment == "first-block" else "block2"
+    lm = "center" if experiment == "first-block" else "none"
+    return tiny.results / SUBJECT / "normalization" / variant / f"brain-zscore_lm-{lm}.zarr"
+
+
 @pytest.mark.parametrize(("experiment", "block"), [("matched", 2), ("first-block", 1)])
 @pytest.mark.parametrize("source", ["brain", "lm"])
 def test_training_rows_have_mean_norm_one(tiny, experiment, block, source):
-    store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+    store = normalization(tiny, experiment)
     group = xarray.open_zarr(store, group=source, consolidated=False)
     raw = split_rows(tiny, "train", block)[source].astype(float)
     rows = (raw[:, group["kept"].values] - group["offset"].values) / group["scale"].values
@@ -264,7 +272,7 @@ def test_training_rows_have_mean_norm_one(tiny, experiment, block, source):
 
 def test_each_source_is_scaled_as_its_experiment_says(tiny):
     def scaling(experiment: str, source: str) -> xarray.Dataset:
-        store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+        store = normalization(tiny, experiment)
         return xarray.open_zarr(store, group=source, consolidated=False)
 
     brain, lm = split_rows(tiny, "train")["brain"], split_rows(tiny, "train", block=1)["lm"]
@@ -317,7 +325,7 @@ def test_training_again_gives_the_same_bytes(tiny, tmp_path):
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_latents_are_what_the_model_encodes_from_raw_rows(tiny, split):
-    codes = load_codes(tiny.model() / "latents.zarr", split)
+    codes = load_codes(tiny.model() / "codes.zarr", split)
     assert list(codes) == SPLITS[split]
     for story, code in codes.items():
         expected = crosscoder(tiny).encode({"brain": story_bold(tiny, story), "lm": story_lm(tiny, story)})
@@ -326,7 +334,7 @@ def test_latents_are_what_the_model_encodes_from_raw_rows(tiny, split):
 
 
 def test_the_latents_store_names_its_stories_and_splits(tiny):
-    latents = dataset(tiny.model() / "latents.zarr")
+    latents = dataset(tiny.model() / "codes.zarr")
     assert latents["story"].values.tolist() == STORIES
     assert latents["split"].values.tolist() == [split for split, names in SPLITS.items() for _ in names]
     assert latents["value"].dims == latents["latent"].dims == ("time", "active")
@@ -410,7 +418,7 @@ def test_summaries_name_their_model(tiny):
     # pandas would read "none" as it is, but not "None" or "NA".
     assert rows == [
         [SUBJECT, "matched", 0, "matched", "zscore", "none"],
-        [SUBJECT, "shuffled", 0, "permuted", "zscore", "none"],
+        [SUBJECT, "shuffled", 0, "shuffled", "zscore", "none"],
         [SUBJECT, "shifted", 0, "shifted", "zscore", "none"],
         [SUBJECT, "first-block", 0, "matched", "zscore", "center"],
     ]
@@ -445,7 +453,7 @@ def test_correlations_are_also_given_for_each_test_story(tiny, source):
 
 def test_passages_are_the_words_of_the_eight_seconds_before_a_maximum(tiny):
     passages = table(tiny.model() / "passages.tsv")
-    codes = load_codes(tiny.model() / "latents.zarr", "test")
+    codes = load_codes(tiny.model() / "codes.zarr", "test")
     assert len(passages) > 0
     for row in passages.itertuples():
         words = story_words(tiny, row.story)
@@ -489,7 +497,7 @@ def test_the_auc_of_an_interpretation_compares_moments_inside_and_outside_its_th
     annotations = pd.read_csv(
         tiny.results / "simulation" / "annotations.tsv", sep="\t", keep_default_na=False
     )
-    codes = load_codes(tiny.model() / "latents.zarr", "test")
+    codes = load_codes(tiny.model() / "codes.zarr", "test")
     interpretations = table(tiny.model() / "interpretations.tsv")
     tested = interpretations[interpretations["latent"] >= 0]
     assert len(tested) > 0
@@ -584,7 +592,7 @@ def test_planted_correlations_are_those_with_the_simulated_time_courses(tiny):
             for story in STORIES
         }
         for split, expected in (("train", row.training_correlation), ("test", row.test_correlation)):
-            codes = load_codes(tiny.model() / "latents.zarr", split)
+            codes = load_codes(tiny.model() / "codes.zarr", split)
             course = np.concatenate([courses[story] for story in codes])
             activation = np.concatenate([code.activation[:, row.latent] for code in codes.values()])
             assert np.corrcoef(course, activation)[0, 1] == pytest.approx(expected, abs=1e-4)

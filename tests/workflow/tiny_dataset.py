@@ -63,7 +63,7 @@ def configuration(folder: Path) -> dict:
             "first-block": {"features": {"block": 1}, "normalization": {"lm": {"standardize": "center"}}}
         },
         "scores": {"minimum_shift_s": 10},
-        "encoding": {"n_folds": 3},
+        "ridge": {"n_folds": 3},
         "passages": {"n_passages": 2},
         "figures": {"flatmap_height": 96},
     }

@@ -11,31 +11,27 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
-from pipeline.dataset import ConfigError, counted_from, with_shipped_files
-from pipeline.dataset_checks import (
-    SPLITS,
-    dataset_faults,
-    hint,
-    read_segments,
-    read_stories,
-    stories_of_groups,
-    stories_of_subjects,
-)
+from pipeline.datasets import dataset_of
+from pipeline.datasets.base import Dataset
+from pipeline.errors import ConfigError, hint
 from pipeline.experiments import (
     STANDING_EXPERIMENTS,
     Model,
     Reading,
-    baseline_features,
     leaves,
     merge,
     models_of,
     resolve_experiments,
     resolve_readings,
+    ridge_features,
     variant_name,
 )
+from pipeline.former_words import with_todays_words
 from pipeline.name_checks import check_names, check_paths, check_themes
 from pipeline.names import folded
+from pipeline.paths import counted_from, with_shipped_files
 from pipeline.recordings import Segment
+from pipeline.stories import SPLITS, read_segments, read_stories, stories_of_groups
 
 LM_SOURCE = "lm"
 TRANSCRIPT_KEYS = ("non_words", "words_tier", "words_without_times")
@@ -49,6 +45,7 @@ class Plan:
 
     config: dict[str, Any]
     """With all defaults filled in."""
+    dataset: Dataset
     stories: dict[str, list[str]]
     """Split -> its stories, in the order of the stories table; those that any subject has."""
     subject_stories: dict[str, dict[str, list[str]]]
@@ -67,10 +64,12 @@ class Plan:
     """Name of a set of feature settings, e.g. "block15" -> the settings."""
     variant_of: dict[str, str]
     """Experiment, those of the readings included -> the feature variant it uses."""
-    baseline_variants: list[str]
+    ridge_variants: list[str]
     """The feature variants that ridge regression sees, side by side."""
     faults: list[str]
     """Sentences on the dataset's files with which no run can begin."""
+    former_words: list[str]
+    """Sentences on words of the config that are now called otherwise."""
 
     @property
     def all_stories(self) -> list[str]:
@@ -117,6 +116,9 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     """`make_plan` of a dataset whose files may have `Plan.faults`, as long as they leave each split a story."""
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    former: list[str] = []
+    if isinstance(config, Mapping):
+        config, former = with_todays_words(config)
     config = _with_defaults(_with_types(config, schema), schema) if isinstance(config, Mapping) else config
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
@@ -127,9 +129,10 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     config["dataset"] = with_shipped_files(config["dataset"])
     stories = read_stories(Path(config["dataset"]["stories"]))
     segments = read_segments(Path(config["dataset"]["stories"]))
-    faults = dataset_faults(config, stories, segments)
+    dataset = dataset_of(config)
+    faults = dataset.faults(stories, segments)
     try:
-        subject_stories = stories_of_subjects(config, stories)
+        subject_stories = dataset.stories_of_subjects(stories)
     except ConfigError as error:
         # Which may follow from the others.
         raise ConfigError("\n".join(faults) or str(error)) from None
@@ -148,10 +151,11 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     readings, added = resolve_readings(config, experiments)
     seen = {name: settings["features"] for name, settings in (experiments | added).items()}
     variant_of = {name: variant_name(config, features) for name, features in seen.items()}
-    baseline = baseline_features(config, experiments["matched"])
+    baseline = ridge_features(config, experiments["matched"])
     variants = {variant_name(config, features): features for features in [*seen.values(), *baseline]}
     return Plan(
         config=config,
+        dataset=dataset,
         stories=stories,
         subject_stories=subject_stories,
         segments=segments,
@@ -161,8 +165,9 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
         reading_experiments=added,
         feature_variants=variants,
         variant_of=variant_of,
-        baseline_variants=[variant_name(config, features) for features in baseline],
+        ridge_variants=[variant_name(config, features) for features in baseline],
         faults=faults,
+        former_words=former,
     )
 
 

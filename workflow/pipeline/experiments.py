@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from pipeline.dataset import ConfigError
+from pipeline.errors import ConfigError
 
 EXPERIMENT_SECTIONS = ("features", "normalization", "pairing", "crosscoder")
 STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
     "matched": {},
-    "shuffled": {"pairing": {"brain_time": "permuted"}},
+    "shuffled": {"pairing": {"brain_time": "shuffled"}},
     "shifted": {"pairing": {"brain_time": "shifted"}},
 }
 READING_PREFIX = "reading-"
@@ -100,10 +100,21 @@ def variant_name(config: Mapping[str, Any], features: Mapping[str, Any]) -> str:
     return f"{name[: LONGEST_VARIANT - 13]}-{digest}"
 
 
-def baseline_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:
+def scaling_name(normalization: Mapping[str, Any]) -> str:
+    """Name of a section `normalization`, e.g. "brain-none_lm-zscore"."""
+    return "_".join(f"{source}-{normalization[source]['standardize']}" for source in ("brain", "lm"))
+
+
+def scaling_settings(name: str) -> dict[str, dict[str, str]]:
+    """The section `normalization` that has a name."""
+    pairs = (part.split("-") for part in name.split("_"))
+    return {source: {"standardize": standardize} for source, standardize in pairs}
+
+
+def ridge_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sets of features that ridge regression sees: the crosscoder's, or one for each delay."""
     features = matched["features"]
-    if config["encoding"]["delays"] == "mean":
+    if config["ridge"]["delays"] == "mean":
         return [features]
     return [merge(features, {"delays_s": [delay]}) for delay in features["delays_s"]]
 
@@ -159,8 +170,8 @@ def resolve_readings(
         name = READING_PREFIX + "-".join(choices.values()).replace(" ", "_")
         shuffled = [
             experiment(
-                f"{name}-permuted{seed}",
-                merge(matched, {"pairing": {"brain_time": "permuted", "seed": seed}}),
+                f"{name}-shuffled{seed}",
+                merge(matched, {"pairing": {"brain_time": "shuffled", "seed": seed}}),
             )
             for seed in points["permutations"]
         ]

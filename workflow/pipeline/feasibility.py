@@ -3,17 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from brainlm.data.respdict import read_respdict, volumes_of
-from brainlm.errors import InputError, TooLittleDataError
+from brainlm.errors import TooLittleDataError
 from brainlm.resample import tr_midpoints
 from brainlm.scores.shifts import n_shifts, require_shifts_to_match
 from pipeline.config import Plan
-from pipeline.dataset import RESPDICT
 from pipeline.experiments import Model
 
 BEFORE_THE_SOUND = 1 / 10
@@ -22,21 +19,6 @@ _SIZES = {
     "n_latents": "a latent has less than one TR to learn from",
     "batch_size": "an epoch is a single step",
 }
-
-
-def rows_of_stories(plan: Plan, root: Path) -> dict[str, int]:
-    """Story -> rows (TRs) of its responses; empty without a respdict.json that has all stories.
-
-    A simulated dataset's is written by the run: one that is there may be another config's.
-    """
-    dataset, path = plan.config["dataset"], root / RESPDICT
-    if dataset["source"] == "simulated" or not path.exists():
-        return {}
-    try:
-        volumes, n_trimmed = read_respdict(path), sum(dataset["trim"].values())
-        return {story: volumes_of(story, volumes, path) - n_trimmed for story in plan.all_stories}
-    except (InputError, OSError):  # one of the plan's faults
-        return {}
 
 
 def compared_subjects(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -50,7 +32,7 @@ def impossible(plan: Plan, rows: Mapping[str, int]) -> list[str]:
 
     Parameters
     ----------
-    rows: from `rows_of_stories`; without them only what the numbers of stories tell is found.
+    rows: from `Dataset.rows_of`; without them only what the numbers of stories tell is found.
     """
     return [
         *_too_few_to_fold(plan),
@@ -65,7 +47,7 @@ def doubtful(plan: Plan, rows: Mapping[str, int]) -> list[str]:
 
 
 def _too_few_to_fold(plan: Plan) -> Iterator[str]:
-    n_folds = plan.config["encoding"]["n_folds"]
+    n_folds = plan.config["ridge"]["n_folds"]
     n_stories = {subject: len(plan.subject_stories[subject]["train"]) for subject in plan.config["subjects"]}
     alone = [subject for subject, number in n_stories.items() if number < 2]
     if alone:
@@ -77,7 +59,7 @@ def _too_few_to_fold(plan: Plan) -> Iterator[str]:
     if few:
         fewest = min(few.values())
         yield (
-            f"Config: encoding.n_folds is {n_folds}, but {_fewest_first(few)} has {fewest} training stories, and "
+            f"Config: ridge.n_folds is {n_folds}, but {_fewest_first(few)} has {fewest} training stories, and "
             f"folds are of whole stories: give {fewest} at most."
         )
 

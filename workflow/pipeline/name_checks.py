@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.dataset import ConfigError
+from pipeline.errors import ConfigError
 from pipeline.experiments import STANDING_EXPERIMENTS
 from pipeline.names import (
     RESULT_FOLDERS,

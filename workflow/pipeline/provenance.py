@@ -123,7 +123,7 @@ def write_record(
         "rule": rule,
         "wildcards": dict(wildcards),
         "params": dict(params),
-        "inputs": {_input_name(Path(path), results): _input_digest(Path(path), results) for path in inputs},
+        "inputs": {_input_name(Path(path), results): input_digest(Path(path), results) for path in inputs},
         "versions": versions(),
         "device": device,
         "seed": seed,
@@ -270,7 +270,8 @@ def _input_name(path: Path, results: Path) -> str:
     return path.as_posix() if PurePosixPath(name).is_absolute() else name
 
 
-def _input_digest(path: Path, results: Path) -> str:
+def input_digest(path: Path, results: Path) -> str:
+    """The digest of an input: from its record if it has not been touched since, otherwise of its content."""
     record = record_path(path, results)
     try:
         recorded = load_record(record)["digest"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.dataset import RESPDICT, ConfigError
+from pipeline.errors import ConfigError
 from pipeline.names import look_alikes, name_fault
 
 COLUMNS = ("sound_onset_s", "recording")
@@ -103,8 +103,8 @@ def check_segments(
         if segment.sound_onset_s >= end_s:
             raise ConfigError(
                 f"{dataset['stories']} gives the story '{story}' the sound_onset_s {segment.sound_onset_s:g}, but "
-                f"its {volumes[story]} volumes ({RESPDICT}) last {end_s:g} s: it is the sound's onset in s after the "
-                "story's first volume, negative for a segment that begins later than the sound."
+                f"its {volumes[story]} volumes (derivative/respdict.json) last {end_s:g} s: it is the sound's onset "
+                "in s after the story's first volume, negative for a segment that begins later than the sound."
             )
 
 

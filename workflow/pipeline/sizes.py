@@ -5,13 +5,12 @@ They come from runs at the paper's size, see the README.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.dataset import manifest_of, read_manifest
-from pipeline.dataset_checks import SPLITS
+from pipeline.stories import SPLITS
 
 GIGABYTE = 1e9
 PROGRAM_GB = 1.0
@@ -36,24 +35,6 @@ class RunSizes:
     largest_story: float
     n_columns: int
     """Of all sources together, at most."""
-
-
-def hdf5_bytes(config: Mapping[str, Any], root: Path, subjects: Iterable[str]) -> dict[tuple[str, str], int]:
-    """(subject, story) -> bytes of its HDF5 file, from the manifest or the files; {} for a simulated dataset."""
-    dataset = config["dataset"]
-    if dataset["source"] == "simulated":
-        return {}
-    if dataset["source"] == "openneuro":
-        sizes = read_manifest(manifest_of(dataset))
-        wanted = set(subjects)
-        paths = ((Path(path), size) for path, size in sizes.items() if path.endswith(".hf5"))
-        return {(path.parent.name, path.stem): size for path, size in paths if path.parent.name in wanted}
-    folder = root / "derivative" / "preprocessed_data"
-    return {
-        (subject, path.stem): path.stat().st_size
-        for subject in subjects
-        for path in folder.glob(f"{subject}/*.hf5")
-    }
 
 
 def run_sizes(

@@ -22,7 +22,7 @@ rule dataset_table:
         heard=heard_stories(),
         masks=masks_of_subjects(),
         faults=FAULTS,
-        absent="not downloaded yet" if DATASET["source"] == "openneuro" else "",
+        absent=FILES.absent,
         dataset={key: DATASET[key] for key in ("tr_s", "trim")},
         sound_onsets_s={story: PLAN.sound_onset_s(story) for story in listed_stories()},
         segments=[story for story in listed_stories() if PLAN.text_of(story) != story],

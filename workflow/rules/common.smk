@@ -9,22 +9,12 @@ from snakemake.common.configfile import load_configfile
 
 from pipeline.code_changes import CODE_PREFIX, digest_of, save_definitions
 from pipeline.config import deviations, make_plan, plan_of_any_dataset
-from pipeline.cortex_files import SURFACES, why_no_flatmaps
-from pipeline.dataset_checks import describe_missing, read_stories
-from pipeline.dataset import (
-    ConfigError,
-    manifest_of,
-    read_manifest,
-    read_transforms,
-    require_space,
-    transcript_path,
-    volumes_of_stories,
-)
-from pipeline.experiments import reading_models, story_batches
+from pipeline.datasets.layout import volumes_of_stories
+from pipeline.errors import ConfigError
+from pipeline.experiments import reading_models, scaling_name, scaling_settings, story_batches
 from pipeline.failures import summary, watch_failures
-from pipeline.feasibility import compared_subjects, doubtful, impossible, rows_of_stories
+from pipeline.feasibility import compared_subjects, doubtful, impossible
 from pipeline.sizes import (
-    hdf5_bytes,
     language_model_gb,
     ridge_gb,
     run_sizes,
@@ -34,6 +24,7 @@ from pipeline.sizes import (
     with_attempt,
 )
 from pipeline.recordings import describe_neighbours
+from pipeline.stories import describe_missing, read_stories
 from pipeline.surroundings import settle
 
 # A job's process, which reads this file as well, hands them on to the rule's script.
@@ -59,14 +50,7 @@ try:
     NEIGHBOURS = describe_neighbours(
         DATASET, PLAN.stories, PLAN.segments if VOLUMES else {}, VOLUMES, PLAN.feature_variants.values()
     )
-    RESULTS = f"{PLAN.config['results']}/{DATASET['name']}"
-    ROOT = DATASET["root"] or f"{RESULTS}/ds003020"
-    DERIVATIVE = f"{ROOT}/derivative"
-    SIMULATED = DATASET["source"] == "simulated"
-    MANIFEST = read_manifest(manifest_of(DATASET)) if DATASET["source"] == "openneuro" else {}
-    HDF5_BYTES = hdf5_bytes(PLAN.config, Path(ROOT), PLAN.config["subjects"])
-    TRANSFORMS = {} if SIMULATED else read_transforms(Path(DERIVATIVE, "subject_xfms.json"))
-    N_ROWS = rows_of_stories(PLAN, Path(ROOT))
+    N_ROWS = PLAN.dataset.rows_of(PLAN.all_stories)
     FAULTS = [*PLAN.faults, *impossible(PLAN, N_ROWS)]
     if FAULTS and REFUSES:
         # Stories that are left out may be why too few are left.
@@ -74,6 +58,10 @@ try:
 except ConfigError as error:
     # Of an exception Snakemake would also print where it comes from, which is no help here.
     sys.exit(str(error))
+
+FILES = PLAN.dataset
+RESULTS, ROOT, DERIVATIVE = FILES.results, FILES.root, FILES.derivative
+SIMULATED = FILES.is_simulated
 
 # Where a job's process, which reads this file as well, keeps the records of its results and finds the dataset.
 os.environ.update(BRAINLM_RESULTS=RESULTS, BRAINLM_DATASET=ROOT)
@@ -99,6 +87,7 @@ wildcard_constraints:
     story="[^/]+",
     experiment="[^/]+",
     variant="[^/]+",
+    scaling="[a-z-]+_[a-z-]+",
     lm="[^/]+",
     seed="[0-9]+",
 
@@ -108,12 +97,9 @@ def story_files(pattern, stories=STORIES):
     return [pattern.replace("{story}", story) for story in stories]
 
 
-def from_dataset(path):
-    """What stands for a file of the dataset among inputs: the file, or a record that it is there, where it may have to
-    be downloaded. A file in a folder of the user's must be no output, which Snakemake may delete."""
-    if DATASET["source"] != "openneuro":
-        return path
-    return f"{RESULTS}/fetched/{Path(path).relative_to(ROOT).as_posix()}.json"
+def batches(stories):
+    """Stories whose short work one job does; each keeps its own results."""
+    return story_batches(stories, PLAN.config["language_model"]["stories_per_job"])
 
 
 def stories_of(wildcards):
@@ -140,30 +126,45 @@ def first_responses_of(wildcards):
 
 
 def features_of(wildcards):
-    variant = PLAN.variant_of[wildcards.experiment]
-    return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr", all_stories_of(wildcards))
+    return story_files(
+        f"{RESULTS}/features/{LM}/{wildcards.variant}/{{story}}.zarr", all_stories_of(wildcards)
+    )
 
 
-def baseline_features_of(wildcards):
-    """The features that ridge regression sees."""
-    pattern = f"{RESULTS}/features/{LM}/{{variant}}/{{story}}.zarr"
-    return [
-        path
-        for variant in PLAN.baseline_variants
-        for path in story_files(pattern.replace("{variant}", variant), all_stories_of(wildcards))
-    ]
+def sources_list(subject, variant):
+    """The list of the stores that hold a subject's rows."""
+    return f"{RESULTS}/{subject}/sources/{variant}.json"
+
+
+def sources_of(wildcards):
+    return sources_list(wildcards.subject, PLAN.variant_of[wildcards.experiment])
+
+
+def matched_sources_of(wildcards):
+    return sources_list(wildcards.subject, PLAN.variant_of["matched"])
+
+
+def ridge_sources_of(wildcards):
+    """The features that ridge regression sees may be several."""
+    return [sources_list(wildcards.subject, variant) for variant in PLAN.ridge_variants]
+
+
+def normalization_of(wildcards):
+    """What an experiment shares with all that have the same features and scaling."""
+    experiment = wildcards.experiment
+    folder = f"{RESULTS}/{wildcards.subject}/normalization/{PLAN.variant_of[experiment]}"
+    return f"{folder}/{scaling_name(SETTINGS[experiment]['normalization'])}.zarr"
+
+
+def scaling_of(wildcards):
+    """A param: how sources are scaled."""
+    return scaling_settings(wildcards.scaling)
 
 
 def test_responses_of(wildcards):
     return story_files(
         f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr", stories_of(wildcards)["test"]
     )
-
-
-def test_features_of(wildcards):
-    """The features of the test stories that the matched models see."""
-    pattern = f"{RESULTS}/features/{LM}/{PLAN.variant_of['matched']}/{{story}}.zarr"
-    return story_files(pattern, stories_of(wildcards)["test"])
 
 
 def model_file(model, name):
@@ -220,9 +221,7 @@ def provenance_of(wildcards):
 
 def no_flatmaps(wildcards):
     """A sentence on why no flatmaps can be drawn; "" if they can."""
-    if DATASET["source"] != "local":
-        return ""
-    return why_no_flatmaps(Path(DERIVATIVE, "pycortex-db", wildcards.subject), transform_of(wildcards))
+    return FILES.why_no_flatmaps(wildcards.subject)
 
 
 def cortex_store(wildcards):
@@ -231,14 +230,7 @@ def cortex_store(wildcards):
 
 
 def own_voxel_table(wildcards):
-    """The table of voxels and their regions that a local dataset may bring."""
-    path = f"{DERIVATIVE}/voxels/{wildcards.subject}.tsv"
-    return [path] * (DATASET["source"] == "local" and Path(path).exists())
-
-
-def training_threads(wildcards):
-    # Small models train fastest side by side, large ones alone. Of one machine it is what there is, at most.
-    return 1 if SIMULATED else 16
+    return FILES.own_voxels(wildcards.subject)
 
 
 @cache
@@ -294,7 +286,7 @@ def gpus(device):
 
 
 SIZES = {
-    subject: run_sizes(PLAN.subject_stories[subject], GROUPS.get(subject, [subject]), HDF5_BYTES)
+    subject: run_sizes(PLAN.subject_stories[subject], GROUPS.get(subject, [subject]), FILES.response_bytes())
     for subject in [*SUBJECTS, *GROUPS]
 }
 
@@ -331,7 +323,7 @@ def lm_gb(wildcards):
 
 def figures():
     """Every figure, as PDF."""
-    of_any = ["figure2", "training", "agreement"]
+    of_any = ["figure2", "training_curves", "agreement"]
     of_subject = ["figure3", "figure4", "ceiling"]
     return [
         f"{RESULTS}/figures/{subject}/{name}.pdf"
@@ -351,12 +343,12 @@ def tables():
         "sensitivity",
         "paper",
         "rois",
-    ] + (["planted"] if SIMULATED else [])
+        *FILES.subject_tables,
+    ]
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
-    paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance")]
-    paths += [f"{RESULTS}/tables/dataset.tsv"] * (DATASET["source"] == "local")
-    return paths + ([f"{RESULTS}/tables/checks.tsv"] if SIMULATED else [])
+    paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance", *FILES.run_tables)]
+    return paths
 
 
 def words_of_test_stories(wildcards):
@@ -388,78 +380,29 @@ def table_files(name, folder=TABLE, subject="{subject}"):
 
 
 def transform_of(wildcards):
-    """The subject's pycortex transform; ds003020's subject_xfms.json lacks UTS09, named like the others."""
-    return TRANSFORMS.get(wildcards.subject, f"{wildcards.subject}_auto")
-
-
-def transform_files():
-    """What says how transforms are called; a local dataset may lack it."""
-    path = f"{DERIVATIVE}/subject_xfms.json"
-    return [from_dataset(path)] if DATASET["source"] != "local" or Path(path).exists() else []
+    return FILES.transform(wildcards.subject)
 
 
 def mask_path(wildcards):
-    """The mask that the number of voxels is checked against; empty if the dataset has none."""
-    transforms = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}/transforms"
-    path = f"{transforms}/{transform_of(wildcards)}/mask_thick.nii.gz"
-    return path if DATASET["source"] != "local" or Path(path).exists() else ""
-
-
-def mask_files(wildcards):
-    """What has to be there for the mask to be."""
-    path = mask_path(wildcards)
-    if not path:
-        return []
-    return [f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"] if SIMULATED else [from_dataset(path)]
-
-
-def cortex_paths(wildcards):
-    """What pycortex needs of a subject."""
-    folder = f"{DERIVATIVE}/pycortex-db/{wildcards.subject}"
-    if DATASET["source"] != "openneuro":
-        return [folder]
-    # Those of UTS02 are there as .npz alone.
-    below_root = Path(folder).relative_to(ROOT).as_posix()
-    surfaces = [
-        f"{stem}.gii" if f"{below_root}/{stem}.gii" in MANIFEST else f"{stem}.npz" for stem in SURFACES
-    ]
-    transform = [
-        f"transforms/{transform_of(wildcards)}/{name}"
-        for name in ("matrices.xfm", "reference.nii.gz", "mask_thick.nii.gz")
-    ]
-    return [f"{folder}/{file}" for file in [*surfaces, *transform, "overlays.svg"]]
+    return FILES.mask(wildcards.subject)
 
 
 def cortex_files(wildcards):
-    return [from_dataset(path) for path in cortex_paths(wildcards)]
+    return FILES.cortex_inputs(wildcards.subject)
 
 
-def transcript_file(wildcards):
+def transcript_file(story):
     """The transcript of a story, or of the recording that it is a segment of."""
-    text = SimpleNamespace(story=PLAN.text_of(wildcards.story))
-    return transcript_path(DATASET["source"], DERIVATIVE, text)
+    return FILES.transcript(PLAN.text_of(story))
 
 
-def transcript_of(wildcards):
-    return from_dataset(transcript_file(wildcards))
-
-
-def activations_of(wildcards):
-    """What the language model makes of a story's transcript; segments of one recording share it."""
-    return f"{RESULTS}/activations/{wildcards.lm}/{PLAN.text_of(wildcards.story)}.zarr"
-
-
-def sound_onset_of(wildcards):
-    return PLAN.sound_onset_s(wildcards.story)
-
-
-def words_source(wildcards):
+def words_source(story):
     """Where a story's words come from, for sentences about them: the same wherever the dataset lies."""
-    in_table = wildcards.story in PLAN.segments
+    in_table = story in PLAN.segments
     return {
-        "transcript": str(Path(transcript_file(wildcards)).relative_to(ROOT)),
-        "is_segment": PLAN.text_of(wildcards.story) != wildcards.story,
-        "sound_onset_key": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
+        "text": PLAN.text_of(story),
+        "transcript": str(Path(transcript_file(story)).relative_to(ROOT)),
+        "sound_onset_name": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
     }
 
 
@@ -497,11 +440,10 @@ def deviations_of(wildcards):
 def heard_stories():
     """Subject, story, split, transcript and responses of every row of the table, whether the files are there or not."""
     return [
-        (subject, story, split, transcript_file(SimpleNamespace(story=story)), path)
+        (subject, story, split, transcript_file(story), FILES.responses(subject, story))
         for subject in SUBJECTS
         for split, stories in LISTED_STORIES.items()
         for story in stories
-        for path in [f"{DERIVATIVE}/preprocessed_data/{subject}/{story}.hf5"]
     ]
 
 
@@ -510,7 +452,7 @@ def listed_stories():
 
 
 def masks_of_subjects():
-    return {subject: mask_path(SimpleNamespace(subject=subject)) for subject in SUBJECTS}
+    return {subject: FILES.mask(subject) for subject in SUBJECTS}
 
 
 def checked_files():
@@ -518,5 +460,5 @@ def checked_files():
     files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
     files = [f"{DERIVATIVE}/respdict.json", *dict.fromkeys(files)]
     if SIMULATED:
-        return [*files, *(f"{DERIVATIVE}/pycortex-db/{subject}" for subject in SUBJECTS)]
+        return [*files, *map(FILES.pycortex_folder, SUBJECTS)]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]

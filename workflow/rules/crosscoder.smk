@@ -1,13 +1,35 @@
-rule normalization:
+# One small file stands for the stores of all stories: jobs that read them have one input, and run again when what any
+# of them holds has changed.
+rule sources:
     input:
         responses=responses_of,
         features=features_of,
     output:
-        normalization=directory(f"{RESULTS}/{{subject}}/{{experiment}}/normalization.zarr"),
+        sources=f"{RESULTS}/{{subject}}/sources/{{variant}}.json",
     log:
-        f"{RESULTS}/logs/normalization/{{subject}}/{{experiment}}.log",
+        f"{RESULTS}/logs/sources/{{subject}}/{{variant}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/normalization/{{subject}}/{{experiment}}.tsv"
+        f"{RESULTS}/benchmarks/sources/{{subject}}/{{variant}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=memory(1),
+        runtime=minutes(60),
+    params:
+        code=code_of("sources"),
+    script:
+        "../scripts/sources.py"
+
+
+rule normalization:
+    input:
+        sources=rules.sources.output.sources,
+    output:
+        normalization=directory(f"{RESULTS}/{{subject}}/normalization/{{variant}}/{{scaling}}.zarr"),
+    log:
+        f"{RESULTS}/logs/normalization/{{subject}}/{{variant}}/{{scaling}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/normalization/{{subject}}/{{variant}}/{{scaling}}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -16,16 +38,15 @@ rule normalization:
     params:
         code=code_of("normalization"),
         stories=stories_of,
-        normalization=section_of("normalization"),
+        normalization=scaling_of,
     script:
         "../scripts/normalization.py"
 
 
 rule train:
     input:
-        responses=responses_of,
-        features=features_of,
-        normalization=rules.normalization.output.normalization,
+        sources=sources_of,
+        normalization=normalization_of,
     output:
         crosscoder=f"{MODEL}/crosscoder.safetensors",
         training=f"{MODEL}/training.tsv",
@@ -35,7 +56,7 @@ rule train:
         f"{RESULTS}/benchmarks/train/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     # How, not what: unlike params, resources do not make a trained model out of date.
     resources:
         mem_mb=memory(training_of),
@@ -53,47 +74,22 @@ rule train:
         "../scripts/train.py"
 
 
-rule latents:
-    input:
-        responses=responses_of,
-        features=features_of,
-        crosscoder=rules.train.output.crosscoder,
-    output:
-        latents=directory(f"{MODEL}/latents.zarr"),
-    log:
-        f"{RESULTS}/logs/latents/{{subject}}/{{experiment}}/seed{{seed}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/latents/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: training_threads
-    resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(60),
-    params:
-        code=code_of("latents"),
-        stories=stories_of,
-        pairing=section_of("pairing"),
-    script:
-        "../scripts/latents.py"
-
-
 rule scores:
     input:
-        responses=responses_of,
-        features=features_of,
+        sources=sources_of,
         crosscoder=rules.train.output.crosscoder,
     output:
         latents=f"{MODEL}/latents.tsv",
         summary=f"{MODEL}/summary.tsv",
         correlations=directory(f"{MODEL}/correlations.zarr"),
+        codes=directory(f"{MODEL}/codes.zarr"),
     log:
         f"{RESULTS}/logs/scores/{{subject}}/{{experiment}}/seed{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/scores/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(120),
@@ -109,7 +105,7 @@ rule scores:
 
 rule passages:
     input:
-        latents=rules.latents.output.latents,
+        codes=rules.scores.output.codes,
         words=words_of_test_stories,
     output:
         passages=f"{MODEL}/passages.tsv",
@@ -131,8 +127,8 @@ rule passages:
 
 rule interpretations:
     input:
-        latents=rules.latents.output.latents,
-        scores=rules.scores.output.latents,
+        codes=rules.scores.output.codes,
+        latents=rules.scores.output.latents,
         words=words_of_test_stories,
         annotations=[f"{RESULTS}/simulation/annotations.tsv"] * SIMULATED,
     output:
@@ -158,24 +154,24 @@ rule interpretations:
         "../scripts/interpretations.py"
 
 
-rule compare_models:
+rule comparisons:
     input:
-        codes=compared_models("latents.zarr"),
+        codes=compared_models("codes.zarr"),
         latents=compared_models("latents.tsv"),
     output:
         comparison=f"{RESULTS}/comparisons/{{subject}}/{{other}}.tsv",
     log:
-        f"{RESULTS}/logs/compare_models/{{subject}}/{{other}}.log",
+        f"{RESULTS}/logs/comparisons/{{subject}}/{{other}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/compare_models/{{subject}}/{{other}}.tsv"
+        f"{RESULTS}/benchmarks/comparisons/{{subject}}/{{other}}.tsv"
     conda:
         ENVIRONMENT
     resources:
         mem_mb=memory(3),
         runtime=minutes(120),
     params:
-        code=code_of("compare_models"),
+        code=code_of("comparisons"),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
         tr_s=DATASET["tr_s"],
     script:
-        "../scripts/compare_models.py"
+        "../scripts/comparisons.py"

@@ -89,7 +89,7 @@ rule simulate_features:
         block=PLAN.config["features"]["block"],
         n_lm_features=SIMULATION["n_lm_features"],
         tr_s=DATASET["tr_s"],
-        sound_onset_s=DATASET["sound_onset_s"],
+        sound_onsets_s={story: PLAN.sound_onset_s(story) for story in STORIES},
         trim=DATASET["trim"],
     script:
         "../scripts/simulate_features.py"
@@ -126,12 +126,11 @@ rule simulate_responses:
 
 rule planted:
     input:
-        responses=responses_of,
-        features=features_of,
+        sources=sources_of,
         planted=rules.simulate_responses.output.listener,
         crosscoder=rules.train.output.crosscoder,
-        latents=rules.latents.output.latents,
-        scores=rules.scores.output.latents,
+        codes=rules.scores.output.codes,
+        latents=rules.scores.output.latents,
     output:
         planted=f"{MODEL}/planted.tsv",
     log:

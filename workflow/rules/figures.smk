@@ -44,7 +44,7 @@ rule training_curves:
     input:
         training=model_files("training.tsv", ["matched"]),
     output:
-        figure_files("training"),
+        figure_files("training_curves"),
     log:
         f"{RESULTS}/logs/training_curves/{{subject}}.log",
     benchmark:

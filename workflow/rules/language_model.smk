@@ -20,9 +20,7 @@ rule convert_language_model:
 
 
 # The model is loaded once for several stories; each story, or recording of several, keeps its own store.
-for number, batch in enumerate(
-    story_batches(PLAN.all_texts, PLAN.config["language_model"]["stories_per_job"])
-):
+for number, batch in enumerate(batches(PLAN.all_texts)):
 
     rule:
         name:
@@ -38,7 +36,7 @@ for number, batch in enumerate(
             f"{RESULTS}/benchmarks/activations/{LM}/{number}.tsv"
         conda:
             ENVIRONMENT
-        threads: training_threads
+        threads: FILES.threads
         # Where it runs, which does not make an activation out of date.
         resources:
             mem_mb=memory(lm_gb),
@@ -56,28 +54,34 @@ for number, batch in enumerate(
             "../scripts/activations.py"
 
 
-rule features:
-    input:
-        activations=activations_of,
-        words=f"{RESULTS}/words/{{story}}.tsv",
-        respdict=ancient(from_dataset(f"{DERIVATIVE}/respdict.json")),
-    output:
-        features=directory(f"{RESULTS}/features/{{lm}}/{{variant}}/{{story}}.zarr"),
-    log:
-        f"{RESULTS}/logs/features/{{lm}}/{{variant}}/{{story}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/features/{{lm}}/{{variant}}/{{story}}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=memory(3),
-        runtime=minutes(20),
-    params:
-        code=code_of("features"),
-        features=variant_of,
-        words_source=words_source,
-        tr_s=DATASET["tr_s"],
-        sound_onset_s=sound_onset_of,
-        trim=DATASET["trim"],
-    script:
-        "../scripts/features.py"
+for number, batch in enumerate(batches(PLAN.all_stories)):
+
+    rule:
+        name:
+            f"features_{number}"
+        input:
+            activations=story_files(
+                f"{RESULTS}/activations/{{lm}}/{{story}}.zarr", dict.fromkeys(map(PLAN.text_of, batch))
+            ),
+            words=story_files(f"{RESULTS}/words/{{story}}.tsv", batch),
+            respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
+        output:
+            features=directory(story_files(f"{RESULTS}/features/{{lm}}/{{variant}}/{{story}}.zarr", batch)),
+        log:
+            f"{RESULTS}/logs/features/{{lm}}/{{variant}}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/features/{{lm}}/{{variant}}/{number}.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=memory(3),
+            runtime=minutes(60),
+        params:
+            code=code_of("features"),
+            features=variant_of,
+            words_sources={story: words_source(story) for story in batch},
+            tr_s=DATASET["tr_s"],
+            sound_onsets_s={story: PLAN.sound_onset_s(story) for story in batch},
+            trim=DATASET["trim"],
+        script:
+            "../scripts/features.py"

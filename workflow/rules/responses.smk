@@ -1,34 +1,40 @@
-rule responses:
-    input:
-        hdf5=from_dataset(f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5"),
-        respdict=ancient(from_dataset(f"{DERIVATIVE}/respdict.json")),
-        mask=mask_files,
-    output:
-        responses=directory(f"{RESULTS}/responses/{{subject}}/{{story}}.zarr"),
-    log:
-        f"{RESULTS}/logs/responses/{{subject}}/{{story}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/responses/{{subject}}/{{story}}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=memory(2),
-        runtime=minutes(20),
-    params:
-        code=code_of("responses"),
-        mask=mask_path,
-        tr_s=DATASET["tr_s"],
-        sound_onset_s=sound_onset_of,
-        trim=DATASET["trim"],
-    script:
-        "../scripts/responses.py"
+# A subject's stories in batches of their own: some subjects have heard only some of them.
+for subject in SUBJECTS:
+    for number, batch in enumerate(batches(all_stories_of(SimpleNamespace(subject=subject)))):
+
+        rule:
+            name:
+                f"responses_{subject}_{number}"
+            input:
+                hdf5=[FILES.input(FILES.responses(subject, story)) for story in batch],
+                respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
+                mask=FILES.mask_inputs(subject),
+            output:
+                responses=directory(story_files(f"{RESULTS}/responses/{subject}/{{story}}.zarr", batch)),
+            log:
+                f"{RESULTS}/logs/responses/{subject}/{number}.log",
+            benchmark:
+                f"{RESULTS}/benchmarks/responses/{subject}/{number}.tsv"
+            conda:
+                ENVIRONMENT
+            resources:
+                mem_mb=memory(2),
+                runtime=minutes(60),
+            params:
+                code=code_of("responses"),
+                mask=FILES.mask(subject),
+                tr_s=DATASET["tr_s"],
+                sound_onsets_s={story: PLAN.sound_onset_s(story) for story in batch},
+                trim=DATASET["trim"],
+            script:
+                "../scripts/responses.py"
 
 
 rule cortex:
     input:
         files=cortex_files,
         # A new subject is a new line in it, which is nothing to the others.
-        transforms=ancient(transform_files()),
+        transforms=ancient(FILES.transform_inputs()),
     output:
         cortex=directory(f"{RESULTS}/cortex/{{subject}}.zarr"),
     log:

@@ -3,25 +3,12 @@ FAILURES = watch_failures()
 
 
 onstart:
-    if REFUSES and DATASET["source"] == "openneuro":
-        try:
-            require_space(needed_files(), MANIFEST, Path(ROOT))
-        except ConfigError as error:
-            sys.exit(str(error))
-    if REFUSES and not SIMULATED:
-        from brainlm.data.check import shape_faults
-
-        files = {
-            (subject, story): Path(path)
-            for subject, story, *_, path in heard_stories()
-            if story in STORIES
-        }
-        # Of files that were downloaded, the checksums tell more.
-        if faults := shape_faults(files, N_ROWS, unreadable=DATASET["source"] == "local"):
-            sys.exit("\n".join(faults))
+    # Slower to ask than a dry run should be.
+    if REFUSES and (faults := FILES.start_faults(PLAN.subject_stories, PLAN.all_texts, N_ROWS)):
+        sys.exit("\n".join(faults))
     save_definitions(SCRIPTS, CODE_PACKAGES)
     print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
-    for sentence in [*NEIGHBOURS, *doubtful(PLAN, N_ROWS)]:
+    for sentence in [*PLAN.former_words, *NEIGHBOURS, *doubtful(PLAN, N_ROWS)]:
         print(f"Warning: {sentence}", file=sys.stderr)
     for group, members in GROUPS.items():
         needed = training_of(SimpleNamespace(subject=group, experiment="matched"))

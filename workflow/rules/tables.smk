@@ -176,11 +176,11 @@ rule readings_table:
         mem_mb=memory(2),
         runtime=minutes(15),
     params:
-        code=code_of("readings"),
+        code=code_of("readings_table"),
         simulated=SIMULATED,
         readings=readings_of,
     script:
-        "../scripts/readings.py"
+        "../scripts/readings_table.py"
 
 
 rule subjects:

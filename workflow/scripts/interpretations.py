@@ -25,8 +25,8 @@ from job_inputs import by_story
 
 with logged(snakemake):
     params = snakemake.params
-    codes = load_codes(snakemake.input.latents, "test")
-    latents = read_tsv(snakemake.input.scores)
+    codes = load_codes(snakemake.input.codes, "test")
+    latents = read_tsv(snakemake.input.latents)
     words = {story: load_words(path) for story, path in by_story(snakemake.input.words).items()}
     heard = {story: heard_in_rows(words[story], code.time_s, params.span_s) for story, code in codes.items()}
     if snakemake.input.annotations:

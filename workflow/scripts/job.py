@@ -44,8 +44,9 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
                 yield facts
                 _keep_records(snakemake, facts)
             except InputError as error:
-                log.error("%s", error)
-                print(f"Error in {snakemake.rule}: {error}", file=terminal)
+                for line in str(error).splitlines():
+                    log.error("%s", line)
+                    print(f"Error in {snakemake.rule}: {line}", file=terminal)
                 sys.exit(1)
             except Exception:
                 log.exception("the job failed")

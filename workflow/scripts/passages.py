@@ -9,7 +9,7 @@ from job import logged
 from job_inputs import by_story
 
 with logged(snakemake):
-    codes = load_codes(snakemake.input.latents, "test")
+    codes = load_codes(snakemake.input.codes, "test")
     passages = maximal_passages(
         {story: code.activation for story, code in codes.items()},
         {story: code.time_s for story, code in codes.items()},

@@ -13,7 +13,7 @@ from brainlm.simulation.features import load_planted
 from brainlm.simulation.recovery import match_planted
 from brainlm.store import open_store
 from job import logged
-from job_inputs import recordings
+from job_inputs import listed_sources
 
 with logged(snakemake):
     params = snakemake.params
@@ -21,12 +21,14 @@ with logged(snakemake):
     first = dict(zip(n_rows, np.cumsum([0, *n_rows.values()]), strict=False))
 
     def courses_and_activation(split: str) -> tuple[np.ndarray, np.ndarray]:
-        codes = load_codes(snakemake.input.latents, split)
+        codes = load_codes(snakemake.input.codes, split)
         rows = np.concatenate([first[story] + np.arange(n_rows[story]) for story in codes])
         return planted.time_courses[rows], np.concatenate([code.activation for code in codes.values()])
 
     model = Crosscoder.load(snakemake.input.crosscoder)
-    test = assemble(recordings(snakemake), model.normalization, params.stories["test"], **params.pairing)
+    test = assemble(
+        listed_sources(snakemake.input.sources), model.normalization, params.stories["test"], **params.pairing
+    )
     table = match_planted(
         planted,
         open_store(snakemake.input.planted)["maps"][:][:, model.normalization["brain"].kept],
@@ -34,7 +36,7 @@ with logged(snakemake):
         test=courses_and_activation("test"),
         test_brain=model.project("brain", test.source("brain")).numpy(),
         decoder_maps=model.weights["brain"].numpy(),
-        latents=read_tsv(snakemake.input.scores),
+        latents=read_tsv(snakemake.input.latents),
         minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s),
     )
     table.insert(0, "seed", int(snakemake.wildcards.seed))

@@ -13,15 +13,14 @@ from brainlm.rows.pairs import assemble
 from brainlm.scores.reconstruction import cross_prediction
 from brainlm.store import open_store
 from job import logged
-from job_inputs import recordings
+from job_inputs import listed_sources
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
     model = Crosscoder.load(snakemake.input.crosscoder)
-    test = assemble(
-        recordings(snakemake), model.normalization, params.stories["test"], brain_time="matched", seed=0
-    )
+    sources = listed_sources(snakemake.input.sources)
+    test = assemble(sources, model.normalization, params.stories["test"], brain_time="matched", seed=0)
     ridge = open_store(snakemake.input.ridge)["correlation"][:]
     ceiling = read_tsv(snakemake.input.ceiling)
     write_table(

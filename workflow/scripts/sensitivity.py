@@ -12,7 +12,7 @@ with logged(snakemake):
     alone = scalings_without_partner(models)
     without = (
         f"Run only matched or only shuffled, so that nothing stands beside it: {', '.join(alone)}. An experiment of "
-        "the same normalization with the other pairing.brain_time (matched, permuted) fills the gap."
+        "the same normalization with the other pairing.brain_time (matched, shuffled) fills the gap."
     )
     write_table(
         sensitivity_table(models),

@@ -17,12 +17,13 @@ from brainlm.machine import available_memory, choose_device
 from brainlm.rows.normalization import load_normalization
 from brainlm.rows.pairs import assemble, story_lengths
 from job import describe, log, logged, progress_bar, warn
-from job_inputs import of_each_source, recordings
+from job_inputs import listed_sources, of_each_source
 
 with logged(snakemake) as facts:
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
-    sources, normalization = recordings(snakemake), load_normalization(Path(snakemake.input.normalization))
+    sources = listed_sources(snakemake.input.sources)
+    normalization = load_normalization(Path(snakemake.input.normalization))
     weights = of_each_source(params.crosscoder["source_weights"], sources)
     settings = TrainingSettings(**{**params.crosscoder, "source_weights": weights})
     device = facts["device"] = str(choose_device(snakemake.resources.device))

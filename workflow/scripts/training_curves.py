@@ -4,7 +4,7 @@ from pathlib import Path
 
 from brainlm.files import read_tsv
 from brainlm.report.style import save_figure
-from brainlm.report.training import training_curves
+from brainlm.report.training_curves import training_curves
 from job import logged
 
 with logged(snakemake):

@@ -23,8 +23,7 @@ rule ceiling:
 
 rule ridge:
     input:
-        responses=responses_of,
-        features=baseline_features_of,
+        sources=ridge_sources_of,
     output:
         ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
     log:
@@ -33,23 +32,22 @@ rule ridge:
         f"{RESULTS}/benchmarks/ridge/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(ridge_of),
         runtime=minutes(720),
     params:
         code=code_of("ridge"),
         stories=stories_of,
-        variants=PLAN.baseline_variants,
-        encoding=PLAN.config["encoding"],
+        variants=PLAN.ridge_variants,
+        ridge=PLAN.config["ridge"],
     script:
         "../scripts/ridge.py"
 
 
 rule predictions:
     input:
-        responses=test_responses_of,
-        features=test_features_of,
+        sources=matched_sources_of,
         crosscoder=f"{REPORTED}/crosscoder.safetensors",
         ridge=rules.ridge.output.ridge,
         ceiling=rules.ceiling.output.table,
@@ -61,7 +59,7 @@ rule predictions:
         f"{RESULTS}/benchmarks/predictions/{{subject}}.tsv"
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: FILES.threads
     resources:
         mem_mb=memory(scoring_of),
         runtime=minutes(60),
@@ -69,6 +67,6 @@ rule predictions:
         code=code_of("predictions"),
         simulated=SIMULATED,
         stories=stories_of,
-        delays=PLAN.config["encoding"]["delays"],
+        delays=PLAN.config["ridge"]["delays"],
     script:
         "../scripts/predictions.py"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cortex_files import why_no_flatmaps
+from pipeline.datasets.local import why_no_flatmaps
 
 
 @pytest.fixture

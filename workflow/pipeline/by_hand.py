@@ -37,6 +37,9 @@ def main() -> None:
             _run_script(job)
         except bdb.BdbQuit:
             sys.exit("Left in the debugger.")
+        except SystemExit as end:
+            if end.code:
+                raise
         except Exception as error:
             if not arguments.debug:
                 raise

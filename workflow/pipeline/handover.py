@@ -34,6 +34,7 @@ from snakemake.shell import shell
 from snakemake.workflow import Workflow
 
 from pipeline.by_hand import DONE, USAGE
+from pipeline.provenance import record_path
 
 HERE = Path(__file__).resolve().parents[1]
 SNAKEFILE = HERE / "Snakefile"
@@ -53,7 +54,7 @@ def main() -> None:
         try:
             workflow = _read_workflow(api, arguments)
             job = _planned_job(workflow, output)
-            _refuse_missing_inputs(job, output, options)
+            _refuse_missing_inputs(job, options)
             with _as_snakemake_runs_it(workflow, job):
                 pickle.dump(_given(workflow, job), channel)
                 channel.flush()
@@ -130,12 +131,13 @@ def _similar(workflow: Workflow, output: str) -> str:
     return f"; did you mean {' or '.join(similar)}?" if similar else ""
 
 
-def _refuse_missing_inputs(job: Job, output: str, options: Sequence[str]) -> None:
+def _refuse_missing_inputs(job: Job, options: Sequence[str]) -> None:
     missing = [path for path in job.input if not Path(path).exists()]
     if not missing:
         return
     makers = {maker.rule.name for maker, paths in job.dag.dependencies[job].items() if paths & set(missing)}
-    command = ["snakemake", output, "--force", "--until", *sorted(makers), *options]
+    target = next(iter(job.output), job.rule.name)
+    command = ["snakemake", target, "--force", "--until", *sorted(makers), *options]
     if Path("workflow", "Snakefile").resolve() != SNAKEFILE:
         command += ["--snakefile", str(SNAKEFILE)]
     others = f" and {len(missing) - _INPUTS_NAMED} others" if len(missing) > _INPUTS_NAMED else ""
@@ -162,15 +164,13 @@ def _given(workflow: Workflow, job: Job) -> dict[str, Any]:
         Log(),
         workflow.config,
         job.rule.name,
-        bench_iteration=0,
+        bench_iteration=None,
         scriptdir=str(script.parent),
     )
     makers = {maker.rule.name for maker in job.dag.dependencies[job] if job.dag.needrun(maker)}
-    warning = (
-        f"\nWarning: it has inputs that are out of date, of {', '.join(sorted(makers))}." if makers else ""
-    )
+    warning = f"\nWarning: inputs made by {', '.join(sorted(makers))} are out of date." if makers else ""
     # The numbers of threads, and where temporary files go.
-    dump = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+    dump = f"{shlex.quote(sys.executable)} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
     return {
         "snakemake": snakemake,
         "script": str(script),
@@ -184,7 +184,9 @@ def _given(workflow: Workflow, job: Job) -> dict[str, Any]:
 @contextmanager
 def _as_snakemake_runs_it(workflow: Workflow, job: Job) -> Iterator[None]:
     """Do what Snakemake does before and after a job; where the block fails, what was there before comes back."""
-    before = {Path(path): Path(f"{path}.before") for path in job.output if Path(path).exists()}
+    outputs = [Path(path) for path in job.output]
+    records = [record_path(path, Path(os.environ["BRAINLM_RESULTS"])) for path in outputs]
+    before = {path: Path(f"{path}.before") for path in [*outputs, *records] if path.exists()}
     with workflow.persistence.lock():
         # From now on the disk counts.
         workflow.iocache.deactivate()

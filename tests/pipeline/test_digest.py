@@ -764,11 +764,11 @@ def test_digests_need_neither_snakemake_nor_torch():
     [
         (
             "shares",
-            {"brainlm.files:write_tsv", "brainlm.files:_tsv_value", "brainlm.report.write:_format_float"},
+            {"brainlm.files:write_tsv", "brainlm.files:_rounded", "brainlm.report.write:_format_float"},
         ),
         (
             "figure4",
-            {"brainlm.files:read_tsv", "brainlm.files:TEXT_COLUMNS", "brainlm.report.style:save_figure"},
+            {"brainlm.files:read_tsv", "brainlm.files:TEXT_COLUMNS", "brainlm.report.style:publish_figure"},
         ),
         ("provenance", {"pipeline.provenance_table:models_table", "pipeline.provenance_table:versions_note"}),
     ],

@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint reference bench readings rehearsal why export snr-study clean
+.PHONY: setup demo test lint reference bench readings rehearsal why job export snr-study clean
 
 setup: $(SETUP)
 
@@ -66,6 +66,10 @@ rehearsal: $(SETUP)
 # Which jobs are pending, and what has changed that they are.
 why: $(SETUP)
 	@PYTHONPATH=workflow $(BIN)/python -m pipeline.why --configfile $(CONFIG)
+
+# One job by hand: make job OUTPUT=results/demo/tables/SIM01/table1.tsv, with DEBUG=1 in the debugger where it fails.
+job: $(SETUP)
+	@PYTHONPATH=workflow $(BIN)/python -m pipeline.by_hand $(or $(OUTPUT),--help) --configfile $(CONFIG) $(if $(DEBUG),--debug)
 
 # One run as an archive that another lab can verify.
 RUN ?= results/demo

@@ -3,12 +3,16 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from brainlm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXT_COLUMNS = frozenset(
     {
@@ -43,18 +47,28 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def write_tsv(frame: pd.DataFrame, stem: Path) -> None:
-    """Write <stem>.tsv: numbers to seven digits, missing values as "n/a" (as in BIDS)."""
-    text = frame.astype(object).map(_tsv_value).to_csv(sep="\t", index=False, lineterminator="\n")
-    write_atomically(beside(stem, ".tsv"), text.encode())
+def write_tsv(frame: "pd.DataFrame", path: Path | str, *, digits: int | None = 7) -> None:
+    """Write a table, as a whole or not at all, with missing values as "n/a" (as in BIDS).
+
+    Parameters
+    ----------
+    frame: the table, without its index.
+    digits: significant digits of numbers; None for all, where a later step computes with them.
+    """
+    cells = frame if digits is None else frame.astype(object).map(partial(_rounded, digits=digits))
+    text = cells.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+    write_atomically(Path(path), text.encode())
 
 
-def read_tsv(path: Path | str) -> pd.DataFrame:
+def read_tsv(path: Path | str) -> "pd.DataFrame":
     """Read a table that the workflow has written, with every name as it was.
 
     Cells of `TEXT_COLUMNS` are text as they stand: a subject may be called NA or 007, and an empty cell is "". In
     other columns empty cells and "n/a" are missing, and numbers are numbers.
     """
+    # Slow to import, and most jobs read no table.
+    import pandas as pd
+
     columns = pd.read_csv(path, sep="\t", nrows=0, dtype=str).columns
     return pd.read_csv(
         path,
@@ -90,17 +104,6 @@ def _not_downloaded(path: Path) -> InputError:
     )
 
 
-def _tsv_value(value: object) -> object:
-    if is_missing(value):
-        return "n/a"
-    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
-
-
-def is_missing(value: object) -> bool:
-    """Whether a cell of a table has no value: None, NA or NaN."""
-    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))
-
-
-def beside(stem: Path, extension: str) -> Path:
-    """<stem><extension>, for a stem whose own name may have dots in it."""
-    return stem.with_name(stem.name + extension)
+def _rounded(value: object, digits: int) -> object:
+    is_number = isinstance(value, float | np.floating) and not np.isnan(value)
+    return f"{value:.{digits}g}" if is_number else value

@@ -11,7 +11,7 @@ import zarr
 from brainlm.errors import InputError
 from brainlm.rows.codes import StoryCode, load_codes, save_codes
 from brainlm.rows.normalization import fit_normalization, load_normalization, save_normalization
-from brainlm.rows.pairs import Recording
+from brainlm.rows.sources import Source
 from brainlm.simulation.features import Planted, load_planted, save_planted
 from brainlm.store import (
     add_array,
@@ -245,7 +245,7 @@ def write_responses(path: Path) -> None:
 
 
 def read_responses(path: Path) -> list[np.ndarray]:
-    brain = Recording("bold", {"a": path})
+    brain = Source("bold", {"a": path})
     stacked = brain.stacked(["a"], np.array([2, 0]))[0:4]
     return [brain.read("a"), brain.valid_columns(["a"]), brain.time_s("a"), stacked]
 

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from brainlm.errors import InputError
-from brainlm.files import write_atomically
+from brainlm.files import write_tsv
 
 ALL_VOXELS = "all voxels"
 NO_ROI = "no roi"
@@ -115,9 +115,8 @@ def unnamed_voxels(n_voxels: int) -> pd.DataFrame:
 
 
 def save_voxel_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a voxel table as `read_voxel_table` reads it, with tabs between columns and "n/a" for <NA>."""
-    text = table.to_csv(sep="\t", index=False, na_rep=_MISSING, lineterminator="\n")
-    write_atomically(path, text.encode())
+    """Write a voxel table as `read_voxel_table` reads it."""
+    write_tsv(table, path)
 
 
 def rois_of(table: pd.DataFrame) -> dict[str, np.ndarray]:

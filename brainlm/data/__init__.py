@@ -5,7 +5,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "download": ["download", "read_manifest"],
+        "download": ["download"],
+        "manifest": ["read_manifest"],
         "transcripts": ["read_transcript"],
         "words": ["load_words", "save_words"],
         "responses": ["convert_responses"],

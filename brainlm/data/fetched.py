@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from brainlm.data.download import RemoteFile
+from brainlm.data.manifest import RemoteFile
 from brainlm.errors import InputError
 from brainlm.files import whole_file
 

@@ -1,17 +1,17 @@
 """A story's words as a tab-separated table."""
 
-import csv
 from pathlib import Path
 
 import pandas as pd
 
 from brainlm.errors import InputError
-from brainlm.files import read_tsv
+from brainlm.files import read_tsv, write_tsv
 
 
 def save_words(words: pd.DataFrame, path: Path) -> None:
     """Write columns word, onset_s, offset_s (s after sound onset, to the millisecond)."""
-    words.to_csv(path, sep="\t", index=False, float_format="%.3f", quoting=csv.QUOTE_NONNUMERIC)
+    times = {name: words[name].map("{:.3f}".format) for name in ("onset_s", "offset_s")}
+    write_tsv(words.assign(**times), path)
 
 
 def load_words(path: Path) -> pd.DataFrame:

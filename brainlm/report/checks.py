@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from brainlm.report.write import formatted, with_unit
+from brainlm.report.write import formatted, percent, with_unit
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             _ratio(mean.loc["matched", "share_shared"], mean.loc["shuffled", "share_shared"]),
             3,
             ">=",
-            note=f"{_percent(mean.loc['matched', 'share_shared'])} against "
-            f"{_percent(mean.loc['shuffled', 'share_shared'])} of live latents; shifted: "
-            f"{_percent(mean.loc['shifted', 'share_shared'])}",
+            note=f"{percent(mean.loc['matched', 'share_shared'])} against "
+            f"{percent(mean.loc['shuffled', 'share_shared'])} of live latents; shifted: "
+            f"{percent(mean.loc['shifted', 'share_shared'])}",
         ),
         Bar(
             "shared features found on test stories",
@@ -88,7 +88,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             ">=",
             "%",
             f"lowest test correlation {formatted(kind['shared']['test_correlation'].min(), '.2f')}; "
-            f"shuffled, through the LM alone: {_percent(shared_control['found'].mean())}",
+            f"shuffled, through the LM alone: {percent(shared_control['found'].mean())}",
         ),
         Bar(
             "shared features found in the brain on test stories",
@@ -97,7 +97,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             ">=",
             "%",
             f"lowest test correlation {formatted(kind['shared']['brain_correlation'].min(), '.2f')}; "
-            f"shuffled: {_percent(shared_control['found_in_brain'].mean())}",
+            f"shuffled: {percent(shared_control['found_in_brain'].mean())}",
         ),
         Bar(
             "shared features called brain-dominant",
@@ -139,8 +139,10 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             ),
             3,
             ">=",
-            note=f"{mean.loc['matched', 'shared_agreeing_latents']:.1f} against "
-            f"{mean.loc['shifted', 'shared_agreeing_latents']:.1f} a model",
+            note=" against ".join(
+                formatted(mean.loc[name, "shared_agreeing_latents"], ".1f") for name in ("matched", "shifted")
+            )
+            + " a model",
         ),
         Bar("white noise: latents with significant agreement", 100 * noise, 1, "<=", "%"),
         Bar(
@@ -189,7 +191,3 @@ def _largest_change(summaries: pd.DataFrame, one: str, other: str) -> float:
 
 def _ratio(above: float, below: float) -> float:
     return above / below if below > 0 else np.inf if above > 0 else np.nan
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

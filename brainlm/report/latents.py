@@ -21,7 +21,7 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
 )
-from brainlm.report.write import formatted
+from brainlm.report.write import formatted, number_of, percent
 from brainlm.scores.latents import DOMINANT_BOUND, SHARED_BOUND, class_shares, classify
 
 BIN_EDGES = np.arange(-10, 11) / 10
@@ -31,7 +31,7 @@ R_LABEL = "← LM        relative difference r        brain →"
 
 @journal_style()
 def relative_difference_histograms(
-    latents: Mapping[str, Sequence[pd.DataFrame]], *, titles: Mapping[str, str], simulated: bool
+    latents: Mapping[str, Sequence[pd.DataFrame]], *, titles: Mapping[str, str]
 ) -> tuple[Figure, pd.DataFrame]:
     """Figure 2: whose are the latents? One panel per experiment.
 
@@ -45,7 +45,7 @@ def relative_difference_histograms(
     The figure, and the numbers: experiment, bin_low, bin_high, mean_share_percent (of the live latents, mean
     over seeds), sd_share_percent (over seeds; NaN for one seed).
     """
-    figure, panels = _panel_grid(list(latents), height_cm=4.9, simulated=simulated, share_y="row")
+    figure, panels = _panel_grid(list(latents), height_cm=4.9, share_y="row")
     numbers = pd.concat(
         [_binned(tables).assign(experiment=experiment) for experiment, tables in latents.items()],
         ignore_index=True,
@@ -72,7 +72,7 @@ def relative_difference_histograms(
 
 @journal_style()
 def agreement_scatter(
-    latents: Mapping[str, Sequence[pd.DataFrame]], *, titles: Mapping[str, str], simulated: bool
+    latents: Mapping[str, Sequence[pd.DataFrame]], *, titles: Mapping[str, str]
 ) -> tuple[Figure, pd.DataFrame]:
     """Do brain and LM agree about a latent on held-out stories? One panel per experiment.
 
@@ -87,7 +87,7 @@ def agreement_scatter(
     The figure, and the numbers: experiment, seed_index (position in the list), latent, r, class, agreement,
     agreement_significant, for live latents.
     """
-    figure, panels = _panel_grid(list(latents), height_cm=5.2, simulated=simulated, share_y=True)
+    figure, panels = _panel_grid(list(latents), height_cm=5.2, share_y=True)
     numbers = pd.concat(
         [
             table[table["alive"]].assign(experiment=experiment, seed_index=seed_index)
@@ -133,7 +133,7 @@ def snr_study(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
         .reset_index()
         .sort_values("snr", kind="stable")
     )
-    figure, panels = _panel_grid(list(frame["metric"].unique()), height_cm=4.6, simulated=True, share_y=False)
+    figure, panels = _panel_grid(list(frame["metric"].unique()), height_cm=4.6, share_y=False)
     ratios = np.sort(frame["snr"].unique())
     for metric, axes in panels.items():
         single, means = frame[frame["metric"] == metric], numbers[numbers["metric"] == metric]
@@ -153,13 +153,13 @@ def snr_study(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _panel_grid(
-    names: Sequence[str], *, height_cm: float, simulated: bool, share_y: bool | str
+    names: Sequence[str], *, height_cm: float, share_y: bool | str
 ) -> tuple[Figure, dict[str, Axes]]:
     """A panel for each name, in rows of at most three; four make two rows of two."""
     n_columns = 2 if len(names) == 4 else min(len(names), 3)
     n_rows = math.ceil(len(names) / n_columns)
     width_cm = SINGLE_COLUMN_CM if n_columns == 1 else DOUBLE_COLUMN_CM
-    figure = new_figure(width_cm, height_cm * n_rows, simulated=simulated)
+    figure = new_figure(width_cm, height_cm * n_rows)
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=share_y).ravel()
     for unused in grid[len(names) :]:
         unused.remove()
@@ -218,7 +218,7 @@ def _write_class_shares(axes: Axes, tables: Sequence[pd.DataFrame]) -> None:
         axes.text(
             x,
             0.985,
-            f"{CLASS_LABELS[name]}\n{_percent(shares[name])}",
+            f"{CLASS_LABELS[name]}\n{percent(shares[name])}",
             transform=axes.get_xaxis_transform(),
             ha=alignment,
             va="top",
@@ -237,15 +237,7 @@ def _live_latents(tables: Sequence[pd.DataFrame]) -> str:
     text = f"{live:,.0f} of {len(tables[0]):,} latents live"
     if undefined:
         text += f" ({undefined:.3g} without r)"
-    return f"{text}, {_seeds(len(tables))}"
-
-
-def _seeds(n_seeds: int) -> str:
-    return "1 seed" if n_seeds == 1 else f"mean of {n_seeds} seeds"
-
-
-def _percent(share: float) -> str:
-    return "–" if np.isnan(share) else f"{100 * share:.1f} %"
+    return f"{text}, {'mean of ' * (len(tables) > 1)}{number_of(len(tables), 'seed')}"
 
 
 def _draw_agreement(axes: Axes, live: pd.DataFrame) -> None:
@@ -266,5 +258,5 @@ def _significant_shares(tables: Sequence[pd.DataFrame]) -> str:
         of_live.append(live["agreement_significant"].mean())
         of_shared.append(live.loc[live["class"] == "shared", "agreement_significant"].mean())
     means = (pd.Series(shares, dtype=float).mean() for shares in (of_live, of_shared))
-    live_text, shared_text = (_percent(mean) for mean in means)
+    live_text, shared_text = (percent(mean) for mean in means)
     return f"● significant: {live_text} of live, {shared_text} of shared"

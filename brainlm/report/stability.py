@@ -1,7 +1,5 @@
 """Figure of stability: how many latents of each class are found again with another seed, and in another subject."""
 
-import textwrap
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,15 +15,15 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
     plain,
+    wrapped,
 )
-from brainlm.report.write import MISSING
+from brainlm.report.write import formatted, number_of
 
 PANEL_TITLES = {"seeds": "Found again with another seed", "subjects": "Found again in another subject"}
 _HALF_WIDTH = 0.3
 """Of a class's points, in distances between classes."""
 _REASONS_SHOWN = 2
-_CHARACTERS_OF_A_REASON = 50
-"""In a line of a panel."""
+_REASON_CM = 7.6
 _NOTES = (
     "● one model's latents, found in another   ━ mean",
     "┅ by chance: the other's time shifted in a circle",
@@ -34,7 +32,7 @@ _NOTES = (
 
 
 @journal_style()
-def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
+def stability_figure(comparisons: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Which share of each class's live latents is found again: a panel across seeds, one across subjects.
 
     Every point is one direction of a pair of models; the mean and the chance level are means over points. Below each
@@ -56,7 +54,7 @@ def stability_figure(comparisons: pd.DataFrame, *, simulated: bool) -> tuple[Fig
     }
     compared = [_compared(of_panel) for of_panel in panels.values()]
     width_cm = SINGLE_COLUMN_CM if len(panels) == 1 else DOUBLE_COLUMN_CM
-    figure = new_figure(width_cm, 6.8 if len(panels) == 1 else 6.2, simulated=simulated)
+    figure = new_figure(width_cm, 6.8 if len(panels) == 1 else 6.2)
     all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     drawn = [axes for axes, of_panel in zip(all_axes, compared, strict=True) if len(of_panel)]
     for axes, of_panel, shown in zip(all_axes, panels.values(), compared, strict=True):
@@ -85,7 +83,7 @@ def _say_why(axes: Axes, reasons: pd.Series) -> None:
     lines = different[:_REASONS_SHOWN] + [f"And {others} more for other pairs: see the numbers."] * (
         others > 0
     )
-    text = "\n\n".join(textwrap.fill(plain(line), _CHARACTERS_OF_A_REASON) for line in lines)
+    text = "\n\n".join(wrapped(plain(line), _REASON_CM) for line in lines)
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center")
     axes.set_axis_off()
 
@@ -101,8 +99,9 @@ def _draw_classes(axes: Axes, comparisons: pd.DataFrame) -> None:
         axes.hlines(points["found_percent"].mean(), *ends, color=color, linewidth=1.5)
         axes.hlines(points["chance_percent"].mean(), *ends, color="0.2", linestyle=(0, (2, 1)), zorder=3)
         n_live, correlation = points["n_live"].mean(), points["mean_correlation"].mean()
-        shown = MISSING if np.isnan(correlation) else f"{correlation:.2f}"
-        labels.append(f"{CLASS_LABELS.get(name, name)}\n{round(n_live, 1):,g} latents\ncorr. {shown}")
+        labels.append(
+            f"{CLASS_LABELS.get(name, name)}\n{round(n_live, 1):,g} latents\ncorr. {formatted(correlation, '.2f')}"
+        )
     axes.set_xticks(range(len(labels)), labels)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, len(labels) - 0.5)
@@ -115,15 +114,12 @@ def _extent(comparisons: pd.DataFrame) -> str:
     compared = _compared(comparisons)
     n_others = len(comparisons) - len(compared)
     if compared.empty:
-        return f"{_pairs(n_others)}, not compared"
+        return f"{number_of(n_others, 'pair')} of models, not compared"
+    n_pairs = len(compared) // (2 * compared["class"].nunique())
     few, many = compared["n_rows"].astype(int).min(), compared["n_rows"].astype(int).max()
     return (
-        f"{_pairs(len(compared) // (2 * compared['class'].nunique()))}, both ways; {few:,}"
+        f"{number_of(n_pairs, 'pair')} of models, both ways; {few:,}"
         + (f" to {many:,}" if few < many else "")
         + " test TRs"
         + f"; {n_others} not compared" * (n_others > 0)
     )
-
-
-def _pairs(number: int) -> str:
-    return "1 pair of models" if number == 1 else f"{number} pairs of models"

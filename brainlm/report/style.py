@@ -1,4 +1,4 @@
-"""What all figures share: sizes, colours, letters, the mark of simulated data, and how they are saved."""
+"""What all figures share: sizes, colours, letters, the mark of simulated data, and how they are published."""
 
 import io
 import textwrap
@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.style
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from brainlm.files import write_atomically, write_tsv
-from brainlm.report.write import formatted
+from brainlm.report.write import SIMULATED, files_of
 
 CM_PER_INCH = 2.54
 SINGLE_COLUMN_CM = 8.5
@@ -38,8 +36,7 @@ SOURCE_LABELS = {"brain": "brain", "lm": "LM"}
 
 SMALL_PT = 6
 TITLE_PT = 7.5
-_SIMULATED = "simulated data"
-_SIMULATED_STRIP_CM = 0.35
+_MARK_CM = 0.35
 _TITLE_LINE_CM = 0.36
 _CHARACTER_CM_PER_PT = 0.02
 _WORDS_CM = 2.2
@@ -80,25 +77,28 @@ def journal_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width_cm: float, height_cm: float, *, simulated: bool) -> Figure:
-    """An empty figure; one of simulated data says so in its top right corner."""
-    strip_cm = _SIMULATED_STRIP_CM if simulated else 0.0
-    height_cm += strip_cm
-    figure = Figure(figsize=(width_cm / CM_PER_INCH, height_cm / CM_PER_INCH), layout="constrained")
-    if simulated:
-        figure.get_layout_engine().set(rect=(0, 0, 1, 1 - strip_cm / height_cm))
-        figure.text(
-            0.995, 0.995, _SIMULATED, ha="right", va="top", style="italic", fontsize=SMALL_PT, color="0.35"
-        ).set_in_layout(False)
-    return figure
+def new_figure(width_cm: float, height_cm: float) -> Figure:
+    """An empty figure."""
+    return Figure(figsize=(width_cm / CM_PER_INCH, height_cm / CM_PER_INCH), layout="constrained")
 
 
-def figure_of_words(text: str, *, simulated: bool) -> Figure:
+def figure_of_words(text: str) -> Figure:
     """A figure that says why there is nothing to draw."""
     text = wrapped(text, SINGLE_COLUMN_CM)
-    figure = new_figure(SINGLE_COLUMN_CM, max(title_height_cm(text), _WORDS_CM), simulated=simulated)
+    figure = new_figure(SINGLE_COLUMN_CM, max(title_height_cm(text), _WORDS_CM))
     figure.text(0.5, 0.5, plain(text), ha="center", va="center", fontsize=TITLE_PT)
     return figure
+
+
+def mark_simulated(figure: Figure) -> None:
+    """Say in the top right corner that data are simulated, in a strip that is added above what the figure shows."""
+    height = figure.get_figheight()
+    marked_height = height + _MARK_CM / CM_PER_INCH
+    figure.set_figheight(marked_height)
+    figure.get_layout_engine().set(rect=(0, 0, 1, height / marked_height))
+    figure.text(
+        0.995, 0.995, SIMULATED, ha="right", va="top", style="italic", fontsize=SMALL_PT, color="0.35"
+    ).set_in_layout(False)
 
 
 def wrapped(text: str, width_cm: float, size_pt: float = TITLE_PT) -> str:
@@ -112,38 +112,17 @@ def title_height_cm(title: str) -> float:
     return 0.3 + _TITLE_LINE_CM * (1 + title.count("\n"))
 
 
-def draw_distribution(axes: Axes, values: np.ndarray, quantity: str) -> None:
-    """The histogram of voxels' values, (voxel,) and finite, with their mean."""
-    # Few voxels in many bins are a comb.
-    n_bins = int(np.clip(np.ceil(2 * np.sqrt(values.size)), 5, 40))
-    low, high = values.min(), values.max()
-    if low == high:
-        # Alone, a value would stand in the middle of an axis 1 wide: a correlation of 0.9 on one that ends at 1.4.
-        half_width = 0.02 * abs(float(low)) or 0.02
-        low, high = low - half_width, high + half_width
-    axes.hist(values, bins=n_bins, range=(low, high), color=GREY, edgecolor="white", linewidth=0.3)
-    axes.axvline(values.mean(), color="black", linewidth=0.6, linestyle=(0, (3, 2)))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.set_xlabel(quantity)
-    axes.set_ylabel("voxels")
-
-
-def voxel_title(values: np.ndarray, quantity: str, based_on: str, n_undefined: int) -> str:
-    """What is shown of (voxel,) values, of which those that are not finite have nothing to show."""
-    finite = values[np.isfinite(values)]
-    described = [f"{n_undefined:,} undefined"] * (n_undefined > 0)
-    if finite.size:
-        voxels = "voxel" if finite.size == 1 else "voxels"
-        described.insert(0, f"mean {formatted(finite.mean(), '.3f')} over {finite.size:,} {voxels}")
-    return f"{quantity.capitalize()}: {', '.join(described)}; {based_on}"
+def lettered(titles: Sequence[str]) -> list[str]:
+    """Titles of panels, "(a) …", "(b) …"; a single panel needs no letter."""
+    if len(titles) == 1:
+        return list(titles)
+    return [f"({chr(ord('a') + position)}) {title}" for position, title in enumerate(titles)]
 
 
 def add_titles(panels: Sequence[Axes], titles: Sequence[str], subtitles: Sequence[str] = ()) -> None:
-    """Title the panels "(a) …", "(b) …", with a line in grey below; a single panel needs no letter."""
-    for position, (axes, title) in enumerate(zip(panels, titles, strict=True)):
-        letter = f"({chr(ord('a') + position)}) " if len(panels) > 1 else ""
-        axes.set_title(letter + plain(title), pad=12 if subtitles else 5)
+    """Title the panels, lettered, with a line in grey below."""
+    for axes, title in zip(panels, lettered(titles), strict=True):
+        axes.set_title(plain(title), pad=12 if subtitles else 5)
     for axes, subtitle in zip(panels, subtitles, strict=False):
         axes.annotate(
             subtitle,
@@ -162,23 +141,31 @@ def plain(text: str) -> str:
 
 
 @journal_style()
-def save_figure(figure: Figure, stem: Path, numbers: pd.DataFrame, *, simulated: bool) -> None:
-    """Write <stem>.pdf (vector, TrueType fonts), <stem>.png (300 dpi) and <stem>.tsv (the numbers shown).
+def publish_figure(path: Path | str, figure: Figure, numbers: pd.DataFrame, *, simulated: bool) -> None:
+    """Write a figure as PDF (vector, TrueType fonts), PNG (300 dpi) and TSV (the numbers that it shows).
 
-    The same figure gives the same bytes. Figures of simulated data say so in the PDF's Subject and the PNG's
-    Description.
+    The same figure gives the same bytes. A figure of simulated data is marked, and says so in the PDF's Subject and
+    the PNG's Description.
 
     Parameters
     ----------
-    stem: path without extension, e.g. results/figure2.
-    numbers: what the figure shows, tidy.
+    path: any of the three, e.g. results/figure2.pdf; the others stand beside it.
+    figure: as `new_figure` makes them, and not published before.
+    numbers: tidy.
+
+    Raises
+    ------
+    ValueError: the path ends in none of their extensions.
     """
-    pdf = {"Title": stem.name, "Creator": "brainlm", "CreationDate": None}
-    png = {"Title": stem.name, "Software": "brainlm"}
+    files = files_of(path, (".pdf", ".png", ".tsv"))
+    name = files[".pdf"].stem
+    pdf = {"Title": name, "Creator": "brainlm", "CreationDate": None}
+    png = {"Title": name, "Software": "brainlm"}
     if simulated:
-        pdf["Subject"] = png["Description"] = _SIMULATED
-    for extension, metadata in {"pdf": pdf, "png": png}.items():
+        mark_simulated(figure)
+        pdf["Subject"] = png["Description"] = SIMULATED
+    for extension, metadata in {".pdf": pdf, ".png": png}.items():
         content = io.BytesIO()
-        figure.savefig(content, format=extension, dpi=PNG_DPI, metadata=metadata)
-        write_atomically(stem.with_name(f"{stem.name}.{extension}"), content.getvalue())
-    write_tsv(numbers, stem)
+        figure.savefig(content, format=extension[1:], dpi=PNG_DPI, metadata=metadata)
+        write_atomically(files[extension], content.getvalue())
+    write_tsv(numbers, files[".tsv"])

@@ -19,6 +19,7 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
 )
+from brainlm.report.write import number_of
 
 SHARES = {f"{label} (%)": f"share_{name}" for name, label in CLASS_LABELS.items()}
 CORRELATIONS = {
@@ -76,7 +77,7 @@ def across_subjects_table(summaries: pd.DataFrame) -> pd.DataFrame:
 
 
 @journal_style()
-def across_subjects_figure(summaries: pd.DataFrame, *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
+def across_subjects_figure(summaries: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Class shares and test correlations of every experiment: a point a model, mean and s.d. over all.
 
     A line of the s.d. ends where the scale does: at shares of 0 and 100 %, at correlations of -1 and 1. Subjects have
@@ -93,14 +94,12 @@ def across_subjects_figure(summaries: pd.DataFrame, *, simulated: bool) -> tuple
     numbers = long_summaries(summaries)
     experiments = list(summaries["experiment"].unique())
     subjects = list(summaries["subject"].unique())
-    figure = new_figure(DOUBLE_COLUMN_CM, 4.0 + 0.35 * len(experiments), simulated=simulated)
+    figure = new_figure(DOUBLE_COLUMN_CM, 4.0 + 0.35 * len(experiments))
     panels = list(figure.subplots(1, 2, sharey=True))
     markers = dict(zip(subjects, MARKERS, strict=False)) if len(subjects) <= len(MARKERS) else {}
     for axes, quantities, ends in zip(panels, (SHARES, CORRELATIONS), ((0, 100), (-1, 1)), strict=True):
         _draw(axes, numbers, list(quantities), experiments, markers, ends)
-    n_subjects = f"{len(subjects)} subject" + "s" * (len(subjects) > 1)
-    n_seeds = summaries["seed"].nunique()
-    of = f"{n_subjects}, {n_seeds} seed" + "s" * (n_seeds > 1)
+    of = f"{number_of(len(subjects), 'subject')}, {number_of(summaries['seed'].nunique(), 'seed')}"
     # The empty line is the legend's.
     add_titles(panels, [f"Class shares ({of})", "Mean test correlation (a fit, no prediction)"], ["", ""])
     panels[0].set_xlabel("live latents (%)")

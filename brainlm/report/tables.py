@@ -1,4 +1,4 @@
-"""The tables of a run: what stands in them. `table_files` writes them."""
+"""The tables of a run: what stands in them. `publish_table` writes them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -148,7 +148,6 @@ def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
     else:
         belongs = f"if it is in the tenth of TRs with most of the theme's words in the {span_s:g} s before it"
     return [
-        *(["Simulated data."] * simulated),
         "A latent's interpretation is the theme whose TRs its activation separates best from the others on test "
         f"stories: AUC, the area under the ROC curve. A TR belongs to a theme {belongs}.",
         "Null: 95th percentile of the best AUC among the class's live latents and all themes after the themes' "

@@ -18,10 +18,11 @@ from brainlm.report.style import (
     new_figure,
     plain,
 )
+from brainlm.report.write import number_of
 
 
 @journal_style()
-def training_curves(logs: Mapping[int, pd.DataFrame], *, simulated: bool) -> tuple[Figure, pd.DataFrame]:
+def training_curves(logs: Mapping[int, pd.DataFrame]) -> tuple[Figure, pd.DataFrame]:
     """Squared error, fraction of variance explained and dead latents over epochs, a line per seed.
 
     Parameters
@@ -39,7 +40,7 @@ def training_curves(logs: Mapping[int, pd.DataFrame], *, simulated: bool) -> tup
     others = itertools.cycle(OTHER_SOURCE_COLORS)
     colors = {source: SOURCE_COLORS.get(source) or next(others) for source in sources}
 
-    figure = new_figure(DOUBLE_COLUMN_CM, 5.6, simulated=simulated)
+    figure = new_figure(DOUBLE_COLUMN_CM, 5.6)
     error_axes, explained_axes, dead_axes = figure.subplots(1, 3)
     styles = {"training": "-", "validation": (0, (3, 1.5))}
     # A line needs two points.
@@ -53,10 +54,13 @@ def training_curves(logs: Mapping[int, pd.DataFrame], *, simulated: bool) -> tup
                 explained_axes.plot(log["epoch"], explained, color=color, linestyle=style, marker=marker)
         dead_axes.plot(log["epoch"], log["dead_latents"], color="0.2", marker=marker)
 
-    n_seeds = f"{len(logs)} seed" + "s" * (len(logs) > 1)
     add_titles(
         [error_axes, explained_axes, dead_axes],
-        ["Squared error per TR", "Fraction of variance explained", f"Dead latents ({n_seeds})"],
+        [
+            "Squared error per TR",
+            "Fraction of variance explained",
+            f"Dead latents ({number_of(len(logs), 'seed')})",
+        ],
     )
     error_axes.set_ylabel("normalized units²")
     explained_axes.axhline(0, color="0.7", linewidth=0.5, zorder=0)

@@ -1,4 +1,4 @@
-"""Write a table for programs (TSV), text (Markdown) and browsers (HTML)."""
+"""Write tables for programs (TSV), text (Markdown) and browsers (HTML), and numbers for readers."""
 
 import html
 import re
@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.files import beside, is_missing, write_atomically, write_tsv
+from brainlm.files import write_atomically, write_tsv
 
 MISSING = "–"
+SIMULATED = "simulated data"
+"""What all tables and figures of such data say."""
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -47,25 +49,48 @@ ul {{ margin: 0.9em 0 0; padding-left: 1.2em; max-width: 62em; color: #555; font
 """
 
 
-def write_table(frame: pd.DataFrame, stem: Path, *, title: str, notes: Sequence[str]) -> None:
-    """Write a table as <stem>.tsv (the data only), <stem>.md and <stem>.html (a page that needs no network).
+def publish_table(
+    path: Path | str, frame: pd.DataFrame, *, title: str, notes: Sequence[str], simulated: bool
+) -> None:
+    """Write a table as TSV (the data only), Markdown and HTML (a page that needs no network).
 
-    In Markdown and HTML numbers have three significant digits and missing values are "–".
+    In Markdown and HTML numbers have three significant digits and missing values are "–"; the title of a table of
+    simulated data says so.
 
     Parameters
     ----------
+    path: any of the three, e.g. results/table1.tsv; the others stand beside it.
     frame: the table, without its index.
-    stem: path without extension, e.g. results/table1.
     notes: sentences below the table.
+
+    Raises
+    ------
+    ValueError: the path ends in none of their extensions.
     """
-    write_tsv(frame, stem)
-    write_atomically(beside(stem, ".md"), _markdown(frame, title, notes).encode())
-    write_atomically(beside(stem, ".html"), _html(frame, title, notes).encode())
+    files = files_of(path, (".tsv", ".md", ".html"))
+    title = f"{title} ({SIMULATED})" if simulated else title
+    write_tsv(frame, files[".tsv"])
+    write_atomically(files[".md"], _markdown(frame, title, notes).encode())
+    write_atomically(files[".html"], _html(frame, title, notes).encode())
+
+
+def files_of(path: Path | str, extensions: Sequence[str]) -> dict[str, Path]:
+    """Extension -> file of something that is published as several files, of which one is known.
+
+    Raises
+    ------
+    ValueError: the path ends in none of the extensions.
+    """
+    path = Path(path)
+    if path.suffix not in extensions:
+        raise ValueError(f"{path} does not end in {', '.join(extensions[:-1])} or {extensions[-1]}")
+    # Only the last of several extensions is replaced: names may have dots in them.
+    return {extension: path.with_suffix(extension) for extension in extensions}
 
 
 def format_value(value: object) -> str:
     """A cell for reading: three significant digits for floats, thousands separated, "–" if missing."""
-    if is_missing(value):
+    if _is_missing(value):
         return MISSING
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
@@ -77,8 +102,18 @@ def format_value(value: object) -> str:
 
 
 def formatted(value: float, spec: str) -> str:
-    """A number within a text, e.g. formatted(-0.5, ".2f"), with a minus (U+2212), which a hyphen is not."""
-    return format(value, spec).replace("-", "−")
+    """A number within a text, e.g. formatted(-0.5, ".2f"), with a minus (U+2212), not a hyphen; "–" if missing."""
+    return MISSING if _is_missing(value) else format(value, spec).replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share within a text, e.g. "12.5 %"."""
+    return MISSING if _is_missing(share) else f"{formatted(100 * share, '.1f')} %"
+
+
+def number_of(count: int, thing: str) -> str:
+    """E.g. "1 voxel" or "1,200 voxels"."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
 def with_unit(name: str, unit: str) -> str:
@@ -139,3 +174,7 @@ def _html(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
         body="\n".join(row(values, "td") for values in frame.itertuples(index=False)),
         notes=f"<ul>\n{listed}</ul>\n" if notes else "",
     )
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))

@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "normalization": ["Normalization", "fit_normalization", "load_normalization", "save_normalization"],
-        "pairs": ["Recording", "Rows", "assemble", "fit_sources"],
+        "sources": ["Source", "load_sources", "missing_stores", "save_sources"],
+        "pairs": ["Rows", "assemble", "fit_sources"],
         "codes": ["StoryCode", "load_codes", "save_codes"],
     },
 )

@@ -2,107 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import zarr
 
 from brainlm.errors import InputError
 from brainlm.rows.choices import BrainTime, Standardization
 from brainlm.rows.normalization import Normalization, SourceSummary, fit_normalization
-from brainlm.store import open_store
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One source: an array of the same name in one store a story."""
-
-    array: str
-    """Name of the (time, column) array in each store."""
-    stores: Mapping[str, Path]
-    """Story -> store."""
-
-    def read(self, story: str) -> np.ndarray:
-        """The story's (time, column) raw array."""
-        return self._array(story)[:]
-
-    def read_finite(self, story: str, columns: np.ndarray) -> np.ndarray:
-        """The story's (time, column) raw array, of which `columns`, (column,) bool, are numbers."""
-        raw = self.read(story)
-        # Of another width it is refused where it is used.
-        if raw.shape[1] == columns.size and not np.isfinite(raw).all(axis=0)[columns].all():
-            raise InputError(
-                f"{self.stores[story]} holds NaN or infinite values in columns that count as valid: remove it, and "
-                "run again."
-            )
-        return raw
-
-    def stacked(self, stories: Sequence[str], columns: np.ndarray) -> "StackedRows":
-        """Some columns of the stories, (time, column) raw, read when they are sliced."""
-        return StackedRows([self._array(story) for story in stories], columns)
-
-    def n_rows(self, story: str) -> int:
-        """Number of rows (TRs) of the story."""
-        return self._array(story).shape[0]
-
-    def time_s(self, story: str) -> np.ndarray | None:
-        """(time,) s of the story's rows after sound onset; None if its store does not say."""
-        group = open_store(self.stores[story])
-        return group["time"][:] if "time" in group else None
-
-    def _array(self, story: str) -> zarr.Array:
-        group = open_store(self.stores[story])
-        if self.array not in group:
-            raise InputError(
-                f"{self.stores[story]} has no array '{self.array}': remove it and run the step that writes it again."
-            )
-        return group[self.array]
-
-    def valid_columns(self, stories: Sequence[str]) -> np.ndarray:
-        """(column,) bool: columns that no story marks as invalid (NaN or constant).
-
-        Raises
-        ------
-        InputError: stories with different numbers of columns.
-        """
-        valid = None
-        for story in stories:
-            group = open_store(self.stores[story])
-            width = self._array(story).shape[1]
-            here = group["valid"][:] if "valid" in group else np.ones(width, bool)
-            if valid is not None and width != valid.size:
-                raise InputError(
-                    f"{self.stores[story]} has {width} columns, the stories before it {valid.size}: "
-                    "all stories have the same voxels of a subject, and the same hidden dimensions. Replace the "
-                    "file, or leave the story out."
-                )
-            valid = here if valid is None else valid & here
-        return valid
-
-
-@dataclass(frozen=True)
-class StackedRows:
-    """Raw rows of some stories, one story after the other, read only when they are sliced."""
-
-    arrays: Sequence[zarr.Array]
-    """(time, column) of each story."""
-    columns: np.ndarray
-    """(column,) int, the columns that are read."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(time, column)."""
-        return sum(array.shape[0] for array in self.arrays), self.columns.size
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        """(time, column) of the rows from `rows.start` to `rows.stop`."""
-        parts, first = [], 0
-        for array in self.arrays:
-            start, stop = (min(max(edge - first, 0), array.shape[0]) for edge in (rows.start, rows.stop))
-            parts.append(array[start:stop][:, self.columns])
-            first += array.shape[0]
-        return np.concatenate(parts)
+from brainlm.rows.sources import Source
 
 
 @dataclass(frozen=True)
@@ -123,7 +30,7 @@ class Rows:
 
 
 def fit_sources(
-    recordings: Mapping[str, Recording],
+    sources: Mapping[str, Source],
     *,
     training: Sequence[str],
     all_stories: Sequence[str],
@@ -134,13 +41,13 @@ def fit_sources(
     Columns that are invalid in any story that will be used are left out of the model altogether.
     """
     fitted = {}
-    for source, recording in recordings.items():
-        kept = recording.valid_columns(all_stories)
-        fitted[source] = fit_normalization(
-            lambda recording=recording, kept=kept: (recording.read_finite(story, kept) for story in training),
-            standardize=standardize[source],
+    for name, source in sources.items():
+        kept = source.valid_columns(all_stories)
+        fitted[name] = fit_normalization(
+            lambda source=source, kept=kept: (source.read_finite(story, kept) for story in training),
+            standardize=standardize[name],
             kept=kept,
-            source=source,
+            source=name,
         )
     return {s: pair[0] for s, pair in fitted.items()}, {s: pair[1] for s, pair in fitted.items()}
 
@@ -170,7 +77,7 @@ def row_order(n_rows: int, *, brain_time: BrainTime, seed: int) -> np.ndarray:
     raise ValueError(f"unknown pairing {brain_time!r}; known are {', '.join(get_args(BrainTime))}")
 
 
-def story_lengths(recordings: Mapping[str, Recording], stories: Sequence[str]) -> list[int]:
+def story_lengths(sources: Mapping[str, Source], stories: Sequence[str]) -> list[int]:
     """Rows of each story, after checking that all sources agree.
 
     Raises
@@ -179,22 +86,22 @@ def story_lengths(recordings: Mapping[str, Recording], stories: Sequence[str]) -
     """
     lengths = []
     for story in stories:
-        of_source = {source: recording.n_rows(story) for source, recording in recordings.items()}
+        of_source = {name: source.n_rows(story) for name, source in sources.items()}
         if len(set(of_source.values())) > 1:
-            counts = ", ".join(f"{source} {n}" for source, n in of_source.items())
+            counts = ", ".join(f"{name} {n}" for name, n in of_source.items())
             raise InputError(
                 f"Story '{story}' has different numbers of rows in its sources ({counts}); "
                 "check the dataset's trim and the files named "
-                + ", ".join(str(recording.stores[story]) for recording in recordings.values())
+                + ", ".join(str(source.stores[story]) for source in sources.values())
                 + "."
             )
-        _require_same_times(recordings, story)
+        _require_same_times(sources, story)
         lengths.append(next(iter(of_source.values())))
     return lengths
 
 
-def _require_same_times(recordings: Mapping[str, Recording], story: str) -> None:
-    known = {recording.stores[story]: recording.time_s(story) for recording in recordings.values()}
+def _require_same_times(sources: Mapping[str, Source], story: str) -> None:
+    known = {source.stores[story]: source.time_s(story) for source in sources.values()}
     known = {store: times for store, times in known.items() if times is not None}
     for store, times in known.items():
         first_store, first = next(iter(known.items()))
@@ -206,8 +113,8 @@ def _require_same_times(recordings: Mapping[str, Recording], story: str) -> None
             )
 
 
-def side_by_side(recordings: Mapping[str, Recording], stories: Sequence[str]) -> np.ndarray:
-    """Raw rows of some stories, the columns of all recordings beside each other.
+def side_by_side(sources: Mapping[str, Source], stories: Sequence[str]) -> np.ndarray:
+    """Raw rows of some stories, the columns of all sources beside each other.
 
     Returns
     -------
@@ -215,22 +122,19 @@ def side_by_side(recordings: Mapping[str, Recording], stories: Sequence[str]) ->
 
     Raises
     ------
-    InputError: recordings with different numbers of rows for a story, or stories with different numbers of columns.
+    InputError: sources with different numbers of rows for a story, or stories with different numbers of columns.
     """
-    story_lengths(recordings, stories)
-    for recording in recordings.values():
-        recording.valid_columns(stories)
+    story_lengths(sources, stories)
+    for source in sources.values():
+        source.valid_columns(stories)
     return np.concatenate(
-        [
-            np.concatenate([recording.read(story) for recording in recordings.values()], axis=1)
-            for story in stories
-        ],
+        [np.concatenate([source.read(story) for source in sources.values()], axis=1) for story in stories],
         dtype=np.float32,
     )
 
 
 def assemble(
-    recordings: Mapping[str, Recording],
+    sources: Mapping[str, Source],
     normalization: Mapping[str, Normalization],
     stories: Sequence[str],
     *,
@@ -251,9 +155,9 @@ def assemble(
     ------
     InputError: sources with different numbers of rows for a story, or values that are not finite.
     """
-    lengths = story_lengths(recordings, stories)
+    lengths = story_lengths(sources, stories)
     n_rows = sum(lengths)
-    widths = {source: normalization[source].width for source in recordings}
+    widths = {source: normalization[source].width for source in sources}
     edges = np.cumsum([0, *widths.values()])
     slices = {source: slice(int(a), int(b)) for source, a, b in zip(widths, edges, edges[1:], strict=False)}
     values = np.empty((n_rows, edges[-1]), np.float32)
@@ -267,12 +171,12 @@ def assemble(
         order = row_order(n_rows, brain_time=brain_time, seed=seed)
         target_of = np.empty(n_rows, int)
         target_of[order] = np.arange(n_rows)
-        for source, recording in recordings.items():
+        for name, source in sources.items():
             for story, rows in _consecutive(stories, lengths):
-                target = rows if source == reference else target_of[rows]
-                raw = recording.read_finite(story, normalization[source].kept)
-                name = f"Source '{source}' in {recording.stores[story]}"
-                values[target, slices[source]] = normalization[source].apply(raw, name)
+                target = rows if name == reference else target_of[rows]
+                raw = source.read_finite(story, normalization[name].kept)
+                where = f"Source '{name}' in {source.stores[story]}"
+                values[target, slices[name]] = normalization[name].apply(raw, where)
     story_of_row = np.repeat(np.arange(len(stories)), lengths)
     return Rows(values, slices, story_of_row, tuple(stories))
 

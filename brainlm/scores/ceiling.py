@@ -17,8 +17,8 @@ ev - (1 - ev) / (n - 1) with ev = 1 - mean_r var(y_r - ȳ) / mean_r var(y_r), th
 Gallant and Huth labs corrected for n. The ratio and the roots have a bias in the order of 1 / T: sqrt(EV) is
 too low by about var(EV estimate) / (8 EV^1.5), which matters where EV is small.
 
-A hearing that is lost in a voxel (constant there, or not finite at some time) is left out there: n, ȳ and all that
-follows are those of the others.
+A hearing that is lost in a voxel (constant there, see `brainlm.scores.correlation.is_constant`, or not finite at some
+time) is left out there: n, ȳ and all that follows are those of the others.
 
 Several stories are each taken on their own, and SP, NP and NP / n averaged over them, weighted by T - 1: the more
 times, the surer a variance. The equations above then give EV and ceilings of all. Where every hearing is z-scored, EV
@@ -39,6 +39,7 @@ import numpy as np
 import zarr
 
 from brainlm.errors import InputError
+from brainlm.scores.correlation import is_constant
 
 
 @dataclass(frozen=True)
@@ -182,36 +183,18 @@ def _powers(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Signal and noise power and number of hearings, (voxel,) each, of hearings y, (repeat, time, voxel) float64;
     overwrites y."""
     n_times = y.shape[1]
-    # Exact where a variance is not: the mean of equal numbers need not equal them, and leaves a variance > 0.
+    squares = np.einsum("rtv,rtv->rv", y, y)
     with np.errstate(invalid="ignore"):
-        spread = np.ptp(y, axis=1)
-    varies = np.isfinite(spread) & (spread > 0)
+        y -= y.mean(axis=1, keepdims=True)
+    deviations = np.einsum("rtv,rtv->rv", y, y)
+    varies = np.isfinite(deviations) & ~is_constant(deviations, squares)
     n_hearings = varies.sum(axis=0)
     n = np.where(n_hearings > 1, n_hearings, np.nan)
     # A lost hearing adds 0 to every sum over hearings.
     lost = ~varies[:, None]
     np.copyto(y, 0, where=lost)
-    y -= y.mean(axis=1, keepdims=True)
     mean = y.sum(axis=0) / n
     np.subtract(y, mean, out=y, where=~lost)
     noise = np.einsum("rtv,rtv->v", y, y) / ((n - 1) * (n_times - 1))
     variance_of_mean = np.einsum("tv,tv->v", mean, mean) / (n_times - 1)
     return variance_of_mean - noise / n, noise, n_hearings
-
-
-def normalized_correlation(correlation: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
-    """r / ceiling: the estimated correlation of a prediction with the signal itself (CC_norm, Schoppe et al.).
-
-    Not clipped: the estimate exceeds 1 by chance, and by far where the ceiling is low. Ceilings of voxels
-    that pass EV > 0 by chance are such, so choose voxels by a bound on EV before averaging.
-
-    Parameters
-    ----------
-    correlation : (..., voxel) Pearson r with one hearing, or with the mean of all.
-    ceiling : (voxel,) `ceiling_single` or `ceiling_mean` accordingly, of the same times.
-
-    Returns
-    -------
-    (..., voxel) float64; NaN where either is NaN.
-    """
-    return np.asarray(correlation, float) / np.asarray(ceiling, float)

@@ -1,7 +1,6 @@
-"""Questions asked of a trained crosscoder: whose is a latent, does it hold on unseen data, how good is the fit."""
+"""Whose is a latent, does it hold on unseen data, and how often is it active?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +8,8 @@ import numpy as np
 from brainlm.arrays import real_array, require_finite
 from brainlm.errors import InputError
 from brainlm.rows.pairs import Rows
-from brainlm.scores.shifts import require_shifts
+from brainlm.scores.correlation import pearson
+from brainlm.scores.shifts import ShiftTest, shift_test
 
 if TYPE_CHECKING:
     from brainlm.crosscoder.model import Crosscoder
@@ -73,121 +73,13 @@ def class_shares(classes: np.ndarray, alive: np.ndarray) -> dict[str, float]:
     return {name: float(np.mean(live == name)) if live.size else float("nan") for name in CLASSES}
 
 
-def pearson(x: Any, y: Any) -> np.ndarray:
-    """Pearson correlation of each column of x with the same column of y over rows.
-
-    Parameters
-    ----------
-    x, y: (time, column).
-
-    Returns
-    -------
-    (column,) float64; NaN where either column is constant or holds a value that is not finite.
-
-    Raises
-    ------
-    InputError: other than real numbers of one shape, (time, column).
-    """
-    x = real_array(x, "x", ("time", "column"), float)
-    y = real_array(y, "y", x.shape, float)
-    if not len(x):
-        return np.full(x.shape[1], np.nan)
-    finite = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
-    varies = (
-        finite & (np.ptp(np.where(finite, x, 0), axis=0) > 0) & (np.ptp(np.where(finite, y, 0), axis=0) > 0)
-    )
-    result = np.full(x.shape[1], np.nan)
-    a, b = (values[:, varies] - values[:, varies].mean(axis=0) for values in (x, y))
-    result[varies] = (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return result
-
-
-def circular_cross_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Pearson correlation of x with y turned around in a circle by every possible lag, column by column.
-
-    Parameters
-    ----------
-    x, y: (time, column).
-
-    Returns
-    -------
-    (lag, column) float64; row 0 is the correlation without a shift; NaN for constant columns.
-
-    Raises
-    ------
-    InputError: x and y of different shapes.
-    """
-    if np.shape(x) != np.shape(y):
-        raise InputError(
-            f"Only rows of the same times can be correlated; got {np.shape(x)} and {np.shape(y)}."
-        )
-    n_rows = len(x)
-    standardized = []
-    for values in (x, y):
-        centred = np.asarray(values, float) - np.mean(values, axis=0, dtype=float)
-        norm = np.linalg.norm(centred, axis=0)
-        constant = norm <= 1e-12 * np.linalg.norm(np.asarray(values, float), axis=0)
-        standardized.append(centred / np.where(constant, np.nan, norm))
-    spectrum_x, spectrum_y = (np.fft.rfft(values, axis=0) for values in standardized)
-    return np.fft.irfft(spectrum_x * np.conj(spectrum_y), n=n_rows, axis=0)
-
-
-@dataclass(frozen=True)
-class ShiftTest:
-    """A correlation against the same correlation after circular shifts in time, column by column."""
-
-    correlation: np.ndarray
-    """(column,) without a shift."""
-    null_99: np.ndarray
-    """(column,) 99th percentile over shifts."""
-    p_value: np.ndarray
-    """(column,) one-sided: share of shifts that do as well, the unshifted one counted in; 1 if undefined."""
-
-
-def shift_test(x: np.ndarray, y: np.ndarray, *, minimum_shift: int) -> ShiftTest:
-    """Is each column of x correlated with the same column of y beyond what smoothness in time gives?
-
-    Every circular shift of at least `minimum_shift` rows (either way) is in the null, which so keeps both
-    signals' autocorrelation and breaks their correspondence.
-
-    Parameters
-    ----------
-    x, y: (time, column).
-    minimum_shift: rows; should exceed the haemodynamic response.
-
-    Raises
-    ------
-    InputError: fewer than twice `minimum_shift` rows, so that no shift is left.
-    """
-    n_rows = len(x)
-    require_shifts(n_rows, minimum_shift)
-    by_lag = circular_cross_correlation(x, y)
-    null = by_lag[minimum_shift : n_rows - minimum_shift + 1]
-    undefined = np.isnan(by_lag[0])
-    p_value = np.where(undefined, 1.0, (1 + (null >= by_lag[0]).sum(axis=0)) / (1 + len(null)))
-    null_99 = np.where(undefined, np.nan, np.quantile(null, 0.99, axis=0))
-    return ShiftTest(by_lag[0], null_99, p_value)
-
-
-def false_discovery_control(p_values: np.ndarray, level: float) -> np.ndarray:
-    """Benjamini-Hochberg: (test,) bool, which tests are discoveries at a false discovery rate of `level`."""
-    if p_values.size == 0:
-        return np.zeros(0, bool)
-    order = np.argsort(p_values, kind="stable")
-    passes = p_values[order] <= level * np.arange(1, p_values.size + 1) / p_values.size
-    discovered = np.zeros(p_values.size, bool)
-    if passes.any():
-        discovered[order[: np.flatnonzero(passes)[-1] + 1]] = True
-    return discovered
-
-
 def agreement(
     model: "Crosscoder", inputs: Mapping[str, Any], *, source: str = "brain", reference: str = "lm"
 ) -> np.ndarray:
     """Do two sources, say brain and LM, say the same about a latent on rows it was not trained on?
 
     The correlation over rows of W_brainᵀ x_brain with W_lmᵀ x_lm; a latent that only memorised its training
-    rows, or only follows slow drifts, has none beyond its null (see `shift_test`).
+    rows, or only follows slow drifts, has none beyond its null (see `brainlm.scores.shifts.shift_test`).
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
+from brainlm.scores.correlation import is_constant
 from brainlm.scores.shifts import N_CHANCE_SHIFTS, N_NULL_SHIFTS, require_shifts_to_match
 
 Activation = np.ndarray | sparse.sparray
@@ -64,24 +65,6 @@ def activation_correlation(a: Activation, b: Activation) -> np.ndarray:
     return _correlation(_standardized(a), _standardized(b))
 
 
-def match_latents(a: Activation, b: Activation, alive_a: np.ndarray, alive_b: np.ndarray) -> Matches:
-    """The one-to-one assignment of live latents whose summed correlation is largest (Hungarian method).
-
-    All live latents of the model that has fewer get a partner, however low the correlation, unless they are
-    constant over these TRs.
-
-    Parameters
-    ----------
-    a, b: (time, latent_a) and (time, latent_b) activations over the same TRs, sparse or dense.
-    alive_a, alive_b: (latent_a,) and (latent_b,) bool.
-
-    Returns
-    -------
-    The partners of a's latents.
-    """
-    return _assigned(activation_correlation(a, b), alive_a, alive_b)
-
-
 def match_test(
     a: Activation,
     b: Activation,
@@ -92,6 +75,10 @@ def match_test(
     seed: int = 0,
 ) -> tuple[MatchTest, MatchTest]:
     """Match two models' latents and ask which are found again; the module's docstring has the null.
+
+    Of all ways to match live latents one to one it is the one whose summed correlation is largest (Hungarian method).
+    All live latents of the model that has fewer get a partner, however low the correlation, unless they are constant
+    over these TRs.
 
     Takes `N_NULL_SHIFTS` + `N_CHANCE_SHIFTS` products like `activation_correlation`'s, for both directions together.
 
@@ -111,16 +98,16 @@ def match_test(
     TooLittleDataError: too few TRs for as many shifts as are needed.
     """
     shifts = _draw_shifts(a.shape[0], minimum_shift, seed)
-    a, b = _standardized(a), _standardized(b)
+    standardized = _standardized(a), _standardized(b)
     null = [
         _maxima(shifted, alive_a, alive_b)
-        for shifted in _shifted_correlations(a, b, shifts[:-N_CHANCE_SHIFTS])
+        for shifted in _shifted_correlations(*standardized, shifts[:-N_CHANCE_SHIFTS])
     ]
     by_chance = [
         [matches.correlation for matches in _assigned_both_ways(shifted, alive_a, alive_b)]
-        for shifted in _shifted_correlations(a, b, shifts[-N_CHANCE_SHIFTS:])
+        for shifted in _shifted_correlations(*standardized, shifts[-N_CHANCE_SHIFTS:])
     ]
-    matched = _assigned_both_ways(_correlation(a, b), alive_a, alive_b)
+    matched = _assigned_both_ways(activation_correlation(a, b), alive_a, alive_b)
     of_a, of_b = map(_tested, matched, zip(*null, strict=True), zip(*by_chance, strict=True))
     return of_a, of_b
 
@@ -141,10 +128,9 @@ def _standardized(activation: Activation) -> _Standardized:
     mean, n_stored = columns.sum(axis=0) / n_rows, np.diff(columns.indptr)
     centred = columns.copy()
     centred.data -= np.repeat(mean, n_stored)
-    norm = np.sqrt(centred.power(2).sum(axis=0) + (n_rows - n_stored) * mean**2)
-    # The mean of equal numbers need not equal them, which leaves a norm just above 0.
-    constant = norm <= 1e-12 * np.sqrt(columns.power(2).sum(axis=0))
-    norm = np.where(constant, np.nan, norm)
+    deviations = centred.power(2).sum(axis=0) + (n_rows - n_stored) * mean**2
+    constant = is_constant(deviations, columns.power(2).sum(axis=0))
+    norm = np.where(constant, np.nan, np.sqrt(deviations))
     scaled = columns @ sparse.diags_array(np.where(constant, 0, 1 / norm))
     return _Standardized(scaled.tocsr(), np.sqrt(n_rows) * mean / norm)
 

@@ -8,6 +8,7 @@ import torch
 
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.pairs import Rows
+from brainlm.scores.correlation import pearson_of_sums
 
 ALL_SOURCES = "both"
 
@@ -36,14 +37,14 @@ def reconstruction_fit(model: Crosscoder, rows: Rows) -> dict[str, SourceFit]:
     z = model.encode_rows({source: rows.source(source) for source in model.weights})
     fits = {}
     for source in model.weights:
-        by_story = np.stack(list(_story_moments(model, rows, source, z)))
+        by_story = np.stack(list(_story_sums(model, rows, source, z)))
         total = by_story.sum(axis=0)
         n, sum_x, _, sum_xx, sum_yy, sum_xy = total
         squared_error = (sum_xx - 2 * sum_xy + sum_yy).sum()
         variance = (sum_xx - sum_x**2 / n).sum()
         fits[source] = SourceFit(
-            correlation=_correlation_from_moments(total),
-            story_correlation=np.stack([_correlation_from_moments(moments) for moments in by_story]),
+            correlation=pearson_of_sums(total),
+            story_correlation=np.stack([pearson_of_sums(sums) for sums in by_story]),
             explained=float(1 - squared_error / variance),
         )
     return fits
@@ -68,12 +69,12 @@ def cross_prediction(model: Crosscoder, rows: Rows) -> dict[tuple[str, str], np.
     for name, sources in given.items():
         z = model.encode_rows({source: rows.source(source) for source in sources})
         for target in model.weights:
-            moments = sum(_story_moments(model, rows, target, z))
-            correlations[name, target] = _correlation_from_moments(moments)
+            sums = sum(_story_sums(model, rows, target, z))
+            correlations[name, target] = pearson_of_sums(sums)
     return correlations
 
 
-def _story_moments(model: Crosscoder, rows: Rows, source: str, z: torch.Tensor) -> Iterator[np.ndarray]:
+def _story_sums(model: Crosscoder, rows: Rows, source: str, z: torch.Tensor) -> Iterator[np.ndarray]:
     # Sums over a story's rows of x, x̂, x², x̂², x x̂: the reconstruction of more than a story never exists.
     for story in range(len(rows.stories)):
         here = np.flatnonzero(rows.story == story)
@@ -89,17 +90,3 @@ def _story_moments(model: Crosscoder, rows: Rows, source: str, z: torch.Tensor) 
                 (x * fitted).sum(axis=0),
             ]
         )
-
-
-def _correlation_from_moments(moments: np.ndarray) -> np.ndarray:
-    n, sum_x, sum_y, sum_xx, sum_yy, sum_xy = moments
-    covariance = sum_xy - sum_x * sum_y / n
-    variance_x, variance_y = sum_xx - sum_x**2 / n, sum_yy - sum_y**2 / n
-    # A constant column leaves rounding errors for a variance.
-    defined = (variance_x > 1e-12 * sum_xx) & (variance_y > 1e-12 * sum_yy)
-    return np.divide(
-        covariance,
-        np.sqrt(np.where(defined, variance_x * variance_y, 1.0)),
-        out=np.full(len(covariance), np.nan),
-        where=defined,
-    )

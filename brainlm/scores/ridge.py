@@ -16,7 +16,7 @@ from himalaya.ridge import solve_group_ridge_random_search
 from himalaya.scoring import r2_score
 
 from brainlm.errors import InputError
-from brainlm.scores.latents import pearson
+from brainlm.scores.correlation import is_constant, pearson
 
 ALPHAS = np.geomspace(10, 1e8, 15)
 _BLOCK_ROWS = 256
@@ -106,7 +106,7 @@ def ridge_correlations(
     _check_shapes(features_train, targets_train, story_train, features_test, targets_test)
     folds = story_folds(story_train, n_folds)
     x, x_test = _standardize(features_train, features_test)
-    mean, valid = _target_moments(targets_train)
+    mean, valid = _mean_and_valid(targets_train)
     columns = np.flatnonzero(valid)
     result = RidgeFit(*(np.full(valid.size, np.nan) for _ in range(3)))
     if not columns.size:
@@ -146,7 +146,8 @@ def _check_shapes(x: np.ndarray, y: Any, story: np.ndarray, x_test: np.ndarray, 
 
 
 def _standardize(train: np.ndarray, test: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    kept = train.max(axis=0) > train.min(axis=0)
+    total, squares = _sums(train)
+    kept = ~is_constant(squares - total**2 / len(train), squares)
     if not (np.isfinite(train).all() and np.isfinite(test).all() and kept.any()):
         raise InputError(
             "Features of an encoding model must be finite, and some must vary over training TRs."
@@ -167,15 +168,20 @@ def _row_blocks(targets: Any) -> Iterator[np.ndarray]:
         yield np.asarray(targets[start : start + _BLOCK_ROWS], np.float32)
 
 
-def _target_moments(targets: Any) -> tuple[np.ndarray, np.ndarray]:
-    total, lowest, highest = np.float64(0), np.float32(np.inf), np.float32(-np.inf)
+def _sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over rows of values and of their squares."""
+    return values.sum(axis=0, dtype=np.float64), np.einsum("tc,tc->c", values, values, dtype=np.float64)
+
+
+def _mean_and_valid(targets: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(voxel,) float32 mean, and bool: finite in all rows, and not constant."""
+    n, total, squares = targets.shape[0], np.float64(0), np.float64(0)
     with np.errstate(invalid="ignore"):
         for block in _row_blocks(targets):
-            total = total + block.sum(axis=0, dtype=np.float64)
-            lowest = np.minimum(lowest, block.min(axis=0))
-            highest = np.maximum(highest, block.max(axis=0))
-    valid = np.isfinite(lowest) & np.isfinite(highest) & (highest > lowest)
-    return (total / targets.shape[0]).astype(np.float32), valid
+            of_block, squares_of_block = _sums(block)
+            total, squares = total + of_block, squares + squares_of_block
+        valid = np.isfinite(squares) & ~is_constant(squares - total**2 / n, squares)
+    return (total / n).astype(np.float32), valid
 
 
 @contextmanager

@@ -45,29 +45,29 @@ def pairs_of_subjects(one: Sequence[EncodedModel], other: Sequence[EncodedModel]
     return [(model, other[(number + 1) % len(other)]) for number, model in enumerate(one)]
 
 
-def compare_pairs(pairs: Sequence[Pair], *, minimum_shift: int, seed: int = 0) -> pd.DataFrame:
+def compare_pairs(pairs: Sequence[Pair], *, minimum_shift: int) -> pd.DataFrame:
     """`compare_models` of some pairs, one below the other.
 
     A pair with too little in common to be compared has a single row: comparison, the models, and a column
     not_compared, which says why and is there only for such pairs.
     """
-    tables = [_compared_or_why_not(a, b, minimum_shift, seed) for a, b in pairs]
+    tables = [_compared_or_why_not(a, b, minimum_shift) for a, b in pairs]
     return pd.concat(tables, ignore_index=True)
 
 
-def _compared_or_why_not(a: EncodedModel, b: EncodedModel, minimum_shift: int, seed: int) -> pd.DataFrame:
+def _compared_or_why_not(a: EncodedModel, b: EncodedModel, minimum_shift: int) -> pd.DataFrame:
     try:
-        return compare_models(a, b, minimum_shift=minimum_shift, seed=seed)
+        return compare_models(a, b, minimum_shift=minimum_shift)
     except TooLittleDataError as reason:
         return pd.DataFrame([_models(a, b) | {"not_compared": str(reason)}])
 
 
-def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int, seed: int = 0) -> pd.DataFrame:
+def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int) -> pd.DataFrame:
     """How many latents of each class of one model are found again in another, and the other way round.
 
     Parameters
     ----------
-    minimum_shift, seed: see `match_test`.
+    minimum_shift: see `match_test`.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int, seed
     """
     activations = _common_activations(a, b)
     alive = (model.latents["alive"].to_numpy(bool) for model in (a, b))
-    of_a, of_b = match_test(*activations, *alive, minimum_shift=minimum_shift, seed=seed)
+    of_a, of_b = match_test(*activations, *alive, minimum_shift=minimum_shift)
     n_rows = activations[0].shape[0]
     return pd.concat([_by_class(of_a, a, b, n_rows), _by_class(of_b, b, a, n_rows)], ignore_index=True)
 

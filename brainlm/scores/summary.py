@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from brainlm.rows.pairs import Rows
 from brainlm.scores.latents import (
@@ -12,7 +13,6 @@ from brainlm.scores.latents import (
     class_shares,
     classify,
     density,
-    false_discovery_control,
     relative_difference,
 )
 
@@ -30,7 +30,7 @@ def latent_table(
     ----------
     test: normalized rows of the test stories.
     minimum_shift: rows; smallest circular shift in agreement's null.
-    false_discovery_rate: for significant agreement, over live latents.
+    false_discovery_rate: for significant agreement, over live latents (Benjamini-Hochberg).
     reference: the source that each other one is compared with.
 
     Returns
@@ -55,9 +55,8 @@ def latent_table(
         )
         # Dead latents are not tested: they would only dilute the correction.
         significant = np.zeros(model.n_latents, bool)
-        significant[model.alive] = false_discovery_control(
-            agreement.p_value[model.alive], false_discovery_rate
-        )
+        adjusted = false_discovery_control(agreement.p_value[model.alive])
+        significant[model.alive] = adjusted <= false_discovery_rate
         columns = {
             "latent": np.arange(model.n_latents),
             "source": source,

@@ -50,7 +50,7 @@ def hear(values: np.ndarray, onset_s: np.ndarray, offset_s: np.ndarray, tr_times
     return (haemodynamic_response(tr_times_s[:, None] - middle) * duration) @ values
 
 
-def varimax(scores: np.ndarray, *, iterations: int = 200, tolerance: float = 1e-9) -> np.ndarray:
+def varimax(scores: np.ndarray) -> np.ndarray:
     """Rotation that makes the columns of scores as unevenly distributed over rows as it can (Kaiser, 1958).
 
     Parameters
@@ -63,12 +63,12 @@ def varimax(scores: np.ndarray, *, iterations: int = 200, tolerance: float = 1e-
     """
     n_rows, n_components = scores.shape
     rotation, previous = np.eye(n_components), 0.0
-    for _ in range(iterations):
+    for _ in range(200):
         rotated = scores @ rotation
         gradient = scores.T @ (rotated**3 - rotated * (rotated**2).mean(axis=0))
         left, singular, right = np.linalg.svd(gradient / n_rows)
         rotation = left @ right
-        if singular.sum() - previous < tolerance * singular.sum():
+        if singular.sum() - previous < 1e-9 * singular.sum():
             break
         previous = singular.sum()
     return rotation

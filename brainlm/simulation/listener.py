@@ -12,6 +12,8 @@ from brainlm.files import whole_file
 from brainlm.simulation.features import Planted, haemodynamic_response, standardize
 
 HRF_DURATION_S = 32.0
+NOISE_SMOOTH_MM = 8.0
+NOISE_AUTOCORRELATION = 0.4
 
 
 @dataclass(frozen=True)
@@ -68,34 +70,27 @@ def autocorrelate(white: np.ndarray, coefficient: float) -> np.ndarray:
 
 
 def scanner_noise(
-    n_rows: int,
-    mask: np.ndarray,
-    voxel_size_mm: float,
-    random: np.random.Generator,
-    *,
-    smooth_mm: float = 8.0,
-    coefficient: float = 0.4,
+    n_rows: int, mask: np.ndarray, voxel_size_mm: float, random: np.random.Generator
 ) -> np.ndarray:
-    """Noise of voxels: half of its variance each voxel's own, half smooth in space; all autocorrelated in time.
+    """Noise of voxels: half of its variance each voxel's own, half smooth in space (by a Gaussian whose s.d. is
+    `NOISE_SMOOTH_MM`); all autocorrelated in time (`NOISE_AUTOCORRELATION` at lag 1).
 
     Parameters
     ----------
     mask: (z, y, x) bool, cubic voxels.
-    smooth_mm: s.d. of the Gaussian that smooths the smooth half.
-    coefficient: lag-1 correlation.
 
     Returns
     -------
     (time, voxel) float64, variance 1 over time in expectation.
     """
     noise = random.standard_normal((n_rows, int(mask.sum())))
-    sigma = (0, *[smooth_mm / voxel_size_mm] * 3)
+    sigma = (0, *[NOISE_SMOOTH_MM / voxel_size_mm] * 3)
     for start in range(0, n_rows, 256):
         block = noise[start : start + 256]
         smooth = gaussian_filter(random.standard_normal((len(block), *mask.shape)), sigma, mode="wrap")
         # Wrapped around, smoothing lowers the variance of every voxel by the same factor.
         block += smooth[:, mask] / smooth.std()
-    return autocorrelate(noise / np.sqrt(2), coefficient)
+    return autocorrelate(noise / np.sqrt(2), NOISE_AUTOCORRELATION)
 
 
 def blob_map(

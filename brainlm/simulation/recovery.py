@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from brainlm.scores.latents import pearson, shift_test
+from brainlm.scores.correlation import pearson
+from brainlm.scores.shifts import shift_test
 from brainlm.simulation.features import Planted
 
 

@@ -4,8 +4,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from praatio.data_classes.interval_tier import IntervalTier
+from praatio.data_classes.textgrid import Textgrid
 
 from brainlm.errors import InputError
+from brainlm.files import whole_file
 from brainlm.textgrid.labels import sort_labels
 from brainlm.textgrid.praat import Tier, read_tiers
 from brainlm.textgrid.word_times import Spoken, check_faults, settle_times
@@ -77,10 +80,8 @@ def read_words(
     return table
 
 
-def write_textgrid(
-    path: Path | str, tiers: Mapping[str, pd.DataFrame], duration_s: float, *, short: bool = False
-) -> None:
-    """Write interval tiers as a TextGrid (UTF-8) that Praat reads, in its long or its short text format.
+def write_textgrid(path: Path | str, tiers: Mapping[str, pd.DataFrame], duration_s: float) -> None:
+    """Write interval tiers as a TextGrid (UTF-8, Praat's long text format).
 
     Parameters
     ----------
@@ -91,12 +92,17 @@ def write_textgrid(
 
     Raises
     ------
-    ValueError : if intervals overlap, are empty or reach beyond 0 ... `duration_s`.
+    PraatioException : if intervals overlap, are empty or reach beyond 0 ... `duration_s`.
     """
     end_s = round(float(duration_s), 9)
-    filled = {name: _fill_gaps(name, tier, end_s) for name, tier in tiers.items()}
-    text = _short_format(filled, end_s) if short else _long_format(filled, end_s)
-    Path(path).write_text(text, encoding="utf-8", newline="\n")
+    grid = Textgrid(0, end_s)
+    for name, tier in tiers.items():
+        times_s = (tier[column].to_numpy(float).round(9) for column in ("onset_s", "offset_s"))
+        intervals = list(zip(*times_s, tier["label"], strict=True))
+        grid.addTier(IntervalTier(name, intervals, 0, end_s), reportingMode="error")
+    with whole_file(Path(path)) as partial:
+        # Of its own accord praatio would make intervals of less than 10 ns part of the next.
+        grid.save(str(partial), "long_textgrid", includeBlankSpaces=True, minimumIntervalLength=None)
 
 
 def _number_of_words_tier(path: Path, tiers: Sequence[Tier], words_tier: str | None) -> int:
@@ -147,66 +153,3 @@ def _doubts(path: Path, tiers: Sequence[Tier], number: int) -> tuple[list[str], 
 
 def _listed(tiers: Iterable[Tier]) -> str:
     return ", ".join(f"'{tier.name}'" for tier in tiers)
-
-
-def _fill_gaps(name: str, tier: pd.DataFrame, end_s: float) -> list[tuple[float, float, str]]:
-    filled, last_s = [], 0.0
-    ordered = tier.sort_values("onset_s", kind="stable")
-    times_s = ordered[["onset_s", "offset_s"]].to_numpy(dtype="float64").round(9).tolist()
-    for label, (onset_s, offset_s) in zip(ordered["label"], times_s, strict=True):
-        if not last_s <= onset_s < offset_s <= end_s:
-            raise ValueError(
-                f"tier {name!r}: the interval {label!r} ({onset_s} to {offset_s} s) is empty, overlaps the "
-                f"one before it (which ends at {last_s} s) or ends after {end_s} s"
-            )
-        if onset_s > last_s:
-            filled.append((last_s, onset_s, ""))
-        filled.append((onset_s, offset_s, label))
-        last_s = offset_s
-    if last_s < end_s:
-        filled.append((last_s, end_s, ""))
-    return filled
-
-
-def _long_format(tiers: Mapping[str, list[tuple[float, float, str]]], end_s: float) -> str:
-    lines = [
-        'File type = "ooTextFile"',
-        'Object class = "TextGrid"',
-        "",
-        "xmin = 0 ",
-        f"xmax = {end_s} ",
-        "tiers? <exists> ",
-        f"size = {len(tiers)} ",
-        "item []: ",
-    ]
-    for tier_number, (name, intervals) in enumerate(tiers.items(), start=1):
-        lines += [
-            f"    item [{tier_number}]:",
-            '        class = "IntervalTier" ',
-            f"        name = {_quoted(name)} ",
-            "        xmin = 0 ",
-            f"        xmax = {end_s} ",
-            f"        intervals: size = {len(intervals)} ",
-        ]
-        for number, (onset_s, offset_s, label) in enumerate(intervals, start=1):
-            lines += [
-                f"        intervals [{number}]:",
-                f"            xmin = {onset_s} ",
-                f"            xmax = {offset_s} ",
-                f"            text = {_quoted(label)} ",
-            ]
-    return "\n".join(lines) + "\n"
-
-
-def _short_format(tiers: Mapping[str, list[tuple[float, float, str]]], end_s: float) -> str:
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "0", f"{end_s}", "<exists>"]
-    lines.append(f"{len(tiers)}")
-    for name, intervals in tiers.items():
-        lines += ['"IntervalTier"', _quoted(name), "0", f"{end_s}", f"{len(intervals)}"]
-        for onset_s, offset_s, label in intervals:
-            lines += [f"{onset_s}", f"{offset_s}", _quoted(label)]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(label: str) -> str:
-    return '"' + label.replace('"', '""') + '"'

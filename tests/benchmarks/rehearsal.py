@@ -34,7 +34,7 @@ import zarr
 from tqdm import tqdm
 
 import rehearsal_data as data
-from brainlm.rows.pairs import StackedRows
+from brainlm.rows.sources import StackedRows
 from brainlm.scores.ridge import ridge_correlations
 from brainlm.store import open_store
 

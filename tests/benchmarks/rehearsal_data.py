@@ -180,7 +180,9 @@ def write_words(path: Path, text: pd.DataFrame, n_rows: int, random: np.random.G
     words = text.iloc[(random.integers(len(text)) + np.arange(n_words)) % len(text)].reset_index(drop=True)
     told = speak(words, random, words_per_minute=60 * WORDS_PER_S).rename(columns={"word": "label"})
     # Phones are not generated: "spn", spoken noise, stands for those of a word.
-    textgrid.write(path, {"phone": told.assign(label="spn"), "word": told}, told["offset_s"].iloc[-1] + 0.5)
+    textgrid.write_textgrid(
+        path, {"phone": told.assign(label="spn"), "word": told}, told["offset_s"].iloc[-1] + 0.5
+    )
 
 
 def write_responses(

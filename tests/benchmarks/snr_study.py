@@ -23,9 +23,10 @@ from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import train
 from brainlm.report.checks import demo_checks
 from brainlm.report.latents import snr_study
-from brainlm.report.style import save_figure
+from brainlm.report.style import publish_figure
 from brainlm.rows.codes import StoryCode
-from brainlm.rows.pairs import Recording, assemble, fit_sources
+from brainlm.rows.pairs import assemble, fit_sources
+from brainlm.rows.sources import Source
 from brainlm.scores.reconstruction import reconstruction_fit
 from brainlm.scores.summary import latent_table, model_summary
 from brainlm.simulation.features import (
@@ -76,8 +77,8 @@ def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.D
     lm, settings = plan.config["language_model"]["name"], plan.experiments["matched"]
     features = root / "features" / lm / plan.variant_of["matched"]
     sources = {
-        "brain": Recording("bold", {story: work / f"{story}.zarr" for story in n_rows}),
-        "lm": Recording("features", {story: features / f"{story}.zarr" for story in n_rows}),
+        "brain": Source("bold", {story: work / f"{story}.zarr" for story in n_rows}),
+        "lm": Source("features", {story: features / f"{story}.zarr" for story in n_rows}),
     }
     normalization, _ = fit_sources(
         sources,
@@ -166,7 +167,7 @@ def main() -> None:
                 tables.append(study_one(plan, root, snr, seed, Path(work)))
     frame = pd.concat(tables, ignore_index=True)
     figure, numbers = snr_study(frame)
-    save_figure(figure, root / "benchmarks" / "snr_study", numbers, simulated=True)
+    publish_figure(root / "benchmarks" / "snr_study.pdf", figure, numbers, simulated=True)
     print(numbers.to_string(index=False))
 
 

@@ -20,7 +20,8 @@ from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import Checkpointing, train
 from brainlm.machine import GIGABYTE
 from brainlm.rows.normalization import Normalization
-from brainlm.rows.pairs import Recording, assemble
+from brainlm.rows.pairs import assemble
+from brainlm.rows.sources import Source
 from brainlm.store import add_array, new_store
 
 WIDTHS = {"brain": 95_556, "lm": 4096}
@@ -35,11 +36,11 @@ def stories_of(n_stories: int) -> dict[str, list[str]]:
     return {"train": names[:edge], "validation": names[edge:]}
 
 
-def recordings(folder: Path, n_stories: int) -> dict[str, Recording]:
+def sources(folder: Path, n_stories: int) -> dict[str, Source]:
     """The stores in a folder."""
     names = [name for split in stories_of(n_stories).values() for name in split]
     return {
-        source: Recording("values", {name: folder / source / f"{name}.zarr" for name in names})
+        source: Source("values", {name: folder / source / f"{name}.zarr" for name in names})
         for source in WIDTHS
     }
 
@@ -47,8 +48,8 @@ def recordings(folder: Path, n_stories: int) -> dict[str, Recording]:
 def write_stores(folder: Path, n_stories: int, widths: dict[str, int]) -> None:
     """Generated rows."""
     random = np.random.default_rng(0)
-    for recording, width in zip(recordings(folder, n_stories).values(), widths.values(), strict=True):
-        for path in tqdm(recording.stores.values(), unit="store", desc="writing"):
+    for source, width in zip(sources(folder, n_stories).values(), widths.values(), strict=True):
+        for path in tqdm(source.stores.values(), unit="store", desc="writing"):
             path.parent.mkdir(exist_ok=True)
             with new_store(path, {"source": "generated"}) as store:
                 values = random.standard_normal((STORY_ROWS, width), dtype=np.float32)
@@ -68,7 +69,7 @@ def measure(folder: Path, n_stories: int, widths: dict[str, int], settings: Trai
         for source, width in widths.items()
     }
     rows = {
-        split: assemble(recordings(folder, n_stories), normalization, stories, brain_time="matched", seed=0)
+        split: assemble(sources(folder, n_stories), normalization, stories, brain_time="matched", seed=0)
         for split, stories in stories_of(n_stories).items()
     }
     checkpointing = Checkpointing(folder / "checkpoint", every_s=5.0)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from brainlm.data.download import RemoteFile
 from brainlm.data.fetched import fetched_file, save_fetched
+from brainlm.data.manifest import RemoteFile
 from brainlm.errors import InputError
 
 FILE = RemoteFile("derivative/a b/story.hf5", 4, "0" * 32, "v1")

@@ -50,13 +50,12 @@ def test_a_table_is_read(tsv, byte_order_mark, newline):
     assert words.attrs["dropped"] == {}
 
 
-@pytest.mark.parametrize("short", [False, True])
-def test_a_textgrid_is_read_as_ever(tmp_path, short):
+def test_a_textgrid_is_read_as_ever(tmp_path):
     path = tmp_path / "story.TextGrid"
     words = pd.DataFrame(
         {"label": ["sp", "One", "two"], "onset_s": [0.0, 1.0, 2.0], "offset_s": [1.0, 2.0, 4.0]}
     )
-    write_textgrid(path, {"phone": words, "word": words}, 5.0, short=short)
+    write_textgrid(path, {"phone": words, "word": words}, 5.0)
     transcript = read_transcript(path)
     pd.testing.assert_frame_equal(transcript, read_words(path))
     assert rows(transcript) == [("one", 1.0, 2.0), ("two", 2.0, 4.0)]

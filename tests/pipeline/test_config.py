@@ -947,14 +947,24 @@ def test_subjects_of_ds003020_have_the_stories_that_the_manifest_lists(openneuro
 
 
 @pytest.mark.parametrize(
-    "content", [None, "path\tsize\nx\t1\n", "path\tbytes\tmd5\ts3_version\nx\tmany\t0\tv\n", "a\nb\tc\n", ""]
+    ("content", "fault"),
+    [
+        (None, "no file"),
+        ("path\tsize\nx\t1\n", "has no column bytes, md5, s3_version"),
+        (
+            "path\tbytes\tmd5\ts3_version\nx\tmany\t0\tv\n",
+            "line 2: a path within the dataset, a whole number of bytes",
+        ),
+        ("a\nb\tc\n", "has no column path, bytes"),
+        ("", "has no column path, bytes"),
+    ],
 )
-def test_a_manifest_that_is_none_is_refused(openneuro, tmp_path, content):
+def test_a_manifest_that_is_none_is_refused(openneuro, tmp_path, content, fault):
     manifest = tmp_path / "manifest.tsv"
     if content is not None:
         manifest.write_text(content)
     sentence = refusal(changed(openneuro, dataset__manifest=str(manifest)))
-    assert str(manifest) in sentence and ("no file" if content is None else "columns path, bytes") in sentence
+    assert str(manifest) in sentence and fault in sentence
 
 
 def test_space_is_needed_for_what_is_not_there_yet(tmp_path):

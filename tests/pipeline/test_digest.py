@@ -7,14 +7,16 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.digest import STATEMENTS, code_digest, definition_digests, reached
+from pipeline import code_changes
+from pipeline.code_changes import BOOKKEEPING, PACKAGES
+from pipeline.digest import STATEMENTS, code_digest, definition_digests
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = sorted(
@@ -22,7 +24,6 @@ SCRIPTS = sorted(
     for path in (REPOSITORY / "workflow" / "scripts").glob("*.py")
     if path.name not in ("job.py", "job_inputs.py", "results.py")
 )
-PACKAGES = {"brainlm": REPOSITORY / "brainlm"}
 
 PROJECT = {
     "lab/__init__.py": '''
@@ -168,6 +169,17 @@ def changes(folder: Path, before: Mapping[str, str], after: Mapping[str, str]) -
     return names
 
 
+def reached(
+    script: Path, packages: Mapping[str, Path], left_out: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Module -> the definitions that the digest covers, sorted."""
+    found: dict[str, list[str]] = {}
+    for definition in definition_digests(script, packages, left_out):
+        module, _, name = definition.partition(":")
+        found.setdefault(module, []).append(name)
+    return found
+
+
 # Edits of code
 
 
@@ -261,7 +273,7 @@ def test_the_digest_does_not_depend_on_where_the_code_lies(tmp_path):
 
 def test_a_digest_is_the_same_under_every_version_of_python(tmp_path):
     # Computed once, with Python 3.11, 3.12 and 3.13: another result would re-run all that was ever computed.
-    assert code_digest(*write(tmp_path, PROJECT)) == "de901be1cec39782"
+    assert code_digest(*write(tmp_path, PROJECT)) == "cfa15560355f521d"
 
 
 def test_the_definitions_that_a_script_reaches_are_listed(tmp_path):
@@ -388,7 +400,7 @@ def test_a_function_is_reached_in_whatever_way_it_is_named(tmp_path, files):
 @pytest.mark.parametrize("imports", ["import lab.a as a", "from lab import a"])
 def test_a_module_that_is_used_as_an_object_counts_whole(tmp_path, imports):
     files = library(f"{imports}\ngetattr(a, 'f')()", a=FG, b=FG)
-    assert reached(*write(tmp_path, files)) == {"lab.a": ["*"], "score": [STATEMENTS]}
+    assert reached(*write(tmp_path, files)) == {"lab.a": ["f", "g"], "score": [STATEMENTS]}
 
 
 def test_a_package_that_is_used_as_an_object_counts_with_all_its_modules(tmp_path):
@@ -399,10 +411,18 @@ def test_a_package_that_is_used_as_an_object_counts_with_all_its_modules(tmp_pat
     assert [*reached(*write(tmp_path, files))] == ["lab.a", "lab.b", "lab.inner.c", "score"]
 
 
-def test_a_local_variable_reaches_no_definition_of_its_name(tmp_path):
-    script = "from lab.a import h\nh()"
-    files = library(script, a=FG + "def h(f=1):\n    g = [f]\n    return g\n")
-    assert reached(*write(tmp_path, files))["lab.a"] == ["h"]
+@pytest.mark.parametrize(
+    "used",
+    [
+        "def h():\n    return [f for f in 'ab'], f()",
+        "class h:\n    f = f",
+        "def h():\n    class Inner:\n        value = f()\n        f = 0\n    return Inner",
+    ],
+)
+def test_a_definition_is_reached_though_a_variable_has_its_name(tmp_path, used):
+    files = library("from lab.a import h\nh()", a=FG + used)
+    after = files | {"lab/a.py": files["lab/a.py"].replace("return 1", "return 2", 1)}
+    assert changes(tmp_path, files, after) == {"lab.a:f"}
 
 
 def test_an_import_without_use_reaches_only_the_statements_of_its_module(tmp_path):
@@ -429,9 +449,12 @@ def test_an_import_without_use_reaches_only_the_statements_of_its_module(tmp_pat
         "REGISTRY['f'] = 1",
         "REGISTRY.size = 1",
         "_ = print(1)",
+        "f = numpy.seterr(divide='1')",
+        "@numpy.vectorize\ndef f():\n    return 1",
         "for size in [1]:\n    print(size)",
         "if REGISTRY:\n    f = 1",
         "if __name__ == '__main__':\n    pass\nelse:\n    REGISTRY['f'] = 1",
+        "if __name__ == '__main__':\n    print(1)",
     ],
 )
 def test_what_importing_a_module_may_register_counts_without_being_named(tmp_path, registers):
@@ -447,29 +470,85 @@ def test_what_importing_a_module_may_register_counts_without_being_named(tmp_pat
 @pytest.mark.parametrize(
     "harmless",
     [
-        "@style()\ndef f():\n    return 1",
+        "f = 1",
         "@functools.cache\ndef f():\n    return 1",
-        "f = re.compile('1')",
         "def f():\n    return style(1)",
-        "class f(dict):\n    def style(self):\n        return style(1)",
-        "if __name__ == '__main__':\n    style(1)",
+        "class f:\n    def style(self):\n        return style(1)",
+        "@dataclass(frozen=True)\nclass f:\n    sizes: list = field(default_factory=list)\n    n: int = 1",
+        "__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={'a': ['f1']})",
     ],
 )
 def test_what_cannot_register_anything_counts_only_if_it_is_named(tmp_path, harmless):
-    styles = "from contextlib import contextmanager\n@contextmanager\ndef style():\n    yield\n"
-    imports = "import functools, re\nfrom lab.styles import style\n"
+    styles = "def style(f):\n    return f\n"
+    imports = "import functools, lazy_loader\nfrom dataclasses import dataclass, field\n"
+    imports += "from lab.styles import style\n"
     files = library("from lab.a import other\nother", styles=styles, a=f"{imports}other = 0\n{harmless}")
     after = files | {"lab/a.py": f"{imports}other = 0\n{harmless.replace('1', '2')}"}
     assert changes(tmp_path, files, after) == set()
 
 
-@pytest.mark.parametrize(("own_name", "counts"), [("__name__", True), ("'other'", False)])
-def test_a_module_that_runs_itself_as_a_program_reaches_its_main_block(tmp_path, own_name, counts):
-    module = f"def start():\n    return ['-m', {own_name}]\ndef work():\n    return 1\n"
+def test_a_module_that_runs_itself_as_a_program_reaches_its_main_block(tmp_path):
+    module = "def start():\n    return ['-m', __name__]\ndef work():\n    return 1\n"
     module += "if __name__ == '__main__':\n    work()\n"
     files = library("from lab.a import start\nstart()", a=module)
     after = files | {"lab/a.py": module.replace("return 1", "return 2")}
-    assert bool(changes(tmp_path, files, after)) == counts
+    assert changes(tmp_path, files, after) == {"lab.a:work"}
+
+
+# Lazy faces of packages
+
+FACE = """
+    import lazy_loader
+    LIMIT = 1
+    print(LIMIT)
+    __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"a": ["f"], "b": ["h"]})
+"""
+
+
+def package_with_face(script: str) -> dict[str, str]:
+    inner = {
+        "__init__": FACE,
+        "a": "from lab.sums import one\ndef f():\n    return one()\n",
+        "b": "def h():\n    return 2\n",
+    }
+    texts = {f"lab/inner/{name}.py": text for name, text in inner.items()}
+    return library(script, sums="def one():\n    return 1\n") | texts
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "from lab.inner import f\nf()",
+        "from lab import inner\ninner.f()",
+        "import lab.inner\nlab.inner.f()",
+        "from lab.around import f\nf()",
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "old", "new", "changed"),
+    [
+        ("lab/inner/a.py", "return one()", "return -one()", "lab.inner.a:f"),
+        ("lab/sums.py", "return 1", "return 2", "lab.sums:one"),
+        ("lab/inner/__init__.py", '"a": ["f"]', '"c": ["f"]', "lab.inner:__getattr__"),
+    ],
+)
+def test_what_a_face_hands_on_is_reached(tmp_path, script, name, old, new, changed):
+    files = package_with_face(script) | {"lab/around.py": "from lab.inner import f\n"}
+    assert changed in changes(tmp_path, files, files | {name: files[name].replace(old, new)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ('"b": ["h"]', '"b": ["h", "k"]', set()),
+        ("print(LIMIT)", "print(-LIMIT)", {f"lab.inner:{STATEMENTS}"}),
+        ("LIMIT = 1", "LIMIT = 2", {"lab.inner:LIMIT"}),
+    ],
+)
+def test_of_a_face_only_what_runs_counts_for_who_imports_from_its_modules(tmp_path, old, new, changed):
+    files = package_with_face("from lab.inner.a import f\nf()")
+    after = files | {"lab/inner/__init__.py": FACE.replace(old, new)}
+    assert changes(tmp_path, files, after) == changed
 
 
 def test_imports_for_type_checkers_are_ignored(tmp_path):
@@ -503,7 +582,12 @@ def test_cycles_of_imports_and_calls_end(tmp_path):
     b = "from lab.a import *\n"
     c = "import lab.a as a\nfrom lab.a import f\ndef g():\n    f()\n    a.f()\n"
     files = library("from lab.a import f\nf()", a=a, b=b, c=c)
-    assert reached(*write(tmp_path, files)) == {"lab.a": ["*"], "lab.c": ["g"], "score": [STATEMENTS]}
+    assert reached(*write(tmp_path, files)) == {
+        "lab.a": ["*", "f", "g"],
+        "lab.b": ["*"],
+        "lab.c": ["g"],
+        "score": [STATEMENTS],
+    }
 
 
 def test_importing_a_module_runs_the_packages_it_is_in(tmp_path):
@@ -614,7 +698,7 @@ def test_every_rule_script_has_a_digest_of_its_own():
 
 
 def test_code_written_anew_without_comments_keeps_every_digest(tmp_path):
-    folders = {name: REPOSITORY / name for name in ("brainlm", "workflow/scripts")}
+    folders = {name: REPOSITORY / name for name in ("brainlm", "workflow/scripts", "workflow/pipeline")}
     for name, folder in folders.items():
         shutil.copytree(folder, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for path in tmp_path.rglob("*.py"):
@@ -622,7 +706,8 @@ def test_code_written_anew_without_comments_keeps_every_digest(tmp_path):
     for script in SCRIPTS:
         copy = tmp_path / "workflow" / "scripts" / script.name
         expected = definition_digests(script, PACKAGES)
-        assert definition_digests(copy, {"brainlm": tmp_path / "brainlm"}) == expected
+        packages = {name: tmp_path / folder.relative_to(REPOSITORY) for name, folder in PACKAGES.items()}
+        assert definition_digests(copy, packages) == expected
 
 
 @pytest.mark.parametrize(
@@ -663,7 +748,7 @@ def test_tables_are_told_apart_within_their_module():
 
 
 def test_digests_need_neither_snakemake_nor_torch():
-    program = "import code_digest, sys; print(*sys.modules)"
+    program = "import pipeline.code_changes, sys; print(*sys.modules)"
     listed = subprocess.run(
         [sys.executable, "-c", program],
         cwd=REPOSITORY / "workflow",
@@ -672,3 +757,44 @@ def test_digests_need_neither_snakemake_nor_torch():
         check=True,
     )
     assert not {"snakemake", "torch", "numpy", "brainlm"} & set(listed.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("script", "counts"),
+    [
+        (
+            "shares",
+            {"brainlm.files:write_tsv", "brainlm.files:_rounded", "brainlm.report.write:_format_float"},
+        ),
+        (
+            "figure4",
+            {"brainlm.files:read_tsv", "brainlm.files:TEXT_COLUMNS", "brainlm.report.style:publish_figure"},
+        ),
+        ("provenance", {"pipeline.provenance_table:models_table", "pipeline.provenance_table:versions_note"}),
+    ],
+)
+def test_of_bookkeeping_only_what_changes_no_result_is_left_out(script, counts):
+    scripts = REPOSITORY / "workflow" / "scripts"
+    found = set(definition_digests(scripts / f"{script}.py", PACKAGES, BOOKKEEPING))
+    assert counts <= found
+    modules = {name.partition(":")[0] for name in found}
+    assert not {"job", "brainlm.errors", "brainlm.data.fetched", "pipeline.provenance"} & modules
+    assert not {"brainlm.files:whole_file", "brainlm.files:write_atomically", "brainlm:__version__"} & found
+
+
+# What is kept of them
+
+
+def test_what_has_changed_since_a_run_is_named(tmp_path, monkeypatch):
+    script, packages = write(tmp_path, PROJECT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(code_changes, "SCRIPTS", script.parent)
+    monkeypatch.setattr(code_changes, "PACKAGES", packages)
+    before = code_changes.digest_of(script)
+    code_changes.save_definitions()
+    assert code_changes.changed_definitions(before, before) == []
+    script, packages = write(tmp_path / "edited", edited("lab/sums.py", "sum(x) / len(x)", "sum(x)"))
+    monkeypatch.setattr(code_changes, "SCRIPTS", script.parent)
+    monkeypatch.setattr(code_changes, "PACKAGES", packages)
+    assert code_changes.changed_definitions(before, code_changes.digest_of(script)) == ["lab.sums:mean"]
+    assert code_changes.changed_definitions("0" * 16, code_changes.digest_of(script)) == []

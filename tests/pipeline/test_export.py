@@ -185,7 +185,6 @@ def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
 @pytest.mark.parametrize(
     "entry",
     [
-        tarfile.TarInfo("/brainlm-escaped"),
         tarfile.TarInfo("../brainlm-escaped"),
         tarfile.TarInfo("demo/../../brainlm-escaped"),
         link("demo/link", "/etc/passwd", tarfile.SYMTYPE),
@@ -199,6 +198,20 @@ def test_archives_that_reach_beyond_their_folder_are_refused(tmp_path, entry):
         tar.addfile(entry, io.BytesIO())
     with pytest.raises(InputError, match=f"bad.tar.gz is refused: it holds '{entry.name}'"):
         export.check(tmp_path / "bad.tar.gz")
+
+
+def test_absolute_names_lie_below_the_archives_own_folder(tmp_path):
+    with tarfile.open(tmp_path / "bad.tar.gz", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo(f"{tmp_path}/escaped"), io.BytesIO())
+    with pytest.raises(InputError, match="is no archive of a run"):
+        export.check(tmp_path / "bad.tar.gz")
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_a_python_without_tarfiles_filters_is_told(archive, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(InputError, match=r"verify it with Python 3\.11\.4 or later"):
+        export.check(archive)
 
 
 def test_a_name_that_no_file_can_have_is_refused(tmp_path):

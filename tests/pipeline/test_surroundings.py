@@ -61,18 +61,18 @@ FIGURE = """
 import hashlib
 from pathlib import Path
 import pandas as pd
-from brainlm.report.style import journal_style, new_figure, save_figure
+from brainlm.report.style import journal_style, new_figure, publish_figure
 
 @journal_style()
 def draw():
-    figure = new_figure(8, 5, simulated=True)
+    figure = new_figure(8, 5)
     axes = figure.add_subplot()
     axes.plot([1, 3, 2], label="a line")
     axes.imshow([[0, 1], [2, 3]], extent=(0, 1, 1, 2))
     axes.legend()
     return figure
 
-save_figure(draw(), Path("figure"), pd.DataFrame({"x": [1]}), simulated=True)
+publish_figure("figure.pdf", draw(), pd.DataFrame({"x": [1]}), simulated=True)
 print(*(hashlib.md5(Path(f"figure.{kind}").read_bytes()).hexdigest() for kind in ("png", "pdf")))
 """
 MATPLOTLIBRC = """

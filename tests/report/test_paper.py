@@ -7,7 +7,16 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brainlm.report.paper import PAPER_NUMBERS, ReadingResults, distance_table, grouped_deviations, interval
+from brainlm.report.paper import (
+    PAPER_NUMBERS,
+    Comparison,
+    ReadingResults,
+    distance_table,
+    grouped_deviations,
+    interval,
+    paper_comparison,
+)
+from brainlm.report.write import format_value
 
 
 def summaries(brain: float, lm: float, *shared: float) -> pd.DataFrame:
@@ -84,3 +93,16 @@ def test_deviations_are_grouped_and_none_is_lost():
     assert settings == f"Deviations from the paper in the settings (2): {'; '.join(found[4:])}."
     assert grouped_deviations(found[3:4]) == [model]
     assert grouped_deviations([]) == ["Deviations from the paper: none."]
+
+
+def test_the_paper_is_quoted_as_it_prints_its_numbers():
+    rows = [
+        Comparison("voxels", 95556, 7742),
+        Comparison("mean correlation", 0.12, 0.0873, "r", "Figure 4"),
+        Comparison("shared", "about a quarter", float("nan"), "%"),
+    ]
+    table = paper_comparison(rows)
+    assert table["quantity"].tolist() == ["voxels", "mean correlation (r)", "shared (%)"]
+    assert table["paper"].tolist() == ["95,556", "0.12", "about a quarter"]
+    assert [format_value(value) for value in table["this run"]] == ["7,742", "0.087", "–"]
+    assert table["note"].tolist() == ["", "Figure 4", ""]

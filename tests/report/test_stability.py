@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from brainlm.report.stability import stability_figure
-from brainlm.report.style import CLASS_COLORS, save_figure
+from brainlm.report.style import CLASS_COLORS, mark_simulated, publish_figure
 
 FOUND = {"shared": 60.0, "brain-dominant": 100.0, "lm-dominant": 40.0, "between": 0.0}
 
@@ -69,7 +69,7 @@ BOTH = pd.concat([pair("A.0", "A.1"), pair("A.0", "B.1")], ignore_index=True)
 
 
 def test_seeds_and_subjects_have_a_panel_each():
-    figure, _ = stability_figure(BOTH, simulated=False)
+    figure, _ = stability_figure(BOTH)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["(a) Found again with another seed", "(b) Found again in another subject"]
     assert figure.axes[0].get_ylabel() == "latents found again (%)"
@@ -84,16 +84,16 @@ def test_seeds_and_subjects_have_a_panel_each():
     ],
 )
 def test_one_subject_or_one_seed_makes_a_single_panel(comparisons, title):
-    figure, numbers = stability_figure(comparisons, simulated=False)
+    figure, numbers = stability_figure(comparisons)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [title]
-    assert figure.get_size_inches()[0] < stability_figure(BOTH, simulated=False)[0].get_size_inches()[0]
+    assert figure.get_size_inches()[0] < stability_figure(BOTH)[0].get_size_inches()[0]
     pd.testing.assert_frame_equal(numbers, comparisons)
 
 
 def test_every_direction_is_a_point_in_the_colour_of_its_class():
     comparisons = pd.concat([direction("A.0", "A.1"), direction("A.1", "A.0")])
     comparisons.loc[comparisons["class"] == "shared", "found_percent"] = [60.0, 70.0]
-    figure, _ = stability_figure(comparisons, simulated=False)
+    figure, _ = stability_figure(comparisons)
     drawn = points(figure.axes[0])
     assert drawn[to_rgba(CLASS_COLORS["shared"])] == [60, 70]
     assert drawn[to_rgba(CLASS_COLORS["brain-dominant"])] == [100, 100]
@@ -106,12 +106,12 @@ def test_means_and_chance_levels_are_over_directions_that_have_latents():
     comparisons.loc[shared, "found_percent"] = [50.0, np.nan]
     comparisons.loc[shared, "chance_percent"] = [2.0, np.nan]
     comparisons.loc[comparisons["class"] == "between", "chance_percent"] = [1.0, 3.0]
-    figure, _ = stability_figure(comparisons, simulated=False)
+    figure, _ = stability_figure(comparisons)
     assert levels(figure.axes[0]) == [(50, 2), (100, 1), (40, 1), (0, 2)]
 
 
 def test_points_at_either_end_are_inside_the_axes():
-    figure, _ = stability_figure(BOTH, simulated=False)
+    figure, _ = stability_figure(BOTH)
     low, high = figure.axes[0].get_ylim()
     assert low < 0 and high > 100
 
@@ -121,7 +121,7 @@ def test_number_of_latents_and_correlation_stand_below_each_class():
     shared = comparisons["class"] == "shared"
     comparisons.loc[shared, "n_live"] = [7, 8]
     comparisons.loc[shared, "mean_correlation"] = [0.7, 0.8]
-    figure, _ = stability_figure(comparisons, simulated=False)
+    figure, _ = stability_figure(comparisons)
     labels = tick_labels(figure.axes[0])
     assert labels[0] == "shared\n7.5 latents\ncorr. 0.75"
     assert labels[2] == "LM-dominant\n1,024 latents\ncorr. 0.50"
@@ -133,9 +133,9 @@ def test_a_class_without_latents_is_drawn_empty(tmp_path):
     missing = comparisons["class"] == "between"
     comparisons.loc[missing, ["n_live", "n_found"]] = 0
     comparisons.loc[missing, ["found_percent", "chance_percent", "mean_correlation"]] = np.nan
-    figure, numbers = stability_figure(comparisons, simulated=False)
+    figure, numbers = stability_figure(comparisons)
     assert tick_labels(figure.axes[0])[-1] == "between\n0 latents\ncorr. –"
-    save_figure(figure, tmp_path / "stability", numbers, simulated=False)
+    publish_figure(tmp_path / "stability.pdf", figure, numbers, simulated=False)
     assert "n/a" in (tmp_path / "stability.tsv").read_text()
 
 
@@ -150,23 +150,19 @@ def test_a_class_without_latents_is_drawn_empty(tmp_path):
     ],
 )
 def test_pairs_and_trs_are_stated(comparisons, words):
-    assert words in texts(stability_figure(comparisons, simulated=False)[0])
+    assert words in texts(stability_figure(comparisons)[0])
 
 
 def test_numbers_are_those_of_the_panels_in_order():
     mixed = pd.concat([pair("A.0", "B.1"), pair("A.0", "A.1")], ignore_index=True)
-    _, numbers = stability_figure(mixed, simulated=False)
+    _, numbers = stability_figure(mixed)
     pd.testing.assert_frame_equal(numbers, BOTH)
-
-
-@pytest.mark.parametrize("simulated", [True, False])
-def test_simulated_data_are_marked(simulated):
-    assert ("simulated data" in texts(stability_figure(BOTH, simulated=simulated)[0])) is simulated
 
 
 @pytest.mark.parametrize("comparisons", [BOTH, pair("A.0", "A.1")])
 def test_nothing_is_written_outside_the_figure_or_over_something_else(comparisons):
-    figure, _ = stability_figure(comparisons.assign(n_live=1023.5), simulated=True)
+    figure, _ = stability_figure(comparisons.assign(n_live=1023.5))
+    mark_simulated(figure)
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw(renderer)
     labels = [label for axes in figure.axes for label in axes.get_xticklabels()]
@@ -199,7 +195,7 @@ def not_compared(a: str, b: str, reason: str = FEW) -> pd.DataFrame:
     ],
 )
 def test_a_panel_of_which_nothing_could_be_compared_says_why(tmp_path, comparisons, n_drawn):
-    figure, numbers = stability_figure(comparisons.reset_index(drop=True), simulated=False)
+    figure, numbers = stability_figure(comparisons.reset_index(drop=True))
     drawn = [axes for axes in figure.axes if axes.axison]
     assert len(drawn) == n_drawn
     for axes in figure.axes:
@@ -214,15 +210,15 @@ def test_a_panel_of_which_nothing_could_be_compared_says_why(tmp_path, compariso
     for text in (text for axes in figure.axes for text in axes.texts):
         box = text.get_window_extent(renderer)
         assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
-    save_figure(figure, tmp_path / "stability", numbers, simulated=False)
+    publish_figure(tmp_path / "stability.pdf", figure, numbers, simulated=False)
     assert FEW in (tmp_path / "stability.tsv").read_text()
 
 
 def test_pairs_that_could_not_be_compared_are_counted_beside_the_others():
     reasons = [f"Reason {number}." for number in range(3)]
     some = [not_compared("C.0", "C.1", reason) for reason in reasons]
-    figure, _ = stability_figure(pd.concat([pair("A.0", "A.1"), *some], ignore_index=True), simulated=False)
+    figure, _ = stability_figure(pd.concat([pair("A.0", "A.1"), *some], ignore_index=True))
     assert "1 pair of models, both ways; 638 test TRs; 3 not compared" in texts(figure)
-    figure, numbers = stability_figure(pd.concat(some, ignore_index=True), simulated=False)
+    figure, numbers = stability_figure(pd.concat(some, ignore_index=True))
     assert "Reason 1." in texts(figure) and "And 1 more for other pairs" in texts(figure)
     assert numbers["not_compared"].tolist() == reasons

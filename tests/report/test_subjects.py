@@ -41,7 +41,7 @@ def test_each_experiment_has_its_mean_and_standard_deviation_over_all_models(sum
 
 
 def test_the_figure_shows_every_model_and_says_how_many_there_are(summaries):
-    figure, numbers = across_subjects_figure(summaries, simulated=True)
+    figure, numbers = across_subjects_figure(summaries)
     shown = numbers[(numbers["quantity"] == "LM-dominant (%)") & (numbers["experiment"] == "matched")]
     expected = 100 * summaries.loc[summaries["experiment"] == "matched", "share_lm-dominant"]
     np.testing.assert_allclose(shown["value"], expected)
@@ -53,7 +53,7 @@ def test_the_figure_shows_every_model_and_says_how_many_there_are(summaries):
 
 
 def test_a_single_model_has_no_spread(summaries):
-    figure, numbers = across_subjects_figure(summaries.tail(1), simulated=False)
+    figure, numbers = across_subjects_figure(summaries.tail(1))
     assert figure.axes[0].get_title(loc="left") == "(a) Class shares (1 subject, 1 seed)"
     assert set(numbers["subject"]) == {"S1"}
 
@@ -69,7 +69,7 @@ def many(n_subjects: int, summaries: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_the_spread_ends_where_the_scale_does(summaries):
-    figure, _ = across_subjects_figure(many(8, summaries), simulated=False)
+    figure, _ = across_subjects_figure(many(8, summaries))
     shares, correlations = figure.axes
     for axes, low, high in ((shares, 0, 100), (correlations, -1, 1)):
         reach = np.array([segment for lines in axes.collections for segment in lines.get_segments()])[..., 0]
@@ -80,7 +80,7 @@ def test_the_spread_ends_where_the_scale_does(summaries):
 
 @pytest.mark.parametrize("n_subjects", [1, 3, 27])
 def test_legends_lie_on_no_point_and_tell_apart_what_they_name(summaries, n_subjects):
-    figure, _ = across_subjects_figure(many(n_subjects, summaries), simulated=False)
+    figure, _ = across_subjects_figure(many(n_subjects, summaries))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
@@ -95,5 +95,5 @@ def test_legends_lie_on_no_point_and_tell_apart_what_they_name(summaries, n_subj
 
 def test_models_without_a_value_leave_an_axis_of_the_scale(summaries):
     empty = summaries.tail(1).assign(test_correlation_brain=np.nan, test_correlation_lm=np.nan)
-    figure, _ = across_subjects_figure(empty, simulated=False)
+    figure, _ = across_subjects_figure(empty)
     assert figure.axes[1].get_xlim() == (-1, 1)

@@ -1,14 +1,9 @@
-import re
+"""The tables of a run: what stands in them."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from brainlm.files import read_tsv, write_atomically, write_tsv
-from brainlm.report.checks import Bar, bars_table
-from brainlm.report.paper import Comparison, paper_comparison
 from brainlm.report.tables import (
     prediction_table,
     scalings_without_partner,
@@ -18,7 +13,6 @@ from brainlm.report.tables import (
     table2,
     theme_warnings,
 )
-from brainlm.report.write import format_value, formatted, write_table
 
 
 def chosen_latents(*rows: tuple) -> pd.DataFrame:
@@ -43,41 +37,6 @@ def latents():
 def passages():
     rows = [(0, 2, "b", 20.0, 1.5, "later"), (0, 1, "a", 10.0, 2.5, "first"), (1, 1, "a", 8.0, 1.0, "only")]
     return pd.DataFrame(rows, columns=["latent", "rank", "story", "time_s", "activation", "passage"])
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.08734, "0.087"),
-        (-0.055, "−0.055"),
-        (0.99961, "1.00"),
-        (9.996, "10.0"),
-        (21.34, "21.3"),
-        (99.96, "100"),
-        (95556.0, "95,556"),
-        (95556, "95,556"),
-        (0.0, "0.000"),
-        (0.00012, "0.00012"),
-        (3.4e-7, "3.4e−07"),
-        (np.float32(0.5), "0.500"),
-        (np.int64(-3), "−3"),
-        (float("nan"), "–"),
-        (None, "–"),
-        (pd.NA, "–"),
-        (True, "yes"),
-        (np.False_, "no"),
-        ("-1 | x", "-1 | x"),
-    ],
-)
-def test_a_cell_is_formatted_for_reading(value, text):
-    assert format_value(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "spec", "text"), [(-0.5, ".2f", "−0.50"), (1e-5, "g", "1e−05"), (2, ".1f", "2.0")]
-)
-def test_a_number_in_words_has_a_minus(value, spec, text):
-    assert formatted(value, spec) == text
 
 
 def test_table1_names_the_theme_only_if_it_is_above_its_null(latents):
@@ -122,84 +81,6 @@ def test_table2_lists_passages_best_first_and_keeps_latents_without_any(latents,
     assert table["passage"].tolist()[1:] == ["first", "later"]
 
 
-def test_the_paper_is_quoted_as_it_prints_its_numbers():
-    rows = [
-        Comparison("voxels", 95556, 7742),
-        Comparison("mean correlation", 0.12, 0.0873, "r", "Figure 4"),
-        Comparison("shared", "about a quarter", float("nan"), "%"),
-    ]
-    table = paper_comparison(rows)
-    assert table["quantity"].tolist() == ["voxels", "mean correlation (r)", "shared (%)"]
-    assert table["paper"].tolist() == ["95,556", "0.12", "about a quarter"]
-    assert [format_value(value) for value in table["this run"]] == ["7,742", "0.087", "–"]
-    assert table["note"].tolist() == ["", "Figure 4", ""]
-
-
-def test_bars_are_met_in_their_direction():
-    rows = [
-        Bar("found", 0.9, 0.9, ">="),
-        Bar("found", 0.89, 0.9, ">="),
-        Bar("error", 12.5, 10, "<=", "%"),
-        Bar("error", 10.0, 10, "<=", "%"),
-        Bar("agreement", float("nan"), 0.1, ">=", note="later"),
-    ]
-    table = bars_table(rows)
-    assert table.columns.tolist() == ["check", "result", "bar", "met", "note"]
-    assert table["met"].tolist() == ["yes", "no", "no", "yes", "not measured"]
-    assert table["bar"].tolist() == ["≥ 0.9", "≥ 0.9", "≤ 10", "≤ 10", "≥ 0.1"]
-    assert table["check"].iloc[2] == "error (%)"
-
-
-def test_no_comparisons_or_bars_give_empty_tables(tmp_path):
-    for frame in (paper_comparison([]), bars_table([])):
-        write_table(frame, tmp_path / "empty", title="Nothing", notes=[])
-        assert (tmp_path / "empty.tsv").read_text() == "\t".join(frame.columns) + "\n"
-
-
-def test_tsv_holds_the_data_and_reads_back(tmp_path):
-    frame = pd.DataFrame(
-        {
-            "latent": pd.array([3, None], "Int64"),
-            "r": [1 / 3, np.nan],
-            "mixed": pd.Series([4, 0.25], dtype=object),
-            "alive": [True, False],
-            "passage": ['say "a\tb"', "naïve – 😀"],
-        }
-    )
-    write_tsv(frame, tmp_path / "a.b")
-    lines = (tmp_path / "a.b.tsv").read_text().splitlines()
-    assert lines[2] == "n/a\tn/a\t0.25\tFalse\tnaïve – 😀"
-    assert lines[1].startswith("3\t0.3333333\t4\tTrue\t")
-    back = pd.read_csv(tmp_path / "a.b.tsv", sep="\t")
-    assert back["passage"].tolist() == frame["passage"].tolist()
-    assert np.isnan(back["r"].iloc[1])
-
-
-NAMES = st.one_of(
-    st.sampled_from(["NA", "null", "None", "nan", "NaN", "inf", "true", "007", "1e5", "n-a", "0x1", "1_000"]),
-    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True),
-)
-ROWS = st.tuples(NAMES, NAMES, st.sampled_from(["", "n/a and NA", 'say "a\tb"', "naïve"]), st.booleans())
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(rows=st.lists(ROWS, min_size=1, max_size=5), data=st.data())
-def test_names_come_back_as_they_were_and_missing_numbers_are_missing(tmp_path_factory, rows, data):
-    floats = st.one_of(st.just(np.nan), st.sampled_from([-0.25, 0.0, 1.0, 2.5, np.inf]))
-    value = np.array(data.draw(st.lists(floats, min_size=len(rows), max_size=len(rows))))
-    frame = pd.DataFrame(rows, columns=["subject", "story", "passage", "alive"])
-    frame = frame.assign(seed=range(len(rows)), r=value, source=frame["subject"].to_numpy())
-    folder = tmp_path_factory.mktemp("tables")
-    frame.to_csv(folder / "of_a_script.tsv", sep="\t", index=False)
-    write_tsv(frame, folder / "of_a_run")
-    for name in ("of_a_script", "of_a_run"):
-        back = read_tsv(folder / f"{name}.tsv")
-        for column in ("subject", "story", "passage", "source", "alive", "seed"):
-            assert back[column].tolist() == frame[column].tolist()
-        np.testing.assert_array_equal(back["r"].to_numpy(float), value)
-        assert len(list(back.groupby("source"))) == frame["source"].nunique()
-
-
 def test_themes_for_which_nothing_can_be_found_are_named():
     n_heard = {"place": 3, "zoo": 0, "sea": 0, "the": 70}
     assert theme_warnings(n_heard, []) == []
@@ -208,43 +89,6 @@ def test_themes_for_which_nothing_can_be_found_are_named():
     unheard, even = theme_warnings(n_heard, ["zoo", "sea", "the"])
     assert "of the themes 'zoo', 'sea'," in unheard
     assert "Words of the theme 'the' are heard before no test TR or before all alike" in even
-
-
-def test_markdown_and_html_escape_what_they_would_interpret(tmp_path):
-    frame = pd.DataFrame({"a|b": [1.5, np.nan], "passage": ["x | <b>*y*</b>\nz & `w`", "_"]})
-    write_table(frame, tmp_path / "t", title="T <1>", notes=["n < 3 | m"])
-    markdown = (tmp_path / "t.md").read_text().splitlines()
-    assert markdown[0] == r"# T \<1\>"
-    assert markdown[2] == r"| a\|b | passage |"
-    assert markdown[3] == "| ---: | :--- |"
-    assert markdown[4] == r"| 1.50 | x \| \<b\>\*y\*\</b\> z & \`w\` |"
-    assert markdown[5] == r"| – | \_ |"
-    assert markdown[-1] == r"- n \< 3 \| m"
-    # Every row has as many cells as there are columns.
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in markdown[2:6]} == {3}
-
-    page = (tmp_path / "t.html").read_text()
-    assert "<title>T &lt;1&gt;</title>" in page
-    assert "x | &lt;b&gt;*y*&lt;/b&gt;" in page and "<b>" not in page
-    assert "<li>n &lt; 3 | m</li>" in page
-    assert "http" not in page and "src=" not in page
-
-
-def test_a_table_is_written_with_the_same_bytes_again(tmp_path, latents):
-    for folder in ("one", "two"):
-        write_table(latents, tmp_path / folder / "t", title="T", notes=["n"])
-    names = ["t.html", "t.md", "t.tsv"]
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
-    for name in names:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-
-
-def test_a_file_is_replaced_as_a_whole(tmp_path):
-    path = tmp_path / "new" / "x.tsv"
-    write_atomically(path, b"a long first version")
-    write_atomically(path, b"short")
-    assert path.read_bytes() == b"short"
-    assert list(path.parent.iterdir()) == [path]
 
 
 def model_rows() -> pd.DataFrame:

@@ -5,15 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.errors import InputError
-from brainlm.rows.pairs import (
-    Recording,
-    StackedRows,
-    assemble,
-    fit_sources,
-    row_order,
-    side_by_side,
-    story_lengths,
-)
+from brainlm.rows.pairs import assemble, fit_sources, row_order, side_by_side, story_lengths
+from brainlm.rows.sources import Source, StackedRows
 from brainlm.store import add_array, new_store
 
 STORIES = ("alpha", "beta", "gamma")
@@ -45,7 +38,7 @@ def raw() -> dict[str, dict[str, np.ndarray]]:
 
 
 @pytest.fixture
-def recordings(raw, tmp_path) -> dict[str, Recording]:
+def sources(raw, tmp_path) -> dict[str, Source]:
     """Voxel 2 is invalid in alpha, voxel 5 in beta; the LM's stores mark nothing."""
     invalid = {"alpha": 2, "beta": 5, "gamma": None}
     brain, lm = {}, {}
@@ -53,17 +46,17 @@ def recordings(raw, tmp_path) -> dict[str, Recording]:
         valid = np.arange(7) != invalid[story]
         brain[story] = write(tmp_path / f"{story}-brain.zarr", "bold", raw["brain"][story], valid)
         lm[story] = write(tmp_path / f"{story}-lm.zarr", "features", raw["lm"][story])
-    return {"brain": Recording("bold", brain), "lm": Recording("features", lm)}
+    return {"brain": Source("bold", brain), "lm": Source("features", lm)}
 
 
 @pytest.fixture
-def normalization(recordings):
-    return fit_sources(recordings, training=STORIES[:2], all_stories=STORIES, standardize=STANDARDIZE)[0]
+def normalization(sources):
+    return fit_sources(sources, training=STORIES[:2], all_stories=STORIES, standardize=STANDARDIZE)[0]
 
 
 @pytest.fixture
-def matched(recordings, normalization):
-    return assemble(recordings, normalization, STORIES, brain_time="matched", seed=0)
+def matched(sources, normalization):
+    return assemble(sources, normalization, STORIES, brain_time="matched", seed=0)
 
 
 def in_original_order(rows, matched) -> np.ndarray:
@@ -73,32 +66,32 @@ def in_original_order(rows, matched) -> np.ndarray:
     return distance.argmin(axis=1)
 
 
-def test_a_recording_reads_its_stories(recordings, raw):
-    np.testing.assert_array_equal(recordings["lm"].read("beta"), raw["lm"]["beta"])
-    assert recordings["brain"].n_rows("gamma") == 11
+def test_a_source_reads_its_stories(sources, raw):
+    np.testing.assert_array_equal(sources["lm"].read("beta"), raw["lm"]["beta"])
+    assert sources["brain"].n_rows("gamma") == 11
 
 
-def test_valid_columns_are_valid_in_every_story(recordings):
-    brain = recordings["brain"]
+def test_valid_columns_are_valid_in_every_story(sources):
+    brain = sources["brain"]
     np.testing.assert_array_equal(np.flatnonzero(~brain.valid_columns(STORIES)), [2, 5])
     np.testing.assert_array_equal(np.flatnonzero(~brain.valid_columns(["beta", "gamma"])), [5])
-    assert recordings["lm"].valid_columns(STORIES).all()
+    assert sources["lm"].valid_columns(STORIES).all()
 
 
-def test_stories_of_different_width_are_an_error(recordings, tmp_path):
+def test_stories_of_different_width_are_an_error(sources, tmp_path):
     write(tmp_path / "narrow.zarr", "bold", np.zeros((5, 6)))
-    stores = {**recordings["brain"].stores, "delta": tmp_path / "narrow.zarr"}
+    stores = {**sources["brain"].stores, "delta": tmp_path / "narrow.zarr"}
     with pytest.raises(InputError, match=r"narrow\.zarr has 6 columns, the stories before it 7"):
-        Recording("bold", stores).valid_columns(["alpha", "delta"])
+        Source("bold", stores).valid_columns(["alpha", "delta"])
 
 
-def test_a_missing_store_is_an_error(recordings, tmp_path):
-    gone = Recording("bold", {"alpha": tmp_path / "gone.zarr"})
+def test_a_missing_store_is_an_error(sources, tmp_path):
+    gone = Source("bold", {"alpha": tmp_path / "gone.zarr"})
     with pytest.raises(InputError, match=r"gone\.zarr does not exist"):
         gone.read("alpha")
 
 
-def test_statistics_come_from_the_training_stories_alone(recordings, raw, normalization):
+def test_statistics_come_from_the_training_stories_alone(sources, raw, normalization):
     training = np.concatenate([raw["brain"][s] for s in STORIES[:2]])[:, [0, 1, 3, 4, 6]]
     brain = normalization["brain"]
     # A column that only a test story marks as invalid is left out as well.
@@ -108,10 +101,8 @@ def test_statistics_come_from_the_training_stories_alone(recordings, raw, normal
     assert (brain.standardize, normalization["lm"].standardize) == ("zscore", "center")
 
 
-def test_columns_invalid_in_a_test_story_are_left_out(recordings):
-    fitted, summaries = fit_sources(
-        recordings, training=["gamma"], all_stories=STORIES, standardize=STANDARDIZE
-    )
+def test_columns_invalid_in_a_test_story_are_left_out(sources):
+    fitted, summaries = fit_sources(sources, training=["gamma"], all_stories=STORIES, standardize=STANDARDIZE)
     assert (fitted["brain"].width, fitted["lm"].width) == (5, 4)
     assert (summaries["brain"].n_excluded, summaries["brain"].n_rows) == (2, 11)
 
@@ -133,8 +124,8 @@ def test_assembled_rows_are_the_stories_one_after_the_other(raw, normalization, 
     np.testing.assert_array_equal(matched.source("lm"), matched.values[:, 5:])
 
 
-def test_permuted_brain_rows_are_a_permutation_and_lm_rows_stay(recordings, normalization, matched):
-    shuffled = assemble(recordings, normalization, STORIES, brain_time="shuffled", seed=1)
+def test_shuffled_brain_rows_are_a_permutation_and_lm_rows_stay(sources, normalization, matched):
+    shuffled = assemble(sources, normalization, STORIES, brain_time="shuffled", seed=1)
     np.testing.assert_array_equal(shuffled.source("lm"), matched.source("lm"))
     order = in_original_order(shuffled, matched)
     np.testing.assert_array_equal(np.sort(order), np.arange(34))
@@ -143,37 +134,37 @@ def test_permuted_brain_rows_are_a_permutation_and_lm_rows_stay(recordings, norm
     assert len(set(matched.story[order[:9]])) > 1
 
 
-def test_shifted_brain_rows_keep_their_neighbours(recordings, normalization, matched):
+def test_shifted_brain_rows_keep_their_neighbours(sources, normalization, matched):
     for seed in range(5):
-        shifted = assemble(recordings, normalization, STORIES, brain_time="shifted", seed=seed)
+        shifted = assemble(sources, normalization, STORIES, brain_time="shifted", seed=seed)
         np.testing.assert_array_equal(shifted.source("lm"), matched.source("lm"))
         order = in_original_order(shifted, matched)
         assert np.all(np.diff(order) % 34 == 1)
         assert 34 // 4 <= (order[0] - 0) % 34 <= 34 - 34 // 4
 
 
-def test_assembled_brain_rows_follow_the_row_order(recordings, normalization, matched):
+def test_assembled_brain_rows_follow_the_row_order(sources, normalization, matched):
     for brain_time in ("shuffled", "shifted"):
-        rows = assemble(recordings, normalization, STORIES, brain_time=brain_time, seed=4)
+        rows = assemble(sources, normalization, STORIES, brain_time=brain_time, seed=4)
         order = row_order(34, brain_time=brain_time, seed=4)
         np.testing.assert_array_equal(rows.source("brain"), matched.source("brain")[order])
 
 
-def test_the_lm_rows_can_be_permuted_instead(recordings, normalization, matched):
-    rows = assemble(recordings, normalization, STORIES, brain_time="shuffled", seed=4, reference="brain")
+def test_the_lm_rows_can_be_shuffled_instead(sources, normalization, matched):
+    rows = assemble(sources, normalization, STORIES, brain_time="shuffled", seed=4, reference="brain")
     order = row_order(34, brain_time="shuffled", seed=4)
     np.testing.assert_array_equal(rows.source("lm"), matched.source("lm")[order])
     np.testing.assert_array_equal(rows.source("brain"), matched.source("brain"))
 
 
-def test_several_brains_are_normalized_and_reordered_together(recordings, raw, tmp_path):
+def test_several_brains_are_normalized_and_reordered_together(sources, raw, tmp_path):
     random = np.random.default_rng(5)
     values = {story: random.normal(1, 2, (n, 3)) for story, n in zip(STORIES, LENGTHS, strict=True)}
     second = {
         story: write(tmp_path / f"{story}-second.zarr", "bold", values[story].astype(np.float32))
         for story in STORIES
     }
-    three = {"brain": recordings["brain"], "second": Recording("bold", second), "lm": recordings["lm"]}
+    three = {"brain": sources["brain"], "second": Source("bold", second), "lm": sources["lm"]}
     fitted, summaries = fit_sources(
         three, training=STORIES[:2], all_stories=STORIES, standardize=STANDARDIZE | {"second": "zscore"}
     )
@@ -217,10 +208,10 @@ def test_an_unknown_pairing_is_an_error():
         row_order(5, brain_time="reversed", seed=0)
 
 
-def test_stories_with_unequal_rows_are_named(recordings, normalization, tmp_path):
+def test_stories_with_unequal_rows_are_named(sources, normalization, tmp_path):
     short = write(tmp_path / "short.zarr", "features", np.zeros((13, 4)))
-    lm = Recording("features", {**recordings["lm"].stores, "beta": short})
-    unequal = {"brain": recordings["brain"], "lm": lm}
+    lm = Source("features", {**sources["lm"].stores, "beta": short})
+    unequal = {"brain": sources["brain"], "lm": lm}
     message = r"Story 'beta' .*brain 14, lm 13.*short\.zarr"
     with pytest.raises(InputError, match=message):
         story_lengths(unequal, STORIES)
@@ -228,16 +219,16 @@ def test_stories_with_unequal_rows_are_named(recordings, normalization, tmp_path
         assemble(unequal, normalization, STORIES, brain_time="matched", seed=0)
 
 
-def with_times(tmp_path, lm_times: np.ndarray) -> dict[str, Recording]:
+def with_times(tmp_path, lm_times: np.ndarray) -> dict[str, Source]:
     times = {"brain": 11 + 2.0 * np.arange(5), "lm": lm_times}
-    recordings = {}
+    sources = {}
     for source, of_rows in times.items():
         path = write(tmp_path / f"{source}-timed.zarr", "x", np.arange(15.0).reshape(5, 3))
         with new_store(path, {}) as group:
             add_array(group, "x", np.arange(15.0).reshape(5, 3), ("time", "column"))
             add_array(group, "time", of_rows, ("time",))
-        recordings[source] = Recording("x", {"alpha": path})
-    return recordings
+        sources[source] = Source("x", {"alpha": path})
+    return sources
 
 
 def test_rows_at_the_same_times_are_paired_but_for_rounding(tmp_path):
@@ -248,27 +239,27 @@ def test_rows_at_the_same_times_are_paired_but_for_rounding(tmp_path):
     "lm_times", [9 + 2.0 * np.arange(5), 11 + 1.5 * np.arange(5), 11 + 2.0 * np.arange(4)]
 )
 def test_rows_at_other_times_are_an_error(tmp_path, as_is, lm_times):
-    recordings = with_times(tmp_path, lm_times)
+    sources = with_times(tmp_path, lm_times)
     message = r"rows of story 'alpha' lie at other times in .*lm-timed\.zarr than in .*brain-timed\.zarr"
     with pytest.raises(InputError, match=message):
-        assemble(recordings, {"brain": as_is(3), "lm": as_is(3)}, ["alpha"], brain_time="matched", seed=0)
+        assemble(sources, {"brain": as_is(3), "lm": as_is(3)}, ["alpha"], brain_time="matched", seed=0)
     with pytest.raises(InputError, match=message):
-        side_by_side(recordings, ["alpha"])
+        side_by_side(sources, ["alpha"])
 
 
-def test_stories_of_different_width_are_named_wherever_they_meet(recordings, normalization, tmp_path):
+def test_stories_of_different_width_are_named_wherever_they_meet(sources, normalization, tmp_path):
     narrow = write(tmp_path / "narrow.zarr", "features", np.zeros((14, 3)))
-    lm = Recording("features", {**recordings["lm"].stores, "beta": narrow})
+    lm = Source("features", {**sources["lm"].stores, "beta": narrow})
     with pytest.raises(
         InputError, match=r"'lm' in .*narrow\.zarr must be an array \(time, 4\); got \(14, 3\)"
     ):
-        assemble({**recordings, "lm": lm}, normalization, STORIES, brain_time="matched", seed=0)
+        assemble({**sources, "lm": lm}, normalization, STORIES, brain_time="matched", seed=0)
     with pytest.raises(InputError, match=r"narrow\.zarr has 3 columns, the stories before it 4"):
         side_by_side({"lm": lm}, STORIES)
 
 
-def test_a_store_of_something_else_is_an_error(recordings):
-    other = Recording("features", recordings["brain"].stores)
+def test_a_store_of_something_else_is_an_error(sources):
+    other = Source("features", sources["brain"].stores)
     for read in (other.read, other.n_rows, lambda story: other.valid_columns([story])):
         with pytest.raises(InputError, match=r"gamma-brain\.zarr has no array 'features'"):
             read("gamma")
@@ -277,14 +268,14 @@ def test_a_store_of_something_else_is_an_error(recordings):
 @pytest.fixture
 def wide(tmp_path, as_is):
     """Two stories of 400 rows, 50 voxels and 30 hidden dimensions, all of them 1."""
-    recordings = {
-        source: Recording(
+    sources = {
+        source: Source(
             "x",
             {s: write(tmp_path / f"{s}-{source}.zarr", "x", np.ones((400, width))) for s in ("one", "two")},
         )
         for source, width in (("brain", 50), ("lm", 30))
     }
-    return recordings, {"brain": as_is(50), "lm": as_is(30)}
+    return sources, {"brain": as_is(50), "lm": as_is(30)}
 
 
 def test_noise_has_mean_norm_one_and_no_correlation(wide):
@@ -325,24 +316,24 @@ def test_stacked_rows_are_those_of_all_stories_one_after_the_other(lengths, data
 
 def test_columns_of_several_recordings_stand_side_by_side(tmp_path):
     values = {name: np.arange(n * 6, dtype=np.float32).reshape(6, n) for name, n in {"a": 2, "b": 3}.items()}
-    recordings = {}
+    sources = {}
     for name, rows in values.items():
         stores = {}
         for story, part in {"one": rows[:4], "two": rows[4:]}.items():
             stores[story] = tmp_path / f"{name}-{story}.zarr"
             with new_store(stores[story], {}) as group:
                 add_array(group, "x", part, ("time", "column"))
-        recordings[name] = Recording("x", stores)
+        sources[name] = Source("x", stores)
     expected = np.concatenate([values["a"], values["b"]], axis=1)
-    np.testing.assert_array_equal(side_by_side(recordings, ["one", "two"]), expected)
-    np.testing.assert_array_equal(side_by_side(recordings, ["two"]), expected[4:])
+    np.testing.assert_array_equal(side_by_side(sources, ["one", "two"]), expected)
+    np.testing.assert_array_equal(side_by_side(sources, ["two"]), expected[4:])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_store_with_values_that_are_no_numbers_is_named(raw, recordings, normalization, value):
+def test_a_store_with_values_that_are_no_numbers_is_named(raw, sources, normalization, value):
     raw["lm"]["gamma"][3, 1] = value
-    write(recordings["lm"].stores["gamma"], "features", raw["lm"]["gamma"])
+    write(sources["lm"].stores["gamma"], "features", raw["lm"]["gamma"])
     with pytest.raises(InputError, match="gamma-lm.zarr holds NaN or infinite"):
-        fit_sources(recordings, training=STORIES, all_stories=STORIES, standardize=STANDARDIZE)
+        fit_sources(sources, training=STORIES, all_stories=STORIES, standardize=STANDARDIZE)
     with pytest.raises(InputError, match="gamma-lm.zarr holds NaN or infinite"):
-        assemble(recordings, normalization, STORIES, brain_time="matched", seed=0)
+        assemble(sources, normalization, STORIES, brain_time="matched", seed=0)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from brainlm.errors import InputError
-from brainlm.scores.ceiling import RepeatReliability, normalized_correlation, over_stories, reliability
-from brainlm.scores.latents import pearson
+from brainlm.scores.ceiling import RepeatReliability, over_stories, reliability
+from brainlm.scores.correlation import pearson
 from brainlm.simulation.listener import autocorrelate
 from brainlm.store import add_array, new_store, open_store
 
@@ -154,9 +154,7 @@ def test_recovers_the_simulated_signal(n_repeats, signal, noise):
     # A perfect prediction reaches the ceilings on average.
     assert result.ceiling_single.mean() == pytest.approx(pearson(s, y[0]).mean(), rel=0.01)
     assert result.ceiling_mean.mean() == pytest.approx(pearson(s, y.mean(axis=0)).mean(), rel=0.01)
-    assert normalized_correlation(pearson(s, y.mean(axis=0)), result.ceiling_mean).mean() == pytest.approx(
-        1, abs=0.01
-    )
+    assert (pearson(s, y.mean(axis=0)) / result.ceiling_mean).mean() == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("n_repeats", [2, 5, 10])
@@ -371,20 +369,10 @@ def test_results_cannot_be_reassigned():
         reliability(np.zeros((2, 3, 4))).n_repeats = 3
 
 
-# Normalized correlation
+# Correlation over its ceiling
 
 
-@pytest.mark.filterwarnings("error")
-def test_normalized_correlation_by_hand():
-    ceiling = np.array([0.5, 0.8, 0.2, np.nan, 0.5])
-    r = np.array([[0.25, -0.4, 0.3, 0.1, np.nan], [0.5, 0, 0.2, 0, 0.1]])
-    expected = [[0.5, -0.5, 1.5, np.nan, np.nan], [1, 0, 1, np.nan, 0.2]]
-    np.testing.assert_allclose(normalized_correlation(r, ceiling), expected)
-    np.testing.assert_allclose(normalized_correlation(r[0], ceiling), expected[0])
-    assert normalized_correlation(np.float32([0.5]), np.float32([1])).dtype == np.float64
-
-
-def test_normalized_correlation_recovers_that_with_the_signal():
+def test_a_correlation_over_its_ceiling_is_that_with_the_signal():
     s, y = hearings(4, 250, 3000, signal=0.5, noise=1, seed=21)
     prediction = s + np.sqrt(0.5) * np.random.default_rng(22).standard_normal(s.shape)
     result = reliability(y)
@@ -394,7 +382,7 @@ def test_normalized_correlation_recovers_that_with_the_signal():
         (pearson(prediction, y.mean(axis=0)), result.ceiling_mean),
     ):
         assert r.mean() < 0.9 * with_signal
-        assert normalized_correlation(r, ceiling).mean() == pytest.approx(with_signal, rel=0.01)
+        assert (r / ceiling).mean() == pytest.approx(with_signal, rel=0.01)
 
 
 # Several stories

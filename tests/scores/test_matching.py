@@ -10,11 +10,11 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from brainlm.errors import InputError
-from brainlm.scores.latents import pearson
+from brainlm.scores.correlation import pearson
 from brainlm.scores.matching import (
     N_CHANCE_SHIFTS,
+    Matches,
     activation_correlation,
-    match_latents,
     match_test,
 )
 
@@ -87,12 +87,16 @@ def test_stored_zeros_and_integers_do_not_matter():
 # Matching
 
 
+def matches_of(a: np.ndarray, b: np.ndarray, alive_a: np.ndarray, alive_b: np.ndarray) -> Matches:
+    return match_test(a, b, alive_a, alive_b, minimum_shift=2)[0].matches
+
+
 def test_a_permuted_noisy_copy_is_matched_latent_by_latent():
     a = sparse_activity(600, 40, seed=3)
     order = np.random.default_rng(4).permutation(40)
     noise = np.random.default_rng(5).normal(1, 0.2, a.shape)
     b = (a * noise)[:, order]
-    matches = match_latents(a, b, live(40), live(40))
+    matches = matches_of(a, b, live(40), live(40))
     np.testing.assert_array_equal(order[matches.partner], np.arange(40))
     np.testing.assert_allclose(matches.correlation, pearson(a, b[:, matches.partner]))
     assert matches.correlation.min() > 0.9
@@ -106,17 +110,17 @@ def test_the_sum_of_correlations_is_maximal_not_each_of_them():
     x, y, z = (np.sin(2 * np.pi * f * time / 400) for f in (3, 5, 7))
     a = np.stack([0.9 * x + 0.4 * y, x], axis=1)
     b = np.stack([x, 0.6 * y + z], axis=1)
-    matches = match_latents(a, b, live(2), live(2))
+    matches = matches_of(a, b, live(2), live(2))
     assert matches.partner.tolist() == [1, 0]
 
 
 def test_the_assignment_is_the_best_of_all():
-    a, b = sparse_activity(60, 4, seed=6, k=2), sparse_activity(60, 5, seed=7, k=2)
+    a, b = sparse_activity(130, 4, seed=6, k=2), sparse_activity(130, 5, seed=7, k=2)
     correlation = slow_correlation(a, b)
     best = max(
         sum(correlation[i, j] for i, j in enumerate(chosen)) for chosen in itertools.permutations(range(5), 4)
     )
-    assert match_latents(a, b, live(4), live(5)).correlation.sum() == pytest.approx(best)
+    assert matches_of(a, b, live(4), live(5)).correlation.sum() == pytest.approx(best)
 
 
 def test_dead_and_constant_latents_are_never_matched():
@@ -124,7 +128,7 @@ def test_dead_and_constant_latents_are_never_matched():
     b = a.copy()
     b[:, 6] = 0
     alive_a, alive_b = live(10, 2), live(10, 4)
-    partner = match_latents(a, b, alive_a, alive_b).partner
+    partner = matches_of(a, b, alive_a, alive_b).partner
     assert partner[2] == -1
     assert not {4, 6} & set(partner)
     # Eight of b's latents remain for nine of a's, and seven have their copy.
@@ -163,10 +167,10 @@ def test_nothing_is_matched_where_no_latent_is_live():
 @EXAMPLES
 @given(st.permutations(range(8)), st.integers(0, 50))
 def test_permuting_latents_permutes_the_matches(order, seed):
-    a, b = sparse_activity(90, 6, seed=seed), sparse_activity(90, 8, seed=seed + 100)
+    a, b = sparse_activity(130, 6, seed=seed), sparse_activity(130, 8, seed=seed + 100)
     alive_a, alive_b = live(6, 1), live(8, 5)
-    matches = match_latents(a, b, alive_a, alive_b)
-    permuted = match_latents(a, b[:, order], alive_a, alive_b[order])
+    matches = matches_of(a, b, alive_a, alive_b)
+    permuted = matches_of(a, b[:, order], alive_a, alive_b[order])
     np.testing.assert_allclose(permuted.correlation, matches.correlation, atol=1e-12)
     matched = matches.partner >= 0
     np.testing.assert_array_equal(permuted.partner >= 0, matched)

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +56,47 @@ def test_only_the_shared_latent_agrees_on_held_out_rows(latents):
     assert latents["agreement"][0] > 0.9 and latents["agreement"][0] > latents["agreement_null_99"][0]
     # Without a brain part there is nothing to correlate.
     assert latents["agreement"][1:].isna().all() and (latents["agreement_p"][1:] == 1).all()
+
+
+def discoveries(p_values: list[Fraction], level: Fraction) -> list[bool]:
+    """Benjamini-Hochberg: all tests up to the last one in order that stays below its limit."""
+    in_order = sorted(p_values)
+    limits = [level * rank / len(p_values) for rank in range(1, len(p_values) + 1)]
+    last = max((p for p, limit in zip(in_order, limits, strict=True) if p <= limit), default=-1)
+    return [p <= last for p in p_values]
+
+
+@pytest.mark.parametrize("level", [Fraction(1, 100), Fraction(1, 20), Fraction(1, 5), Fraction(1, 2)])
+@pytest.mark.parametrize("n_rows", [100, 119, 400])
+def test_significance_is_that_of_live_latents_at_the_false_discovery_rate(as_is, rows_of, level, n_rows):
+    # 100 rows have 59 circular shifts of at least 21: p-values are sixtieths, which often lie on limits.
+    n_latents, random = 48, np.random.default_rng(0)
+    alive = np.arange(n_latents) % 4 > 0
+    identity = torch.eye(n_latents)
+    model = Crosscoder(
+        {"brain": identity, "lm": identity},
+        torch.zeros(n_latents),
+        2,
+        {source: as_is(n_latents) for source in ("brain", "lm")},
+        alive=alive,
+    )
+    brain, lm = random.standard_normal((2, n_rows, n_latents))
+    lm += np.linspace(0, 0.4, n_latents) * brain
+    table = latent_table(
+        model, rows_of(brain=brain, lm=lm), minimum_shift=21, false_discovery_rate=float(level)
+    )
+    n_shifts = n_rows - 2 * 21 + 1
+    p_values = [Fraction(round(p * (n_shifts + 1)), n_shifts + 1) for p in table["agreement_p"]]
+    np.testing.assert_allclose(np.array(p_values, float), table["agreement_p"])
+    assert not table.loc[~alive, "agreement_significant"].any()
+    expected = discoveries([p for p, live in zip(p_values, alive, strict=True) if live], level)
+    assert table.loc[alive, "agreement_significant"].tolist() == expected
+
+
+def test_nothing_is_significant_where_no_latent_is_live(model, test_rows):
+    dead = Crosscoder(model.weights, model.bias, model.k, model.normalization, alive=np.zeros(4, bool))
+    table = latent_table(dead, test_rows, minimum_shift=20, false_discovery_rate=0.05)
+    assert not table["agreement_significant"].any()
 
 
 def test_densities_are_those_of_the_code(model, latents, test_rows):

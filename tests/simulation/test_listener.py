@@ -86,7 +86,7 @@ MASK[1:9, 2:10, 3:8] = True
 
 
 def test_scanner_noise_has_variance_one_and_neighbours_share_half_of_what_is_smooth():
-    noise = scanner_noise(3000, MASK, 4.0, np.random.default_rng(0), smooth_mm=8.0)
+    noise = scanner_noise(3000, MASK, 4.0, np.random.default_rng(0))
     assert noise.shape == (3000, MASK.sum())
     np.testing.assert_allclose(noise.var(axis=0), 1, atol=0.2)
     index = np.argwhere(MASK)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from praatio import textgrid as praatio_textgrid
 from praatio.data_classes.interval_tier import IntervalTier
 from praatio.data_classes.point_tier import PointTier
+from praatio.utilities.errors import PraatioException
 
 from brainlm.errors import InputError
 from brainlm.textgrid.tiers import read_words, write_textgrid
@@ -22,9 +23,15 @@ def tier(intervals) -> pd.DataFrame:
 
 
 def write_words(path: Path, intervals, *, short: bool = False, duration_s: float = 10.0) -> Path:
-    write_textgrid(
-        path, {"phone": tier([("AH0", 0.0, 1.0)]), "word": tier(intervals)}, duration_s, short=short
-    )
+    tiers = {"phone": [("AH0", 0.0, 1.0)], "word": intervals}
+    if not short:
+        write_textgrid(path, {name: tier(of_tier) for name, of_tier in tiers.items()}, duration_s)
+        return path
+    grid = praatio_textgrid.Textgrid(0, duration_s)
+    for name, of_tier in tiers.items():
+        entries = [(onset_s, offset_s, label) for label, onset_s, offset_s in of_tier]
+        grid.addTier(IntervalTier(name, entries, 0, duration_s))
+    grid.save(str(path), format="short_textgrid", includeBlankSpaces=True)
     return path
 
 
@@ -50,9 +57,8 @@ def test_words_come_back_in_every_encoding_and_format(tmp_path, encoding, short,
     assert words.attrs["dropped"] == {"": 3}
 
 
-@pytest.mark.parametrize("short", [False, True])
-def test_praatio_reads_what_is_written(tmp_path, short):
-    path = write_words(tmp_path / "story.TextGrid", WORDS, short=short)
+def test_praatio_reads_what_is_written(tmp_path):
+    path = write_words(tmp_path / "story.TextGrid", WORDS)
     grid = praatio_textgrid.openTextgrid(str(path), includeEmptyIntervals=True)
     assert grid.tierNames == ("phone", "word")
     assert grid.maxTimestamp == 10.0
@@ -135,7 +141,7 @@ def test_blanks_and_line_breaks_inside_a_label_become_one_blank(tmp_path):
 
 def test_words_are_in_order_of_onset(tmp_path):
     path = write_words(tmp_path / "story.TextGrid", [("a", 0.0, 1.0), ("b", 1.0, 2.0)], short=True)
-    path.write_text(path.read_text().replace('0.0\n1.0\n"a"', '5.0\n6.0\n"a"'))
+    path.write_text(path.read_text().replace('0\n1\n"a"', '5\n6\n"a"'))
     assert read_words(path).word.tolist() == ["b", "a"]
 
 
@@ -170,7 +176,7 @@ def test_intervals_that_overlap_by_a_rounding_error_meet(tmp_path):
     [[("a", 0.0, 2.0), ("b", 1.0, 3.0)], [("a", 1.0, 1.0)], [("a", -1.0, 1.0)], [("a", 9.0, 11.0)]],
 )
 def test_impossible_intervals_are_not_written(tmp_path, intervals):
-    with pytest.raises(ValueError, match="'word'.*'[ab]'"):
+    with pytest.raises(PraatioException):
         write_words(tmp_path / "story.TextGrid", intervals)
     assert not (tmp_path / "story.TextGrid").exists()
 
@@ -357,7 +363,7 @@ def test_no_words_left(tmp_path):
 def test_all_words_that_end_before_they_begin_are_named_with_their_lines(tmp_path, newline):
     path = write_words(tmp_path / "story.TextGrid", WORDS, short=True)
     text = path.read_text().replace('0.5\n0.75\n"i"', '0.75\n0.5\n"i"')
-    text = text.replace('1.875\n2.0\n"item"', '1.875\n! a comment\n\n1.5\n"item"')
+    text = text.replace('1.875\n2\n"item"', '1.875\n! a comment\n\n1.5\n"item"')
     path.write_text(text, newline=newline)
     line_of = {line: number for number, line in enumerate(text.splitlines(), start=1)}
     first, second = line_of['"i"'] - 2, line_of['"item"'] - 4
@@ -372,8 +378,8 @@ def test_all_words_that_end_before_they_begin_are_named_with_their_lines(tmp_pat
 def test_what_is_no_word_may_end_before_it_begins(tmp_path):
     intervals = [("sil", 0.0, 0.5), ("[noise]", 0.75, 1.0), ("i", 1.0, 2.0)]
     path = write_words(tmp_path / "story.TextGrid", intervals, short=True)
-    text = path.read_text().replace('0.0\n0.5\n"sil"', '3.0\n0.5\n"sil"')
-    text = text.replace('0.75\n1.0\n"[noise]"', '5.0\n1.0\n"[noise]"').replace('0.5\n0.75\n""', '9\n7\n""')
+    text = path.read_text().replace('0\n0.5\n"sil"', '3.0\n0.5\n"sil"')
+    text = text.replace('0.75\n1\n"[noise]"', '5.0\n1.0\n"[noise]"').replace('0.5\n0.75\n""', '9\n7\n""')
     path.write_text(text)
     assert rows(read_words(path)) == [("i", 1.0, 2.0)]
 

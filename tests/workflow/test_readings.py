@@ -19,7 +19,8 @@ def test_the_readings_are_trained_and_set_beside_the_paper(tiny, tmp_path):
     pending = workspace.pending("readings")
     assert sum(job.rule == "train" for job in pending) == 2 + 2
     assert {job.rule for job in pending} == {
-        "features",
+        "features_0",
+        "sources",
         "normalization",
         "train",
         "scores",

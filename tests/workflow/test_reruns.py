@@ -1,5 +1,6 @@
 """After a change of the config only what depends on it runs again; and the shipped configs make a whole plan."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,13 +9,13 @@ from collections import Counter
 import pytest
 
 from brainlm.scores.interpretation import ROLES
-from tiny_dataset import EXPERIMENTS, REPOSITORY, SPLITS, STORIES, SUBJECT, Workspace, jobs, run_snakemake
+from tiny_dataset import EXPERIMENTS, SPLITS, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
-# Codes, and what was planted, are only asked of the reported experiment and of its control.
+# What was planted is only asked of the reported experiment and of its control.
 AFTER_TRAINING = {
     **dict.fromkeys(["train", "scores"], MODELS),
-    **dict.fromkeys(["codes", "planted"], 2),
+    "planted": 2,
     **dict.fromkeys(["passages", "interpretations"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["table1", "table2", "interpretation_table"], 1),
@@ -23,7 +24,7 @@ AFTER_TRAINING = {
 }
 NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS),
-    **dict.fromkeys(["codes", "planted"], 2),
+    "planted": 2,
     **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
     **dict.fromkeys(["shares", "paper", "planted_table", "checks", "subjects", "provenance"], 1),
     **dict.fromkeys(["comparisons", "stability"], 1),
@@ -33,9 +34,9 @@ AFTER_READING = AFTER_TRAINING | {
     "activations_0": 1,
     "simulate_features": 1,
     "simulate_responses": 1,
-    "features": 2 * len(STORIES),
-    "responses": len(STORIES),
-    "normalization": MODELS,
+    # All stories in one job, for each of the two layers.
+    **dict.fromkeys(["features_0", "sources", "normalization"], 2),
+    f"responses_{SUBJECT}_0": 1,
     **dict.fromkeys(["ridge", "ceiling", "ceiling_figure", "voxels"], 1),
 }
 
@@ -58,22 +59,22 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ({"crosscoder__k": 4}, AFTER_TRAINING),
         ({"crosscoder__learning_rate": 0.001}, AFTER_TRAINING),
         ({"language_model__revision": "another"}, AFTER_READING),
-        # Another layer for one experiment, whose features are there already.
+        # Another layer for one experiment, whose features and their normalization are there already.
         (
             {"experiments": {"first-block": {"features": {"block": 2}}}},
             {
-                **dict.fromkeys(["normalization", "train", "scores", "figure2", "agreement"], 1),
+                **dict.fromkeys(["train", "scores", "figure2", "agreement"], 1),
                 **dict.fromkeys(["shares", "sensitivity", "subjects", "checks", "provenance"], 1),
             },
         ),
         (
             {"features__delays_s": [2, 4]},
-            AFTER_TRAINING | {"features": 2 * len(STORIES), "normalization": MODELS, "ridge": 1},
+            AFTER_TRAINING | {"features_0": 2, "sources": 2, "normalization": 2, "ridge": 1},
         ),
         # The simulated brain is driven by the language model, whatever its features are scaled to.
         (
             {"normalization__brain__standardize": "center"},
-            AFTER_TRAINING | {"normalization": MODELS},
+            AFTER_TRAINING | {"normalization": 2},
         ),
         ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
@@ -103,19 +104,20 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         "simulate_transforms": 1,
         "simulate_responses": 1,
         "cortex": 1,
-        "responses": len(STORIES),
-        "normalization": MODELS,
+        "responses_SIM02_0": 1,
+        **dict.fromkeys(["sources", "normalization"], 2),
         "ridge": 1,
         **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
+    # Whose name says whose they are.
+    others.remove("responses_SIM02_0")
     assert others == {"checks", "simulate_transforms", "subjects", "stability", "provenance"}
 
 
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
     pending = tiny.changed(experiments__noise={"pairing": {"brain_time": "noise"}}).pending()
     assert counts(pending) == {
-        "normalization": 1,
         "train": 1,
         "scores": 1,
         "figure2": 1,
@@ -136,19 +138,20 @@ def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_rea
     table.write_text("\n".join(f"{moved}\ttest" if line.startswith(moved) else line for line in lines))
     # Of the two training stories that are left no three folds can be made.
     pending = counts(tiny.changed(dataset__stories=str(table), ridge__n_folds=2).pending())
-    assert not {"words", "activations_0", "features", "simulate_features"} & set(pending)
-    assert pending["train"] == pending["normalization"] == MODELS
+    assert not {"words_0", "activations_0", "features_0", "simulate_features"} & set(pending)
+    assert pending["train"] == MODELS and pending["normalization"] == 2
     assert pending["passages"] == pending["predictions"] == 1
 
 
 def why(workspace: Workspace, *arguments: str) -> list[str]:
     """What `make why` prints."""
-    command = [sys.executable, REPOSITORY / "workflow" / "why.py", "--configfile", workspace.config_file()]
+    command = [sys.executable, "-m", "pipeline.why", "--configfile", workspace.config_file()]
     run = subprocess.run(
         [*command, "--directory", workspace.folder, *arguments],
         capture_output=True,
         text=True,
         cwd=workspace.folder,
+        env=os.environ | {"PYTHONPATH": str(workspace.repository / "workflow")},
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout.splitlines()
@@ -196,7 +199,7 @@ def test_bookkeeping_re_runs_nothing(clone):
     version = clone.repository / "brainlm" / "__init__.py"
     version.write_text(re.sub('__version__ = ".*"', '__version__ = "99.0"', version.read_text()))
     assert "99.0" in version.read_text()
-    edit(clone, "brainlm/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
+    edit(clone, "workflow/pipeline/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
     edit(clone, "brainlm/errors.py", "class InputError(ValueError):", "class InputError(Exception):")
     edit(clone, "brainlm/files.py", '".partial"', '".unfinished"')
     edit(clone, "workflow/scripts/job.py", '"the job failed"', '"this job failed"')
@@ -204,8 +207,13 @@ def test_bookkeeping_re_runs_nothing(clone):
 
 
 def test_a_docstring_and_a_comment_re_run_nothing(clone):
-    edit(clone, "brainlm/scores.py", "Share of each class among the live latents", "How many of each class")
-    path = clone.repository / "brainlm" / "objective.py"
+    edit(
+        clone,
+        "brainlm/scores/latents.py",
+        "Share of each class among the live latents",
+        "How many of each class",
+    )
+    path = clone.repository / "brainlm" / "crosscoder" / "objective.py"
     path.write_text(f"# A comment.\n\n{path.read_text()}")
     assert clone.pending() == []
 
@@ -213,10 +221,10 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("brainlm/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
-        ("brainlm/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
+        ("brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
+        ("brainlm/report/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
         (
-            "brainlm/flatmap_figures.py",
+            "brainlm/report/brain.py",
             "LIMIT_PERCENTILE = 99\n",
             "LIMIT_PERCENTILE = 98\n",
             dict.fromkeys(["figure3", "figure4", "ceiling_figure"], 1),
@@ -227,13 +235,20 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
             "from pathlib import Path\n\nprint()\n",
             {"passages": 1, "table2": 1},
         ),
-        ("brainlm/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
+        ("brainlm/crosscoder/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
     ],
     ids=["the loss", "a table", "a figure", "a script", "what nobody uses"],
 )
 def test_an_edit_of_code_runs_what_uses_it(clone, file, old, new, expected):
     edit(clone, file, old, new)
     assert counts(clone.pending()) == expected
+
+
+def test_why_names_the_definition_that_has_changed(clone):
+    edit(clone, "brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows")
+    (trained, *_) = why(clone)
+    assert trained.startswith(f"train ({MODELS} jobs: ")
+    assert trained.endswith(": code: brainlm.crosscoder.objective:gram_step")
 
 
 def test_a_pinned_latent_is_shown(tiny, tmp_path):
@@ -257,16 +272,14 @@ def plan(tmp_path, *arguments) -> list:
 
 def test_the_papers_config_makes_a_whole_plan_without_data(tmp_path):
     pending = plan(tmp_path, "--configfile", "config/paper.yaml")
-    stories = {job.wildcards["story"] for job in pending if job.rule == "words"}
-    assert len(stories) == 83
-    for rule in ("responses", "features"):
-        assert {job.wildcards["story"] for job in pending if job.rule == rule} == stories
     trained = sorted(job.wildcards["experiment"] for job in pending if job.rule == "train")
     assert trained == ["matched", "shifted", "shuffled"]
     assert {job.wildcards["subject"] for job in pending if "subject" in job.wildcards} == {"UTS03"}
     n = counts(pending)
     assert n["fetch"] == 83 + 83 + 2 + 10  # TextGrids, responses, two JSON files, the pycortex subject
-    assert sum(n[f"activations_{batch}"] for batch in range(9)) == 9
+    # 83 stories, ten at most to a job.
+    for rule in ("words", "activations", "features", "responses_UTS03"):
+        assert sum(n[f"{rule}_{batch}"] for batch in range(9)) == 9
     assert n["figure3"] == n["figure4"] == n["table1"] == n["table2"] == 1
     assert "checks" not in n
 

@@ -7,8 +7,8 @@ from tiny_dataset import SUBJECT
 
 
 def test_fir_delays_are_features_of_their_own(tiny, tmp_path):
-    workspace = tiny.copy(tmp_path).changed(encoding={"n_folds": 3, "delays": "fir"})
-    assert {job.rule for job in workspace.pending()} == {"features", "ridge", "predictions"}
+    workspace = tiny.copy(tmp_path).changed(ridge={"n_folds": 3, "delays": "fir"})
+    assert {job.rule for job in workspace.pending()} == {"features_0", "sources", "ridge", "predictions"}
     run = workspace.snakemake(f"results/tiny/{SUBJECT}/ridge.zarr")
     assert run.returncode == 0, run.stdout[-3000:]
     log = (workspace.results / "logs" / "ridge" / f"{SUBJECT}.log").read_text()

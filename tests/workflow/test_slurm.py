@@ -187,10 +187,10 @@ def whole_run(cluster, tiny, tmp_path_factory) -> Iterator[tuple[subprocess.Pope
     """The workflow from the texts to a table and a flatmap, under way while other tests run."""
     workspace = Workspace(tmp_path_factory.mktemp("whole"), tiny.config)
     groups = {
-        "texts": ["simulate_stories", "words"],
-        "features": ["features"],
-        "responses": ["simulate_features", "simulate_responses", "responses"],
-        "model": ["normalization", "train", "codes", "scores", "interpretations"],
+        "texts": ["simulate_stories", "words_0"],
+        "features": ["features_0"],
+        "responses": ["simulate_features", "simulate_responses", f"responses_{SUBJECT}_0"],
+        "model": ["sources", "normalization", "train", "scores", "interpretations"],
     }
     results = workspace.results.relative_to(workspace.folder)
     with snakemake(
@@ -199,7 +199,6 @@ def whole_run(cluster, tiny, tmp_path_factory) -> Iterator[tuple[subprocess.Pope
         *(results / "tables" / SUBJECT / "table1.tsv", results / "figures" / SUBJECT / "figure4.pdf"),
         *("--snakefile", REPOSITORY / "workflow" / "Snakefile", "--configfile", workspace.config_file()),
         *("--groups", *(f"{rule}={group}" for group, rules in groups.items() for rule in rules)),
-        *("--group-components", "features=6"),
         # What a group may have at a time: a GPU, and the memory of a node.
         *("--resources", "gpu=1", f"mem_mb={slurm.MEMORY_PER_NODE_MB}"),
     ) as process:

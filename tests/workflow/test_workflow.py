@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import h5py
 import nibabel
@@ -14,11 +15,11 @@ import transformers
 import xarray
 from PIL import Image
 
-from brainlm.cortex.subject import load_cortex as load_cortex
+from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table, rois_of
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.codes import load_codes
-from pipeline.provenance import read_record, verify
+from pipeline.provenance import difference, load_record, read_record, record_files
 from tiny_dataset import (
     EXPERIMENTS,
     REPEATED_STORY,
@@ -251,10 +252,17 @@ def test_features_and_responses_have_the_same_times(tiny, story):
 # Normalization and training
 
 
+def normalization(tiny, experiment: str) -> Path:
+    """What the experiment's model was trained with."""
+    variant = "block1" if experiment == "first-block" else "block2"
+    lm = "center" if experiment == "first-block" else "none"
+    return tiny.results / SUBJECT / "normalization" / variant / f"brain-zscore_lm-{lm}.zarr"
+
+
 @pytest.mark.parametrize(("experiment", "block"), [("matched", 2), ("first-block", 1)])
 @pytest.mark.parametrize("source", ["brain", "lm"])
 def test_training_rows_have_mean_norm_one(tiny, experiment, block, source):
-    store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+    store = normalization(tiny, experiment)
     group = xarray.open_zarr(store, group=source, consolidated=False)
     raw = split_rows(tiny, "train", block)[source].astype(float)
     rows = (raw[:, group["kept"].values] - group["offset"].values) / group["scale"].values
@@ -264,7 +272,7 @@ def test_training_rows_have_mean_norm_one(tiny, experiment, block, source):
 
 def test_each_source_is_scaled_as_its_experiment_says(tiny):
     def scaling(experiment: str, source: str) -> xarray.Dataset:
-        store = tiny.results / SUBJECT / experiment / "normalization.zarr"
+        store = normalization(tiny, experiment)
         return xarray.open_zarr(store, group=source, consolidated=False)
 
     brain, lm = split_rows(tiny, "train")["brain"], split_rows(tiny, "train", block=1)["lm"]
@@ -807,14 +815,21 @@ def test_checks_are_all_there_and_end_what_the_terminal_shows(tiny):
 
 
 def test_every_result_has_a_record_of_where_it_comes_from(tiny):
-    assert verify(tiny.results) == []
+    records = [load_record(file) for file in record_files(tiny.results)]
+    assert [sentence for record in records if (sentence := difference(record, tiny.results))] == []
     record = read_record(tiny.model() / "crosscoder.safetensors", tiny.results)
     assert record["device"] == "cpu" and record["seed"] == 0
     assert record["params"]["crosscoder"]["k"] == tiny.config["crosscoder"]["k"]
     assert record["params"]["code"].startswith("code ")
     assert record["versions"]["torch"] == torch.__version__
-    responses = [path for path in record["inputs"] if path.startswith(f"responses/{SUBJECT}/")]
-    assert len(responses) == len(STORIES)
+    # A model's rows are those of the stores that a list names, with the digests that their own records hold.
+    listed = f"{SUBJECT}/sources/block2.json"
+    assert listed in record["inputs"] and len(record["inputs"]) <= 5
+    of_list = read_record(tiny.results / listed, tiny.results)["inputs"]
+    responses = {f"responses/{SUBJECT}/{story}.zarr" for story in STORIES}
+    assert {path for path in of_list if path.startswith("responses/")} == responses
+    of_stores = json.loads((tiny.results / listed).read_text())["brain"]["stores"]
+    assert {of["digest"] for of in of_stores.values()} == {of_list[path] for path in responses}
     models = table(tiny.results / "tables" / "provenance.tsv")
     assert models["experiment"].tolist() == EXPERIMENTS
 

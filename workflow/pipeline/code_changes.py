@@ -1,41 +1,52 @@
-"""What code made a result: definitions by their digests, kept so that a change can be named."""
+"""Which code of ours makes results, and its definitions' digests, kept so that a change can be named."""
 
 import json
-from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from pipeline.digest import code_digest, definition_digests
 
-CODE_PREFIX = "code "
+_WORKFLOW = Path(__file__).parents[1]
+SCRIPTS = _WORKFLOW / "scripts"
+PACKAGES = {"brainlm": _WORKFLOW.parent / "brainlm", "pipeline": _WORKFLOW / "pipeline"}
+"""The packages of our own that rule scripts import."""
 BOOKKEEPING = (
     "job",
     "brainlm:__version__",
-    "brainlm.errors",
     "brainlm.data.fetched",
-    "brainlm.files",
+    "brainlm.errors",
+    *(f"brainlm.files:{name}" for name in ("check_downloaded", "whole_file", "write_atomically")),
     "pipeline.provenance",
 )
 """The version's number, and how a job logs, says what is wrong, writes a file as a whole and records where it comes
-from, change no result."""
+from, change no result. How the cells of a table are written and read does."""
+CODE_PREFIX = "code "
+"""What the param of a rule that holds its code's digest begins with."""
 FOLDER = Path(".snakemake", "brainlm-code")
 
 
-def digest_of(script: Path, packages: Mapping[str, Path]) -> str:
-    """The digest of the code that makes a rule script's results, see `code_digest`."""
-    return code_digest(script, packages, BOOKKEEPING)
+@cache
+def code_param(script: str) -> str:
+    """A param that changes with the code that makes the results of a script, e.g. "train"; see `code_digest`."""
+    return CODE_PREFIX + digest_of(SCRIPTS / f"{script}.py")
 
 
-def save_definitions(scripts: Path, packages: Mapping[str, Path]) -> None:
+def digest_of(script: Path) -> str:
+    """The digest without the prefix."""
+    return code_digest(script, PACKAGES, BOOKKEEPING)
+
+
+def save_definitions() -> None:
     """Keep, for each rule script, the digests of all definitions that it reaches, in a file named by its digest."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for script in scripts.glob("*.py"):
-        file = FOLDER / f"{digest_of(script, packages)}.json"
+    for script in SCRIPTS.glob("*.py"):
+        file = FOLDER / f"{digest_of(script)}.json"
         if not file.exists():
-            definitions = definition_digests(script, packages, BOOKKEEPING)
+            definitions = definition_digests(script, PACKAGES, BOOKKEEPING)
             file.write_text(json.dumps(definitions), encoding="utf-8")
 
 
-def changed_definitions(before: str, now: str, scripts: Path, packages: Mapping[str, Path]) -> list[str]:
+def changed_definitions(before: str, now: str) -> list[str]:
     """Names of the definitions that differ between two of a script's digests, e.g. "brainlm.scores.latents:pearson".
 
     Parameters
@@ -48,8 +59,8 @@ def changed_definitions(before: str, now: str, scripts: Path, packages: Mapping[
     Empty if the earlier run's definitions are not on record.
     """
     file = FOLDER / f"{before}.json"
-    script = next((s for s in scripts.glob("*.py") if digest_of(s, packages) == now), None)
+    script = next((script for script in SCRIPTS.glob("*.py") if digest_of(script) == now), None)
     if script is None or not file.is_file():
         return []
-    old, new = json.loads(file.read_text(encoding="utf-8")), definition_digests(script, packages, BOOKKEEPING)
+    old, new = json.loads(file.read_text(encoding="utf-8")), definition_digests(script, PACKAGES, BOOKKEEPING)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))

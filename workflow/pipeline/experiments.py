@@ -100,6 +100,17 @@ def variant_name(config: Mapping[str, Any], features: Mapping[str, Any]) -> str:
     return f"{name[: LONGEST_VARIANT - 13]}-{digest}"
 
 
+def scaling_name(normalization: Mapping[str, Any]) -> str:
+    """Name of a section `normalization`, e.g. "brain-none_lm-zscore"."""
+    return "_".join(f"{source}-{normalization[source]['standardize']}" for source in ("brain", "lm"))
+
+
+def scaling_settings(name: str) -> dict[str, dict[str, str]]:
+    """The section `normalization` that has a name."""
+    pairs = (part.split("-") for part in name.split("_"))
+    return {source: {"standardize": standardize} for source, standardize in pairs}
+
+
 def ridge_features(config: Mapping[str, Any], matched: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The sets of features that ridge regression sees: the crosscoder's, or one for each delay."""
     features = matched["features"]

@@ -8,14 +8,12 @@ file of its own, ``<record>.stat``.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from platform import python_version
 from typing import Any
-
-import pandas as pd
 
 from brainlm import __version__
 from brainlm.errors import InputError
@@ -36,8 +34,6 @@ PACKAGES = (
 )
 # Snakemake writes it into folders, to know when they were made.
 TIMESTAMP = ".snakemake_timestamp"
-CODE_PREFIX = "code "
-SHOWN_DIGITS = 12
 _BLOCK_BYTES = 1 << 20
 
 
@@ -123,7 +119,7 @@ def write_record(
         "rule": rule,
         "wildcards": dict(wildcards),
         "params": dict(params),
-        "inputs": {_input_name(Path(path), results): _input_digest(Path(path), results) for path in inputs},
+        "inputs": {_input_name(Path(path), results): input_digest(Path(path), results) for path in inputs},
         "versions": versions(),
         "device": device,
         "seed": seed,
@@ -180,21 +176,6 @@ def difference(record: Mapping[str, Any], results: Path) -> str | None:
     return None
 
 
-def verify(results: Path) -> list[str]:
-    """A sentence for each output that is missing or differs from its record, and for each damaged record.
-
-    Everything is read, whatever its time of modification; [] if all is well.
-    """
-    sentences = []
-    for file in record_files(results):
-        try:
-            sentence = difference(load_record(file), results)
-        except InputError as error:
-            sentence = str(error)
-        sentences += [sentence] if sentence else []
-    return sentences
-
-
 def versions() -> dict[str, str]:
     """Package -> installed version of what results depend on, and Python's; packages that are absent are left out."""
     found = {"python": python_version(), "brainlm": __version__}
@@ -202,55 +183,6 @@ def versions() -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
-
-
-def code_of(record: Mapping[str, Any]) -> str | None:
-    """The digest of the code that made an output: the param that begins with "code "; None if there is none."""
-    params = record["params"].values()
-    codes = (value for value in params if isinstance(value, str) and value.startswith(CODE_PREFIX))
-    return next((code.removeprefix(CODE_PREFIX) for code in codes), None)
-
-
-def models_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a model: where it comes from.
-
-    Parameters
-    ----------
-    records : of files of models, whose jobs have the wildcards subject, experiment and seed.
-
-    Returns
-    -------
-    Columns subject, experiment, seed, device, code, model and inputs: the first 12 digits of the SHA-256 of the
-    model's file, and of the list of its inputs' paths and digests, which are equal where all inputs are.
-    """
-    rows = [
-        {
-            "subject": record["wildcards"]["subject"],
-            "experiment": record["wildcards"]["experiment"],
-            "seed": int(record["wildcards"]["seed"]),
-            "device": record["device"],
-            "code": code_of(record),
-            "model": record["digest"].removeprefix("sha256:")[:SHOWN_DIGITS],
-            "inputs": _inputs_digest(record)[:SHOWN_DIGITS],
-        }
-        for record in records
-    ]
-    columns = ["subject", "experiment", "seed", "device", "code", "model", "inputs"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def versions_note(records: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence with the versions that results were made with, and in which of them the results differ."""
-    names = list(dict.fromkeys(name for record in records for name in sorted(record["versions"])))
-    found = {name: sorted({record["versions"].get(name, "none") for record in records}) for name in names}
-    same = [f"{name} {values[0]}" for name, values in found.items() if len(values) == 1]
-    mixed = [f"{name} ({', '.join(values)})" for name, values in found.items() if len(values) > 1]
-    difference = f"; the models differ in {', '.join(mixed)}" if mixed else ""
-    return f"Versions: {', '.join(same)}{difference}."
-
-
-def _inputs_digest(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(record["inputs"], sort_keys=True).encode()).hexdigest()
 
 
 def _members(path: Path) -> dict[str, Path]:
@@ -270,7 +202,8 @@ def _input_name(path: Path, results: Path) -> str:
     return path.as_posix() if PurePosixPath(name).is_absolute() else name
 
 
-def _input_digest(path: Path, results: Path) -> str:
+def input_digest(path: Path, results: Path) -> str:
+    """The digest of an input: from its record if it has not been touched since, otherwise of its content."""
     record = record_path(path, results)
     try:
         recorded = load_record(record)["digest"]

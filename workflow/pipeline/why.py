@@ -153,8 +153,7 @@ def _shown(values: Mapping[str, Any], key: str) -> str:
 def _code_in_words(before: str | None, now: str | None) -> str:
     names = []
     if before and now:
-        digests = (code.removeprefix(CODE_PREFIX) for code in (before, now))
-        names = changed_definitions(*digests, HERE / "scripts", {"brainlm": HERE.parent / "brainlm"})
+        names = changed_definitions(*(code.removeprefix(CODE_PREFIX) for code in (before, now)))
     return f"code: {', '.join(names)}" if names else "the code of its script, or what that uses, has changed"
 
 

@@ -3,19 +3,18 @@ rule dataset_table:
     input:
         files=checked_files(),
     output:
-        table_files("dataset", folder=f"{RESULTS}/tables", subject="all"),
-        findings=f"{RESULTS}/tables/dataset_findings.tsv",
+        table_files("dataset", folder="<tables>", subject="all"),
+        findings="<tables>/dataset_findings.tsv",
     log:
-        f"{RESULTS}/logs/dataset_table.log",
+        "<logs>/dataset_table.log",
     benchmark:
-        f"{RESULTS}/benchmarks/dataset_table.tsv"
+        "<benchmarks>/dataset_table.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(240),
+        **needs(2, minutes=240),
         # Which may not be there, and then is no input.
-        respdict=f"{DERIVATIVE}/respdict.json",
+        respdict=RESPDICT,
     params:
         code=code_of("dataset_table"),
         simulated=SIMULATED,
@@ -36,13 +35,12 @@ rule dataset_table:
 rule check_dataset:
     input:
         findings=rules.dataset_table.output.findings,
-        table=f"{RESULTS}/tables/dataset.html",
+        table="<tables>/dataset.html",
     log:
-        f"{RESULTS}/logs/check_dataset.log",
+        "<logs>/check_dataset.log",
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(1),
-        runtime=minutes(10),
+        **needs(1, minutes=10),
     script:
         "../scripts/check_dataset.py"

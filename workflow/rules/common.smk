@@ -1,17 +1,16 @@
 import os
 import sys
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
-from pipeline.code_changes import CODE_PREFIX, digest_of, save_definitions
+from pipeline.code_changes import code_param, save_definitions
 from pipeline.config import deviations, make_plan, plan_of_any_dataset
 from pipeline.datasets.layout import volumes_of_stories
 from pipeline.errors import ConfigError
-from pipeline.experiments import reading_models, story_batches
+from pipeline.experiments import reading_models, scaling_name, scaling_settings, story_batches
 from pipeline.failures import summary, watch_failures
 from pipeline.feasibility import compared_subjects, doubtful, impossible
 from pipeline.sizes import (
@@ -32,9 +31,6 @@ settle(os.environ)
 # Threads that read stores would each keep the memory they once used: 0.2 GB of a training job.
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 
-
-SCRIPTS = WORKFLOW / "scripts"
-CODE_PACKAGES = {"brainlm": WORKFLOW.parent / "brainlm"}
 
 # Faults of the dataset are what one target asks for, and no job needs to find again what its run has found. Snakemake
 # itself knows its targets only after it has read this file.
@@ -74,11 +70,20 @@ SUBJECTS = PLAN.config["subjects"]
 GROUPS = PLAN.config["groups"]
 SEEDS = PLAN.config["seeds"]
 REPORTED_SEED = SEEDS[0]
-MODEL = f"{RESULTS}/{{subject}}/{{experiment}}/seed{{seed}}"
-REPORTED = f"{RESULTS}/{{subject}}/matched/seed{REPORTED_SEED}"
 ENVIRONMENT = "../../envs/brainlm.yaml"
-TABLE = f"{RESULTS}/tables/{{subject}}"
-FIGURE = f"{RESULTS}/figures/{{subject}}"
+RESPDICT = f"{DERIVATIVE}/respdict.json"
+
+
+# What rules write as <name> in their paths.
+pathvars:
+    results=RESULTS,
+    derivative=DERIVATIVE,
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
+    figures="<results>/figures",
+    tables="<results>/tables",
+    model="<results>/{subject}/{experiment}/seed{seed}",
+    reported=f"<results>/{{subject}}/matched/seed{REPORTED_SEED}",
 
 
 wildcard_constraints:
@@ -87,6 +92,7 @@ wildcard_constraints:
     story="[^/]+",
     experiment="[^/]+",
     variant="[^/]+",
+    scaling="[a-z-]+_[a-z-]+",
     lm="[^/]+",
     seed="[0-9]+",
 
@@ -94,6 +100,11 @@ wildcard_constraints:
 def story_files(pattern, stories=STORIES):
     """The pattern's path for each story; other wildcards stay as they are."""
     return [pattern.replace("{story}", story) for story in stories]
+
+
+def batches(stories):
+    """Stories whose short work one job does; each keeps its own results."""
+    return story_batches(stories, PLAN.config["language_model"]["stories_per_job"])
 
 
 def stories_of(wildcards):
@@ -120,30 +131,45 @@ def first_responses_of(wildcards):
 
 
 def features_of(wildcards):
-    variant = PLAN.variant_of[wildcards.experiment]
-    return story_files(f"{RESULTS}/features/{LM}/{variant}/{{story}}.zarr", all_stories_of(wildcards))
+    return story_files(
+        f"{RESULTS}/features/{LM}/{wildcards.variant}/{{story}}.zarr", all_stories_of(wildcards)
+    )
 
 
-def ridge_features_of(wildcards):
-    """The features that ridge regression sees."""
-    pattern = f"{RESULTS}/features/{LM}/{{variant}}/{{story}}.zarr"
-    return [
-        path
-        for variant in PLAN.ridge_variants
-        for path in story_files(pattern.replace("{variant}", variant), all_stories_of(wildcards))
-    ]
+def sources_list(subject, variant):
+    """The list of the stores that hold a subject's rows."""
+    return f"{RESULTS}/{subject}/sources/{variant}.json"
+
+
+def sources_of(wildcards):
+    return sources_list(wildcards.subject, PLAN.variant_of[wildcards.experiment])
+
+
+def matched_sources_of(wildcards):
+    return sources_list(wildcards.subject, PLAN.variant_of["matched"])
+
+
+def ridge_sources_of(wildcards):
+    """The features that ridge regression sees may be several."""
+    return [sources_list(wildcards.subject, variant) for variant in PLAN.ridge_variants]
+
+
+def normalization_of(wildcards):
+    """What an experiment shares with all that have the same features and scaling."""
+    experiment = wildcards.experiment
+    folder = f"{RESULTS}/{wildcards.subject}/normalization/{PLAN.variant_of[experiment]}"
+    return f"{folder}/{scaling_name(SETTINGS[experiment]['normalization'])}.zarr"
+
+
+def scaling_of(wildcards):
+    """A param: how sources are scaled."""
+    return scaling_settings(wildcards.scaling)
 
 
 def test_responses_of(wildcards):
     return story_files(
         f"{RESULTS}/responses/{wildcards.subject}/{{story}}.zarr", stories_of(wildcards)["test"]
     )
-
-
-def test_features_of(wildcards):
-    """The features of the test stories that the matched models see."""
-    pattern = f"{RESULTS}/features/{LM}/{PLAN.variant_of['matched']}/{{story}}.zarr"
-    return story_files(pattern, stories_of(wildcards)["test"])
 
 
 def model_file(model, name):
@@ -212,11 +238,6 @@ def own_voxel_table(wildcards):
     return FILES.own_voxels(wildcards.subject)
 
 
-@cache
-def code_param(script):
-    return CODE_PREFIX + digest_of(SCRIPTS / f"{script}.py", CODE_PACKAGES)
-
-
 def code_of(script):
     """A param that changes with the code that a rule script runs, so that its jobs run again."""
 
@@ -250,13 +271,13 @@ def memory(gigabytes):
     return mem_mb
 
 
-def minutes(number):
-    """A rule's runtime; a retry asks for more."""
+def needs(gigabytes, minutes):
+    """The resources of a rule; a retry asks for more of both."""
 
     def runtime(wildcards, attempt):
-        return number * attempt
+        return minutes * attempt
 
-    return runtime
+    return {"mem_mb": memory(gigabytes), "runtime": runtime}
 
 
 def gpus(device):
@@ -334,7 +355,7 @@ def words_of_test_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 
 
-def figure_files(name, folder=FIGURE, subject="{subject}"):
+def figure_files(name, folder="<figures>/{subject}", subject="{subject}"):
     """A figure's PDF and numbers, and its PNG for the report, with the caption report/<name>.rst."""
     stem = f"{folder}/{name}"
     png = report(
@@ -346,7 +367,7 @@ def figure_files(name, folder=FIGURE, subject="{subject}"):
     return [f"{stem}.pdf", png, f"{stem}.tsv"]
 
 
-def table_files(name, folder=TABLE, subject="{subject}"):
+def table_files(name, folder="<tables>/{subject}", subject="{subject}"):
     """A table as TSV and Markdown, and as a page for the report, with the caption report/<name>.rst."""
     stem = f"{folder}/{name}"
     page = report(
@@ -366,10 +387,6 @@ def mask_path(wildcards):
     return FILES.mask(wildcards.subject)
 
 
-def mask_files(wildcards):
-    return FILES.mask_inputs(wildcards.subject)
-
-
 def cortex_files(wildcards):
     return FILES.cortex_inputs(wildcards.subject)
 
@@ -379,25 +396,12 @@ def transcript_file(story):
     return FILES.transcript(PLAN.text_of(story))
 
 
-def transcript_of(wildcards):
-    return FILES.input(transcript_file(wildcards.story))
-
-
-def activations_of(wildcards):
-    """What the language model makes of a story's transcript; segments of one recording share it."""
-    return f"{RESULTS}/activations/{wildcards.lm}/{PLAN.text_of(wildcards.story)}.zarr"
-
-
-def sound_onset_of(wildcards):
-    return PLAN.sound_onset_s(wildcards.story)
-
-
-def words_source(wildcards):
+def words_source(story):
     """Where a story's words come from, for sentences about them: the same wherever the dataset lies."""
-    in_table = wildcards.story in PLAN.segments
+    in_table = story in PLAN.segments
     return {
-        "transcript": str(Path(transcript_file(wildcards.story)).relative_to(ROOT)),
-        "is_segment": PLAN.text_of(wildcards.story) != wildcards.story,
+        "text": PLAN.text_of(story),
+        "transcript": str(Path(transcript_file(story)).relative_to(ROOT)),
         "sound_onset_name": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
     }
 
@@ -454,7 +458,7 @@ def masks_of_subjects():
 def checked_files():
     """What is there and can be read: of a simulated dataset, what the workflow writes."""
     files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
-    files = [f"{DERIVATIVE}/respdict.json", *dict.fromkeys(files)]
+    files = [RESPDICT, *dict.fromkeys(files)]
     if SIMULATED:
         return [*files, *map(FILES.pycortex_folder, SUBJECTS)]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]

@@ -1,38 +1,57 @@
-rule normalization:
+# One small file stands for the stores of all stories: jobs that read them have one input, and run again when what any
+# of them holds has changed.
+rule sources:
     input:
         responses=responses_of,
         features=features_of,
     output:
-        normalization=directory(f"{RESULTS}/{{subject}}/{{experiment}}/normalization.zarr"),
+        sources="<results>/{subject}/sources/{variant}.json",
     log:
-        f"{RESULTS}/logs/normalization/{{subject}}/{{experiment}}.log",
+        "<logs>/sources/{subject}/{variant}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/normalization/{{subject}}/{{experiment}}.tsv"
+        "<benchmarks>/sources/{subject}/{variant}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(normalization_gb),
-        runtime=minutes(60),
+        **needs(1, minutes=60),
+    params:
+        code=code_of("sources"),
+    script:
+        "../scripts/sources.py"
+
+
+rule normalization:
+    input:
+        sources=rules.sources.output.sources,
+    output:
+        normalization=directory("<results>/{subject}/normalization/{variant}/{scaling}.zarr"),
+    log:
+        "<logs>/normalization/{subject}/{variant}/{scaling}.log",
+    benchmark:
+        "<benchmarks>/normalization/{subject}/{variant}/{scaling}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(normalization_gb, minutes=60),
     params:
         code=code_of("normalization"),
         stories=stories_of,
-        normalization=section_of("normalization"),
+        normalization=scaling_of,
     script:
         "../scripts/normalization.py"
 
 
 rule train:
     input:
-        responses=responses_of,
-        features=features_of,
-        normalization=rules.normalization.output.normalization,
+        sources=sources_of,
+        normalization=normalization_of,
     output:
-        crosscoder=f"{MODEL}/crosscoder.safetensors",
-        training=f"{MODEL}/training.tsv",
+        crosscoder="<model>/crosscoder.safetensors",
+        training="<model>/training.tsv",
     log:
-        f"{RESULTS}/logs/train/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/train/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/train/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -53,50 +72,24 @@ rule train:
         "../scripts/train.py"
 
 
-rule codes:
-    input:
-        responses=responses_of,
-        features=features_of,
-        crosscoder=rules.train.output.crosscoder,
-    output:
-        codes=directory(f"{MODEL}/codes.zarr"),
-    log:
-        f"{RESULTS}/logs/codes/{{subject}}/{{experiment}}/seed{{seed}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/codes/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: FILES.threads
-    resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(60),
-    params:
-        code=code_of("codes"),
-        stories=stories_of,
-        pairing=section_of("pairing"),
-    script:
-        "../scripts/codes.py"
-
-
 rule scores:
     input:
-        responses=responses_of,
-        features=features_of,
+        sources=sources_of,
         crosscoder=rules.train.output.crosscoder,
     output:
-        latents=f"{MODEL}/latents.tsv",
-        summary=f"{MODEL}/summary.tsv",
-        correlations=directory(f"{MODEL}/correlations.zarr"),
+        latents="<model>/latents.tsv",
+        summary="<model>/summary.tsv",
+        correlations=directory("<model>/correlations.zarr"),
+        codes=directory("<model>/codes.zarr"),
     log:
-        f"{RESULTS}/logs/scores/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/scores/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/scores/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/scores/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
     resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(120),
+        **needs(scoring_of, minutes=120),
     params:
         code=code_of("scores"),
         stories=stories_of,
@@ -109,19 +102,18 @@ rule scores:
 
 rule passages:
     input:
-        codes=rules.codes.output.codes,
+        codes=rules.scores.output.codes,
         words=words_of_test_stories,
     output:
-        passages=f"{MODEL}/passages.tsv",
+        passages="<model>/passages.tsv",
     log:
-        f"{RESULTS}/logs/passages/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/passages/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/passages/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/passages/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(10),
+        **needs(2, minutes=10),
     params:
         code=code_of("passages"),
         passages=PLAN.config["passages"],
@@ -131,22 +123,21 @@ rule passages:
 
 rule interpretations:
     input:
-        codes=rules.codes.output.codes,
+        codes=rules.scores.output.codes,
         latents=rules.scores.output.latents,
         words=words_of_test_stories,
-        annotations=[f"{RESULTS}/simulation/annotations.tsv"] * SIMULATED,
+        annotations=["<results>/simulation/annotations.tsv"] * SIMULATED,
     output:
-        interpretations=f"{MODEL}/interpretations.tsv",
-        chosen=f"{MODEL}/chosen.tsv",
+        interpretations="<model>/interpretations.tsv",
+        chosen="<model>/chosen.tsv",
     log:
-        f"{RESULTS}/logs/interpretations/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/interpretations/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/interpretations/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/interpretations/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(20),
+        **needs(2, minutes=20),
     params:
         code=code_of("interpretations"),
         span_s=PLAN.config["passages"]["span_s"],
@@ -163,16 +154,15 @@ rule comparisons:
         codes=compared_models("codes.zarr"),
         latents=compared_models("latents.tsv"),
     output:
-        comparison=f"{RESULTS}/comparisons/{{subject}}/{{other}}.tsv",
+        comparison="<results>/comparisons/{subject}/{other}.tsv",
     log:
-        f"{RESULTS}/logs/comparisons/{{subject}}/{{other}}.log",
+        "<logs>/comparisons/{subject}/{other}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/comparisons/{{subject}}/{{other}}.tsv"
+        "<benchmarks>/comparisons/{subject}/{other}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(3),
-        runtime=minutes(120),
+        **needs(3, minutes=120),
     params:
         code=code_of("comparisons"),
         minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],

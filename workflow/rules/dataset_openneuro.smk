@@ -4,17 +4,16 @@ from pipeline.datasets.openneuro import manifest_of
 # The file itself is no output: it may lie in a folder of the user's, where nothing is ever deleted.
 rule fetch:
     output:
-        record=f"{RESULTS}/fetched/{{file}}.json",
+        record="<results>/fetched/{file}.json",
     log:
-        f"{RESULTS}/logs/fetch/{{file}}.log",
+        "<logs>/fetch/{file}.log",
     wildcard_constraints:
         file=".+",
     conda:
         ENVIRONMENT
     # Where a file comes from says nothing about whether it is right; its checksum does.
     resources:
-        mem_mb=memory(1),
-        runtime=minutes(240),
+        **needs(1, minutes=240),
         manifest=str(manifest_of(DATASET)),
         mirror=DATASET["mirror"],
     params:

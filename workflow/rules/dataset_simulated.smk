@@ -5,18 +5,17 @@ rule simulate_stories:
     input:
         texts=story_files(f"{SIMULATION['texts']}/{{story}}.txt"),
     output:
-        textgrids=story_files(f"{DERIVATIVE}/TextGrids/{{story}}.TextGrid"),
-        respdict=f"{DERIVATIVE}/respdict.json",
-        annotations=f"{RESULTS}/simulation/annotations.tsv",
+        textgrids=story_files("<derivative>/TextGrids/{story}.TextGrid"),
+        respdict="<derivative>/respdict.json",
+        annotations="<results>/simulation/annotations.tsv",
     log:
-        f"{RESULTS}/logs/simulate_stories.log",
+        "<logs>/simulate_stories.log",
     benchmark:
-        f"{RESULTS}/benchmarks/simulate_stories.tsv"
+        "<benchmarks>/simulate_stories.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_stories"),
         non_words=DATASET["non_words"],
@@ -31,16 +30,15 @@ rule simulate_stories:
 
 rule simulate_transforms:
     output:
-        transforms=f"{DERIVATIVE}/subject_xfms.json",
+        transforms="<derivative>/subject_xfms.json",
     log:
-        f"{RESULTS}/logs/simulate_transforms.log",
+        "<logs>/simulate_transforms.log",
     benchmark:
-        f"{RESULTS}/benchmarks/simulate_transforms.tsv"
+        "<benchmarks>/simulate_transforms.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_transforms"),
         subjects=SUBJECTS,
@@ -50,16 +48,15 @@ rule simulate_transforms:
 
 rule simulate_anatomy:
     output:
-        subject=directory(f"{DERIVATIVE}/pycortex-db/{{subject}}"),
+        subject=directory("<derivative>/pycortex-db/{subject}"),
     log:
-        f"{RESULTS}/logs/simulate_anatomy/{{subject}}.log",
+        "<logs>/simulate_anatomy/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/simulate_anatomy/{{subject}}.tsv"
+        "<benchmarks>/simulate_anatomy/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_anatomy"),
         voxel_size_mm=SIMULATION["voxel_size_mm"],
@@ -69,27 +66,26 @@ rule simulate_anatomy:
 
 rule simulate_features:
     input:
-        activations=story_files(f"{RESULTS}/activations/{LM}/{{story}}.zarr"),
-        words=story_files(f"{RESULTS}/words/{{story}}.tsv"),
+        activations=story_files(f"<results>/activations/{LM}/{{story}}.zarr"),
+        words=story_files("<results>/words/{story}.tsv"),
         annotations=rules.simulate_stories.output.annotations,
         respdict=rules.simulate_stories.output.respdict,
     output:
-        planted=directory(f"{RESULTS}/simulation/planted.zarr"),
+        planted=directory("<results>/simulation/planted.zarr"),
     log:
-        f"{RESULTS}/logs/simulate_features.log",
+        "<logs>/simulate_features.log",
     benchmark:
-        f"{RESULTS}/benchmarks/simulate_features.tsv"
+        "<benchmarks>/simulate_features.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_features"),
         block=PLAN.config["features"]["block"],
         n_lm_features=SIMULATION["n_lm_features"],
         tr_s=DATASET["tr_s"],
-        sound_onset_s=DATASET["sound_onset_s"],
+        sound_onsets_s={story: PLAN.sound_onset_s(story) for story in sorted(STORIES)},
         trim=DATASET["trim"],
     script:
         "../scripts/simulate_features.py"
@@ -100,17 +96,16 @@ rule simulate_responses:
         planted=rules.simulate_features.output.planted,
         anatomy=rules.simulate_anatomy.output.subject,
     output:
-        hdf5=story_files(f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5"),
-        listener=directory(f"{RESULTS}/simulation/{{subject}}.zarr"),
+        hdf5=story_files("<derivative>/preprocessed_data/{subject}/{story}.hf5"),
+        listener=directory("<results>/simulation/{subject}.zarr"),
     log:
-        f"{RESULTS}/logs/simulate_responses/{{subject}}.log",
+        "<logs>/simulate_responses/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/simulate_responses/{{subject}}.tsv"
+        "<benchmarks>/simulate_responses/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(60),
+        **needs(4, minutes=60),
     params:
         code=code_of("simulate_responses"),
         mask=mask_path,
@@ -126,23 +121,21 @@ rule simulate_responses:
 
 rule planted:
     input:
-        responses=responses_of,
-        features=features_of,
+        sources=sources_of,
         planted=rules.simulate_responses.output.listener,
         crosscoder=rules.train.output.crosscoder,
-        codes=rules.codes.output.codes,
+        codes=rules.scores.output.codes,
         latents=rules.scores.output.latents,
     output:
-        planted=f"{MODEL}/planted.tsv",
+        planted="<model>/planted.tsv",
     log:
-        f"{RESULTS}/logs/planted/{{subject}}/{{experiment}}/seed{{seed}}.log",
+        "<logs>/planted/{subject}/{experiment}/seed{seed}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/planted/{{subject}}/{{experiment}}/seed{{seed}}.tsv"
+        "<benchmarks>/planted/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(60),
+        **needs(scoring_of, minutes=60),
     params:
         code=code_of("planted"),
         stories=stories_of,

@@ -4,14 +4,13 @@ rule figure2:
     output:
         figure_files("figure2"),
     log:
-        f"{RESULTS}/logs/figure2/{{subject}}.log",
+        "<logs>/figure2/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figure2/{{subject}}.tsv"
+        "<benchmarks>/figure2/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("figure2"),
         simulated=SIMULATED,
@@ -25,14 +24,13 @@ rule agreement:
     output:
         figure_files("agreement"),
     log:
-        f"{RESULTS}/logs/agreement/{{subject}}.log",
+        "<logs>/agreement/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/agreement/{{subject}}.tsv"
+        "<benchmarks>/agreement/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("agreement"),
         simulated=SIMULATED,
@@ -46,14 +44,13 @@ rule training_curves:
     output:
         figure_files("training_curves"),
     log:
-        f"{RESULTS}/logs/training_curves/{{subject}}.log",
+        "<logs>/training_curves/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/training_curves/{{subject}}.tsv"
+        "<benchmarks>/training_curves/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("training_curves"),
         simulated=SIMULATED,
@@ -65,20 +62,19 @@ rule figure3:
     input:
         cortex=cortex_store,
         voxels=rules.voxels.output.voxels,
-        crosscoder=f"{REPORTED}/crosscoder.safetensors",
-        latents=f"{REPORTED}/latents.tsv",
-        chosen=f"{REPORTED}/chosen.tsv",
+        crosscoder="<reported>/crosscoder.safetensors",
+        latents="<reported>/latents.tsv",
+        chosen="<reported>/chosen.tsv",
     output:
         figure_files("figure3"),
     log:
-        f"{RESULTS}/logs/figure3/{{subject}}.log",
+        "<logs>/figure3/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figure3/{{subject}}.tsv"
+        "<benchmarks>/figure3/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("figure3"),
         simulated=SIMULATED,
@@ -91,19 +87,18 @@ rule figure4:
     input:
         cortex=cortex_store,
         voxels=rules.voxels.output.voxels,
-        correlations=f"{REPORTED}/correlations.zarr",
-        summary=f"{REPORTED}/summary.tsv",
+        correlations="<reported>/correlations.zarr",
+        summary="<reported>/summary.tsv",
     output:
         figure_files("figure4"),
     log:
-        f"{RESULTS}/logs/figure4/{{subject}}.log",
+        "<logs>/figure4/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figure4/{{subject}}.tsv"
+        "<benchmarks>/figure4/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("figure4"),
         simulated=SIMULATED,
@@ -121,14 +116,13 @@ rule ceiling_figure:
     output:
         figure_files("ceiling"),
     log:
-        f"{RESULTS}/logs/ceiling_figure/{{subject}}.log",
+        "<logs>/ceiling_figure/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ceiling_figure/{{subject}}.tsv"
+        "<benchmarks>/ceiling_figure/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("ceiling_figure"),
         simulated=SIMULATED,
@@ -140,20 +134,19 @@ rule ceiling_figure:
 rule stability:
     input:
         comparisons=[
-            f"{RESULTS}/comparisons/{subject}/{other}.tsv"
+            f"<results>/comparisons/{subject}/{other}.tsv"
             for subject, other in compared_subjects(PLAN.config)
         ],
     output:
-        figure_files("stability", folder=f"{RESULTS}/figures", subject="all"),
+        figure_files("stability", folder="<figures>", subject="all"),
     log:
-        f"{RESULTS}/logs/stability.log",
+        "<logs>/stability.log",
     benchmark:
-        f"{RESULTS}/benchmarks/stability.tsv"
+        "<benchmarks>/stability.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("stability"),
         simulated=SIMULATED,

@@ -1,16 +1,15 @@
 rule convert_language_model:
     output:
-        model=directory(f"{RESULTS}/models/{{lm}}"),
+        model=directory("<results>/models/{lm}"),
     log:
-        f"{RESULTS}/logs/convert_language_model/{{lm}}.log",
+        "<logs>/convert_language_model/{lm}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/convert_language_model/{{lm}}.tsv"
+        "<benchmarks>/convert_language_model/{lm}.tsv"
     conda:
         ENVIRONMENT
     threads: 2
     resources:
-        mem_mb=memory(lm_gb),
-        runtime=minutes(60),
+        **needs(lm_gb, minutes=60),
     params:
         code=code_of("convert_language_model"),
         source=LM_SOURCE,
@@ -20,29 +19,26 @@ rule convert_language_model:
 
 
 # The model is loaded once for several stories; each story, or recording of several, keeps its own store.
-for number, batch in enumerate(
-    story_batches(PLAN.all_texts, PLAN.config["language_model"]["stories_per_job"])
-):
+for number, batch in enumerate(batches(PLAN.all_texts)):
 
     rule:
         name:
             f"activations_{number}"
         input:
-            words=story_files(f"{RESULTS}/words/{{story}}.tsv", batch),
-            model=[f"{RESULTS}/models/{LM}"] * LM_IS_GGUF,
+            words=story_files("<results>/words/{story}.tsv", batch),
+            model=[f"<results>/models/{LM}"] * LM_IS_GGUF,
         output:
-            activations=directory(story_files(f"{RESULTS}/activations/{LM}/{{story}}.zarr", batch)),
+            activations=directory(story_files(f"<results>/activations/{LM}/{{story}}.zarr", batch)),
         log:
-            f"{RESULTS}/logs/activations/{LM}/{number}.log",
+            f"<logs>/activations/{LM}/{number}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/activations/{LM}/{number}.tsv"
+            f"<benchmarks>/activations/{LM}/{number}.tsv"
         conda:
             ENVIRONMENT
         threads: FILES.threads
         # Where it runs, which does not make an activation out of date.
         resources:
-            mem_mb=memory(lm_gb),
-            runtime=minutes(240),
+            **needs(lm_gb, minutes=240),
             gpu=gpus(PLAN.config["language_model"]["device"]),
             device=PLAN.config["language_model"]["device"],
         params:
@@ -56,28 +52,33 @@ for number, batch in enumerate(
             "../scripts/activations.py"
 
 
-rule features:
-    input:
-        activations=activations_of,
-        words=f"{RESULTS}/words/{{story}}.tsv",
-        respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
-    output:
-        features=directory(f"{RESULTS}/features/{{lm}}/{{variant}}/{{story}}.zarr"),
-    log:
-        f"{RESULTS}/logs/features/{{lm}}/{{variant}}/{{story}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/features/{{lm}}/{{variant}}/{{story}}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=memory(3),
-        runtime=minutes(20),
-    params:
-        code=code_of("features"),
-        features=variant_of,
-        words_source=words_source,
-        tr_s=DATASET["tr_s"],
-        sound_onset_s=sound_onset_of,
-        trim=DATASET["trim"],
-    script:
-        "../scripts/features.py"
+for number, batch in enumerate(batches(PLAN.all_stories)):
+
+    rule:
+        name:
+            f"features_{number}"
+        input:
+            activations=story_files(
+                "<results>/activations/{lm}/{story}.zarr", dict.fromkeys(map(PLAN.text_of, batch))
+            ),
+            words=story_files("<results>/words/{story}.tsv", batch),
+            respdict=ancient(FILES.input(RESPDICT)),
+        output:
+            features=directory(story_files("<results>/features/{lm}/{variant}/{story}.zarr", batch)),
+        log:
+            f"<logs>/features/{{lm}}/{{variant}}/{number}.log",
+        benchmark:
+            f"<benchmarks>/features/{{lm}}/{{variant}}/{number}.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            **needs(3, minutes=60),
+        params:
+            code=code_of("features"),
+            features=variant_of,
+            words_sources={story: words_source(story) for story in batch},
+            tr_s=DATASET["tr_s"],
+            sound_onsets_s={story: PLAN.sound_onset_s(story) for story in batch},
+            trim=DATASET["trim"],
+        script:
+            "../scripts/features.py"

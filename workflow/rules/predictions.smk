@@ -2,19 +2,18 @@
 rule ceiling:
     input:
         responses=test_responses_of,
-        planted=[f"{RESULTS}/simulation/{{subject}}.zarr"] * SIMULATED,
+        planted=["<results>/simulation/{subject}.zarr"] * SIMULATED,
     output:
-        ceiling=directory(f"{RESULTS}/{{subject}}/ceiling.zarr"),
-        table=f"{RESULTS}/{{subject}}/ceiling.tsv",
+        ceiling=directory("<results>/{subject}/ceiling.zarr"),
+        table="<results>/{subject}/ceiling.tsv",
     log:
-        f"{RESULTS}/logs/ceiling/{{subject}}.log",
+        "<logs>/ceiling/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ceiling/{{subject}}.tsv"
+        "<benchmarks>/ceiling/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(20),
+        **needs(2, minutes=20),
     params:
         code=code_of("ceiling"),
     script:
@@ -23,20 +22,18 @@ rule ceiling:
 
 rule ridge:
     input:
-        responses=responses_of,
-        features=ridge_features_of,
+        sources=ridge_sources_of,
     output:
-        ridge=directory(f"{RESULTS}/{{subject}}/ridge.zarr"),
+        ridge=directory("<results>/{subject}/ridge.zarr"),
     log:
-        f"{RESULTS}/logs/ridge/{{subject}}.log",
+        "<logs>/ridge/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ridge/{{subject}}.tsv"
+        "<benchmarks>/ridge/{subject}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
     resources:
-        mem_mb=memory(ridge_of),
-        runtime=minutes(720),
+        **needs(ridge_of, minutes=720),
     params:
         code=code_of("ridge"),
         stories=stories_of,
@@ -48,23 +45,21 @@ rule ridge:
 
 rule predictions:
     input:
-        responses=test_responses_of,
-        features=test_features_of,
-        crosscoder=f"{REPORTED}/crosscoder.safetensors",
+        sources=matched_sources_of,
+        crosscoder="<reported>/crosscoder.safetensors",
         ridge=rules.ridge.output.ridge,
         ceiling=rules.ceiling.output.table,
     output:
         table_files("predictions"),
     log:
-        f"{RESULTS}/logs/predictions/{{subject}}.log",
+        "<logs>/predictions/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/predictions/{{subject}}.tsv"
+        "<benchmarks>/predictions/{subject}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
     resources:
-        mem_mb=memory(scoring_of),
-        runtime=minutes(60),
+        **needs(scoring_of, minutes=60),
     params:
         code=code_of("predictions"),
         simulated=SIMULATED,

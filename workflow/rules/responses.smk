@@ -1,27 +1,32 @@
-rule responses:
-    input:
-        hdf5=FILES.input(f"{DERIVATIVE}/preprocessed_data/{{subject}}/{{story}}.hf5"),
-        respdict=ancient(FILES.input(f"{DERIVATIVE}/respdict.json")),
-        mask=mask_files,
-    output:
-        responses=directory(f"{RESULTS}/responses/{{subject}}/{{story}}.zarr"),
-    log:
-        f"{RESULTS}/logs/responses/{{subject}}/{{story}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/responses/{{subject}}/{{story}}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=memory(2),
-        runtime=minutes(20),
-    params:
-        code=code_of("responses"),
-        mask=mask_path,
-        tr_s=DATASET["tr_s"],
-        sound_onset_s=sound_onset_of,
-        trim=DATASET["trim"],
-    script:
-        "../scripts/responses.py"
+# A subject's stories in batches of their own: some subjects have heard only some of them.
+for subject in SUBJECTS:
+    for number, batch in enumerate(batches(all_stories_of(SimpleNamespace(subject=subject)))):
+
+        rule:
+            name:
+                f"responses_{subject}_{number}"
+            input:
+                hdf5=[FILES.input(FILES.responses(subject, story)) for story in batch],
+                respdict=ancient(FILES.input(RESPDICT)),
+                mask=FILES.mask_inputs(subject),
+            output:
+                responses=directory(story_files(f"<results>/responses/{subject}/{{story}}.zarr", batch)),
+            log:
+                f"<logs>/responses/{subject}/{number}.log",
+            benchmark:
+                f"<benchmarks>/responses/{subject}/{number}.tsv"
+            conda:
+                ENVIRONMENT
+            resources:
+                **needs(2, minutes=60),
+            params:
+                code=code_of("responses"),
+                mask=FILES.mask(subject),
+                tr_s=DATASET["tr_s"],
+                sound_onsets_s={story: PLAN.sound_onset_s(story) for story in batch},
+                trim=DATASET["trim"],
+            script:
+                "../scripts/responses.py"
 
 
 rule cortex:
@@ -30,16 +35,15 @@ rule cortex:
         # A new subject is a new line in it, which is nothing to the others.
         transforms=ancient(FILES.transform_inputs()),
     output:
-        cortex=directory(f"{RESULTS}/cortex/{{subject}}.zarr"),
+        cortex=directory("<results>/cortex/{subject}.zarr"),
     log:
-        f"{RESULTS}/logs/cortex/{{subject}}.log",
+        "<logs>/cortex/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/cortex/{{subject}}.tsv"
+        "<benchmarks>/cortex/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(5),
-        runtime=minutes(30),
+        **needs(5, minutes=30),
     params:
         code=code_of("cortex"),
         pycortex_db=f"{DERIVATIVE}/pycortex-db",
@@ -55,16 +59,15 @@ rule voxels:
         own=own_voxel_table,
         responses=first_responses_of,
     output:
-        voxels=f"{RESULTS}/voxels/{{subject}}.tsv",
+        voxels="<results>/voxels/{subject}.tsv",
     log:
-        f"{RESULTS}/logs/voxels/{{subject}}.log",
+        "<logs>/voxels/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/voxels/{{subject}}.tsv"
+        "<benchmarks>/voxels/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(10),
+        **needs(2, minutes=10),
     params:
         code=code_of("voxels"),
         no_flatmaps=no_flatmaps,

@@ -1,18 +1,17 @@
 rule table1:
     input:
-        chosen=f"{REPORTED}/chosen.tsv",
-        latents=f"{REPORTED}/latents.tsv",
+        chosen="<reported>/chosen.tsv",
+        latents="<reported>/latents.tsv",
     output:
         table_files("table1"),
     log:
-        f"{RESULTS}/logs/table1/{{subject}}.log",
+        "<logs>/table1/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/table1/{{subject}}.tsv"
+        "<benchmarks>/table1/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("table1"),
         simulated=SIMULATED,
@@ -23,20 +22,19 @@ rule table1:
 
 rule table2:
     input:
-        chosen=f"{REPORTED}/chosen.tsv",
-        latents=f"{REPORTED}/latents.tsv",
-        passages=f"{REPORTED}/passages.tsv",
+        chosen="<reported>/chosen.tsv",
+        latents="<reported>/latents.tsv",
+        passages="<reported>/passages.tsv",
     output:
         table_files("table2"),
     log:
-        f"{RESULTS}/logs/table2/{{subject}}.log",
+        "<logs>/table2/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/table2/{{subject}}.tsv"
+        "<benchmarks>/table2/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("table2"),
         simulated=SIMULATED,
@@ -52,14 +50,13 @@ rule shares:
     output:
         table_files("shares"),
     log:
-        f"{RESULTS}/logs/shares/{{subject}}.log",
+        "<logs>/shares/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/shares/{{subject}}.tsv"
+        "<benchmarks>/shares/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("shares"),
         simulated=SIMULATED,
@@ -73,14 +70,13 @@ rule sensitivity:
     output:
         table_files("sensitivity"),
     log:
-        f"{RESULTS}/logs/sensitivity/{{subject}}.log",
+        "<logs>/sensitivity/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/sensitivity/{{subject}}.tsv"
+        "<benchmarks>/sensitivity/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("sensitivity"),
         simulated=SIMULATED,
@@ -91,18 +87,17 @@ rule sensitivity:
 
 rule interpretation_table:
     input:
-        interpretations=f"{REPORTED}/interpretations.tsv",
+        interpretations="<reported>/interpretations.tsv",
     output:
         table_files("interpretations"),
     log:
-        f"{RESULTS}/logs/interpretation_table/{{subject}}.log",
+        "<logs>/interpretation_table/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/interpretation_table/{{subject}}.tsv"
+        "<benchmarks>/interpretation_table/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("interpretation_table"),
         simulated=SIMULATED,
@@ -114,22 +109,21 @@ rule interpretation_table:
 rule rois:
     input:
         voxels=rules.voxels.output.voxels,
-        crosscoder=f"{REPORTED}/crosscoder.safetensors",
-        correlations=f"{REPORTED}/correlations.zarr",
+        crosscoder="<reported>/crosscoder.safetensors",
+        correlations="<reported>/correlations.zarr",
         ceiling=rules.ceiling.output.ceiling,
     output:
         table_files("rois"),
-        voxels=f"{TABLE}/voxels.tsv",
-        latents=f"{TABLE}/latent_rois.tsv",
+        voxels="<tables>/{subject}/voxels.tsv",
+        latents="<tables>/{subject}/latent_rois.tsv",
     log:
-        f"{RESULTS}/logs/rois/{{subject}}.log",
+        "<logs>/rois/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/rois/{{subject}}.tsv"
+        "<benchmarks>/rois/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(4),
-        runtime=minutes(20),
+        **needs(4, minutes=20),
     params:
         code=code_of("rois"),
         simulated=SIMULATED,
@@ -143,14 +137,13 @@ rule paper:
     output:
         table_files("paper"),
     log:
-        f"{RESULTS}/logs/paper/{{subject}}.log",
+        "<logs>/paper/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/paper/{{subject}}.tsv"
+        "<benchmarks>/paper/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("paper"),
         simulated=SIMULATED,
@@ -167,14 +160,13 @@ rule readings_table:
     output:
         table_files("readings"),
     log:
-        f"{RESULTS}/logs/readings/{{subject}}.log",
+        "<logs>/readings/{subject}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/readings/{{subject}}.tsv"
+        "<benchmarks>/readings/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("readings_table"),
         simulated=SIMULATED,
@@ -187,17 +179,16 @@ rule subjects:
     input:
         summaries=subjects_files("summary.tsv"),
     output:
-        figure=figure_files("subjects", folder=f"{RESULTS}/figures", subject="all"),
-        table=table_files("subjects", folder=f"{RESULTS}/tables", subject="all"),
+        figure=figure_files("subjects", folder="<figures>", subject="all"),
+        table=table_files("subjects", folder="<tables>", subject="all"),
     log:
-        f"{RESULTS}/logs/subjects.log",
+        "<logs>/subjects.log",
     benchmark:
-        f"{RESULTS}/benchmarks/subjects.tsv"
+        "<benchmarks>/subjects.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("subjects"),
         simulated=SIMULATED,
@@ -209,16 +200,15 @@ rule provenance:
     input:
         models=[model_file(model, "crosscoder.safetensors") for model in PLAN.models],
     output:
-        table_files("provenance", folder=f"{RESULTS}/tables", subject="all"),
+        table_files("provenance", folder="<tables>", subject="all"),
     log:
-        f"{RESULTS}/logs/provenance.log",
+        "<logs>/provenance.log",
     benchmark:
-        f"{RESULTS}/benchmarks/provenance.tsv"
+        "<benchmarks>/provenance.tsv"
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=memory(2),
-        runtime=minutes(15),
+        **needs(2, minutes=15),
     params:
         code=code_of("provenance"),
         simulated=SIMULATED,
@@ -230,7 +220,7 @@ rule provenance:
 # Not part of a run, for it trains a few hundred models: `snakemake readings`.
 rule readings:
     input:
-        expand(f"{TABLE}/readings.tsv", subject=SUBJECTS),
+        expand("<tables>/{subject}/readings.tsv", subject=SUBJECTS),
 
 
 if SIMULATED:
@@ -241,14 +231,13 @@ if SIMULATED:
         output:
             table_files("planted"),
         log:
-            f"{RESULTS}/logs/planted_table/{{subject}}.log",
+            "<logs>/planted_table/{subject}.log",
         benchmark:
-            f"{RESULTS}/benchmarks/planted_table/{{subject}}.tsv"
+            "<benchmarks>/planted_table/{subject}.tsv"
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=memory(2),
-            runtime=minutes(15),
+            **needs(2, minutes=15),
         params:
             code=code_of("planted_table"),
             snr=DATASET["simulation"]["snr"],
@@ -259,18 +248,17 @@ if SIMULATED:
         input:
             summaries=subjects_files("summary.tsv"),
             planted=subjects_files("planted.tsv", ["matched", "shuffled"]),
-            ceilings=expand(f"{RESULTS}/{{subject}}/ceiling.tsv", subject=SUBJECTS),
+            ceilings=expand("<results>/{subject}/ceiling.tsv", subject=SUBJECTS),
         output:
-            table_files("checks", folder=f"{RESULTS}/tables", subject="all"),
+            table_files("checks", folder="<tables>", subject="all"),
         log:
-            f"{RESULTS}/logs/checks.log",
+            "<logs>/checks.log",
         benchmark:
-            f"{RESULTS}/benchmarks/checks.tsv"
+            "<benchmarks>/checks.tsv"
         conda:
             ENVIRONMENT
         resources:
-            mem_mb=memory(2),
-            runtime=minutes(15),
+            **needs(2, minutes=15),
         params:
             code=code_of("checks"),
             snr=DATASET["simulation"]["snr"],

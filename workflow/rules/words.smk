@@ -1,21 +1,24 @@
-rule words:
-    input:
-        transcript=transcript_of,
-    output:
-        words=f"{RESULTS}/words/{{story}}.tsv",
-    log:
-        f"{RESULTS}/logs/words/{{story}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/words/{{story}}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=memory(1),
-        runtime=minutes(10),
-    params:
-        code=code_of("words"),
-        non_words=DATASET["non_words"],
-        words_tier=DATASET["words_tier"],
-        words_without_times=DATASET["words_without_times"],
-    script:
-        "../scripts/words.py"
+for number, batch in enumerate(batches(dict.fromkeys(PLAN.all_texts + PLAN.all_stories))):
+
+    rule:
+        name:
+            f"words_{number}"
+        input:
+            transcripts=[FILES.input(transcript_file(story)) for story in batch],
+        output:
+            words=story_files("<results>/words/{story}.tsv", batch),
+        log:
+            f"<logs>/words/{number}.log",
+        benchmark:
+            f"<benchmarks>/words/{number}.tsv"
+        conda:
+            ENVIRONMENT
+        resources:
+            **needs(1, minutes=30),
+        params:
+            code=code_of("words"),
+            non_words=DATASET["non_words"],
+            words_tier=DATASET["words_tier"],
+            words_without_times=DATASET["words_without_times"],
+        script:
+            "../scripts/words.py"

@@ -1,6 +1,7 @@
 """What the language model's blocks hold at each token of some stories."""
 
 import time
+from pathlib import Path
 
 import torch
 
@@ -9,8 +10,8 @@ from brainlm.errors import about
 from brainlm.lm.reading import load_language_model, read_story
 from brainlm.machine import GIGABYTE, peak_memory
 from brainlm.store import add_array, add_strings, new_store
-from job import log, logged, progress_bar
-from job_inputs import by_story
+from job import log, logged
+from job_inputs import by_story, make_each
 
 with logged(snakemake) as facts:
     params = snakemake.params
@@ -26,9 +27,9 @@ with logged(snakemake) as facts:
     )
     log.info("reading on %s in %s", model.device, model.model.dtype)
     words_of = by_story(snakemake.input.words)
-    stores = by_story(snakemake.output.activations)
-    progress = progress_bar(len(stores), "story")
-    for story, path in stores.items():
+
+    def make_activations(story: str, path: Path) -> None:
+        """Read one story."""
         words = load_words(words_of[story])
         began = time.perf_counter()
         with about(f"story {story}"):
@@ -43,6 +44,7 @@ with logged(snakemake) as facts:
                 of_word = words[edge].to_numpy()[read.word_index]
                 add_array(store, f"word_{edge}", of_word, ("token",), attributes={"units": "s"})
             add_strings(store, "token_text", read.tokens, "token")
-        progress.update()
+
+    make_each(by_story(snakemake.output.activations), make_activations)
     for device, size in peak_memory(model.device).items():
         log.info("peak memory on %s: %.2f GB", device, size / GIGABYTE)

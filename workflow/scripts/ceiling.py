@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from brainlm.errors import about
+from brainlm.files import write_tsv
 from brainlm.report.ceiling import ceiling_rows
 from brainlm.scores.ceiling import over_stories, reliability
 from brainlm.simulation.features import load_planted
@@ -44,4 +45,4 @@ with logged(snakemake):
         table["planted_explainable_variance"] = [*of_all, *means]
     for row in table.to_dict("records"):
         log.info(describe(row))
-    table.to_csv(snakemake.output.table, sep="\t", index=False)
+    write_tsv(table, snakemake.output.table, digits=None)

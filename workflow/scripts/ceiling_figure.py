@@ -1,31 +1,26 @@
-"""How much of each voxel's response to repeated stories is the same at every hearing, on the cortex."""
-
-from pathlib import Path
+"""How much of each voxel's response to repeated stories is the same at every hearing."""
 
 import numpy as np
 
-from brain_figures import draw_voxels
 from brainlm.files import read_tsv
+from brainlm.report.brain import draw_voxels, read_anatomy
 from brainlm.report.ceiling import hearings
-from brainlm.report.style import save_figure
+from brainlm.report.style import publish_figure
 from brainlm.store import open_store
 from job import logged
 
 with logged(snakemake):
-    simulated = snakemake.params.simulated
     store = open_store(snakemake.input.ceiling)
-    known = "explainable_variance" in store
-    n_voxels = len(read_tsv(snakemake.input.voxels))
-    based_on = "no test story was heard several times"
-    if known:
-        based_on = hearings(read_tsv(snakemake.input.table))
-    values = store["explainable_variance"][:] if known else np.full(n_voxels, np.nan)
-    figure, numbers = draw_voxels(
-        snakemake,
+    if "explainable_variance" in store:
+        values, based_on = store["explainable_variance"][:], hearings(read_tsv(snakemake.input.table))
+    else:
+        values = np.full(len(read_tsv(snakemake.input.voxels)), np.nan)
+        based_on = "no test story was heard several times"
+    drawn = draw_voxels(
+        read_anatomy(snakemake.input.cortex, snakemake.input.voxels, values.size),
         values,
         quantity="explainable variance",
         based_on=based_on,
-        simulated=simulated,
-        n_undefined=int(np.isnan(values).sum()),
+        colormap=snakemake.params.colormap,
     )
-    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)
+    publish_figure(snakemake.output[0], *drawn, simulated=snakemake.params.simulated)

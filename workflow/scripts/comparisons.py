@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from brainlm.files import read_tsv
+from brainlm.files import read_tsv, write_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.scores.stability import EncodedModel, compare_pairs, pairs_of_seeds, pairs_of_subjects
 from job import log, logged
@@ -24,4 +24,4 @@ with logged(snakemake):
     pairs = pairs_of_seeds(*models.values()) if len(models) == 1 else pairs_of_subjects(*models.values())
     log.info("%d pairs of models", len(pairs))
     comparison = compare_pairs(pairs, minimum_shift=math.ceil(params.minimum_shift_s / params.tr_s))
-    comparison.to_csv(snakemake.output.comparison, sep="\t", index=False)
+    write_tsv(comparison, snakemake.output.comparison, digits=None)

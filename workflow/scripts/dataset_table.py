@@ -9,7 +9,7 @@ from brainlm.data.check import Clock, Heard, dataset_tables
 from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
 from brainlm.files import write_tsv
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from brainlm.resample import tr_midpoints
 from job import log, logged, progress_bar
 
@@ -56,15 +56,15 @@ with logged(snakemake):
     findings = pd.concat([of_files, findings], ignore_index=True).drop_duplicates()
     for kind, sentence in findings.itertuples(index=False):
         log.info("%s: %s", kind, sentence)
-    stem = Path(snakemake.output[0]).with_suffix("")
-    write_tsv(findings, stem.with_name("dataset_findings"))
-    write_table(
+    write_tsv(findings, snakemake.output.findings)
+    publish_table(
+        snakemake.output[0],
         table,
-        stem,
-        title="The dataset" + params.simulated * " (simulated data)",
+        title="The dataset",
         notes=[
             "Words are of the transcript, without its dropped labels; times in s after the sound's onset. Volumes "
             "are of the recording (respdict.json), TRs the rows of the responses. Impossible: a run stops there.",
             *faults,
         ],
+        simulated=params.simulated,
     )

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from brainlm.data.download import download, file_here, read_manifest
+from brainlm.data.download import download, file_here
 from brainlm.data.fetched import save_fetched
+from brainlm.data.manifest import read_manifest
 from brainlm.errors import InputError
 from job import log, logged, progress_bar
 

@@ -1,21 +1,18 @@
-"""Figure 3: decoder weights of an uninterpretable, a shared and a brain-dominant latent on the cortex."""
-
-from pathlib import Path
+"""Figure 3: decoder weights of an uninterpretable, a shared and a brain-dominant latent."""
 
 import numpy as np
 
-from brain_figures import draw_decoders
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.files import read_tsv
-from brainlm.report.flatmaps import FlatmapPanel
-from brainlm.report.style import save_figure
+from brainlm.report.brain import DecoderPanel, draw_decoders, read_anatomy
+from brainlm.report.style import publish_figure
 from brainlm.report.tables import interpretation
 from brainlm.report.write import formatted
 from brainlm.scores.interpretation import ROLES
 from job import log, logged
 
 with logged(snakemake):
-    model, simulated = Crosscoder.load(snakemake.input.crosscoder), snakemake.params.simulated
+    model = Crosscoder.load(snakemake.input.crosscoder)
     kept = model.normalization["brain"].kept
     r = read_tsv(snakemake.input.latents).set_index("latent")["r"]
     panels = []
@@ -25,12 +22,13 @@ with logged(snakemake):
         weights = np.full(kept.size, np.nan, np.float32)
         if row.latent < 0:
             log.info("there is no %s latent", row.role)
-            panels.append(FlatmapPanel(f"{row.role}: no such latent", weights))
+            panels.append(DecoderPanel(f"{row.role}: no such latent", weights))
             continue
         weights[kept] = model.weights["brain"][:, row.latent].numpy()
         what = row.role if row.role == "uninterpretable" else f"{row.role}, {interpretation(row)}"
         panels.append(
-            FlatmapPanel(f"latent {row.latent}, r = {formatted(r[row.latent], '.2f')}\n{what}", weights)
+            DecoderPanel(f"latent {row.latent}, r = {formatted(r[row.latent], '.2f')}\n{what}", weights)
         )
-    figure, numbers = draw_decoders(snakemake, panels, simulated=simulated)
-    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)
+    anatomy = read_anatomy(snakemake.input.cortex, snakemake.input.voxels, kept.size)
+    drawn = draw_decoders(anatomy, panels, colormap=snakemake.params.colormap)
+    publish_figure(snakemake.output[0], *drawn, simulated=snakemake.params.simulated)

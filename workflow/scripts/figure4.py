@@ -1,22 +1,19 @@
 """Figure 4: how well each voxel of the test stories is reconstructed."""
 
-from pathlib import Path
-
-from brain_figures import draw_voxels
 from brainlm.files import read_tsv
-from brainlm.report.style import save_figure
+from brainlm.report.brain import draw_voxels, read_anatomy
+from brainlm.report.style import publish_figure
 from brainlm.store import open_store
 from job import logged
 
 with logged(snakemake):
-    summary = read_tsv(snakemake.input.summary).iloc[0]
-    simulated = snakemake.params.simulated
-    figure, numbers = draw_voxels(
-        snakemake,
-        open_store(snakemake.input.correlations)["brain_test"][:],
+    correlation = open_store(snakemake.input.correlations)["brain_test"][:]
+    n_trs = int(read_tsv(snakemake.input.summary)["test_trs"].iloc[0])
+    drawn = draw_voxels(
+        read_anatomy(snakemake.input.cortex, snakemake.input.voxels, correlation.size),
+        correlation,
         quantity="test correlation",
-        based_on=f"{int(summary['test_trs']):,} test TRs; a fit, no prediction: the model sees the response",
-        simulated=simulated,
-        n_undefined=int(summary["undefined_brain"]),
+        based_on=f"{n_trs:,} test TRs; a fit, no prediction: the model sees the response",
+        colormap=snakemake.params.colormap,
     )
-    save_figure(figure, Path(snakemake.output[0]).with_suffix(""), numbers, simulated=simulated)
+    publish_figure(snakemake.output[0], *drawn, simulated=snakemake.params.simulated)

@@ -1,10 +1,8 @@
 """The latents of each class that separate each theme best."""
 
-from pathlib import Path
-
 from brainlm.files import read_tsv
 from brainlm.report.tables import interpretation_notes, theme_warnings
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from job import logged
 
 with logged(snakemake):
@@ -12,9 +10,9 @@ with logged(snakemake):
     untested = ranked[(ranked["latent"] < 0) & (ranked["n_candidates"] > 0)]
     warnings = theme_warnings(ranked.groupby("theme")["n_heard"].first(), untested["theme"].unique())
     ranked["latent"] = ranked["latent"].astype("Int64").mask(ranked["latent"] < 0)
-    write_table(
+    publish_table(
+        snakemake.output[0],
         ranked,
-        Path(snakemake.output[0]).with_suffix(""),
         title="Latents that separate a theme best, by class",
         notes=[
             *interpretation_notes(snakemake.params.span_s, simulated=snakemake.params.simulated),
@@ -22,4 +20,5 @@ with logged(snakemake):
             "n_heard: words of the theme in all test stories together.",
             *warnings,
         ],
+        simulated=snakemake.params.simulated,
     )

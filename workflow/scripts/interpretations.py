@@ -1,12 +1,11 @@
 """Which theme each latent separates best, and the latents that the figures and tables show."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from brainlm.data.words import load_words
-from brainlm.files import read_tsv
+from brainlm.files import read_tsv, write_tsv
 from brainlm.report.tables import theme_warnings
 from brainlm.rows.codes import load_codes
 from brainlm.scores.interpretation import (
@@ -67,9 +66,7 @@ with logged(snakemake):
     candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in CLASSES[:3]}
     wanted = [(name, theme) for name in candidates for theme in themes]
     ranked = interpret(separations, candidates, wanted, n_best=3)
-    ranked.assign(n_heard=ranked["theme"].map(n_heard)).to_csv(
-        Path(snakemake.output.interpretations), sep="\t", index=False
-    )
-    choose_latents(separations, latents, params.pinned).to_csv(
-        Path(snakemake.output.chosen), sep="\t", index=False
-    )
+    ranked = ranked.assign(n_heard=ranked["theme"].map(n_heard))
+    write_tsv(ranked, snakemake.output.interpretations, digits=None)
+    chosen = choose_latents(separations, latents, params.pinned)
+    write_tsv(chosen, snakemake.output.chosen, digits=None)

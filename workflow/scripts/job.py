@@ -18,6 +18,7 @@ from brainlm.errors import InputError
 from pipeline.provenance import write_record
 
 log = logging.getLogger("brainlm.job")
+LOG_LINE = "%(asctime)s %(message)s"
 
 
 @contextmanager
@@ -25,20 +26,27 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
     """Send what the job prints to its log; end with one line, not a traceback, where the input is at fault.
 
     Afterwards beside the results stands where they come from; a script adds what it alone knows, such as the device.
+    A job without a log is run by hand: it says all on the terminal, where a debugger may ask.
     """
     seed = snakemake.wildcards.get("seed")
     facts: dict[str, Any] = {"device": "cpu", "seed": None if seed is None else int(seed)}
+    if not snakemake.log:
+        logging.basicConfig(level=logging.INFO, format=LOG_LINE)
+        yield facts
+        _keep_records(snakemake, facts)
+        return
     terminal = sys.stderr
     _close_input()
     with Path(snakemake.log[0]).open("w", encoding="utf-8", buffering=1) as file:
-        logging.basicConfig(stream=file, level=logging.INFO, format="%(asctime)s %(message)s")
+        logging.basicConfig(stream=file, level=logging.INFO, format=LOG_LINE)
         with redirect_stdout(file), redirect_stderr(file):
             try:
                 yield facts
                 _keep_records(snakemake, facts)
             except InputError as error:
-                log.error("%s", error)
-                print(f"Error in {snakemake.rule}: {error}", file=terminal)
+                for line in str(error).splitlines():
+                    log.error("%s", line)
+                    print(f"Error in {snakemake.rule}: {line}", file=terminal)
                 sys.exit(1)
             except Exception:
                 log.exception("the job failed")

@@ -1,15 +1,16 @@
 """What several rule scripts make of their inputs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from brainlm.data.respdict import read_respdict, volumes_of
+from brainlm.errors import InputError
 from brainlm.resample import tr_midpoints
-from brainlm.rows.pairs import Recording
-from job import dataset_file
+from brainlm.rows.sources import Source, load_sources, missing_stores
+from job import dataset_file, progress_bar
 
 
 def by_story(paths: Iterable[str]) -> dict[str, Path]:
@@ -17,18 +18,48 @@ def by_story(paths: Iterable[str]) -> dict[str, Path]:
     return {Path(path).stem: Path(path) for path in paths}
 
 
-def recordings(snakemake: Any) -> dict[str, Recording]:
-    """The sources of a subject's models, or of a group's, where every member's brain has the member's name."""
-    brains: dict[str, list[str]] = {}
-    for path in snakemake.input.responses:
-        brains.setdefault(Path(path).parent.name, []).append(path)
-    return {
-        **{
-            "brain" if len(brains) == 1 else subject: Recording("bold", by_story(paths))
-            for subject, paths in brains.items()
-        },
-        "lm": Recording("features", by_story(snakemake.input.features)),
-    }
+def make_each(results: Mapping[str, Path], make: Callable[[str, Path], None]) -> None:
+    """Make the result of each story, and find out what is wrong with all of them before the job ends.
+
+    Parameters
+    ----------
+    results: story -> path.
+
+    Raises
+    ------
+    InputError: a line for each story whose result cannot be made.
+    """
+    faults = []
+    with progress_bar(len(results), "story") as progress:
+        for story, path in results.items():
+            try:
+                make(story, path)
+            except InputError as error:
+                faults.append(str(error))
+            progress.update()
+    if len(faults) > 1:
+        # The last line is what the run's end tells.
+        faults.append(
+            f"{len(faults)} of {len(results)} stories cannot be used, the first because {faults[0]}"
+        )
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def listed_sources(path: str | Path) -> dict[str, Source]:
+    """The sources that a list names, of which all stores must be there.
+
+    Raises
+    ------
+    InputError: one is not, with the command that makes it again.
+    """
+    sources = load_sources(Path(path))
+    if missing := missing_stores(sources):
+        others = f" (and {len(missing) - 1} others)" if missing[1:] else ""
+        raise InputError(
+            f"{missing[0]}{others}, which {path} lists, is missing: run `snakemake {missing[0]}`, and this again."
+        )
+    return sources
 
 
 def of_each_source(of_kind: Mapping[str, Any], sources: Iterable[str]) -> dict[str, Any]:
@@ -41,5 +72,8 @@ def tr_times(story: str, respdict: str | Path, params: Any) -> np.ndarray:
     path = dataset_file(respdict)
     n_rows = volumes_of(story, read_respdict(path), path) - params.trim["first"] - params.trim["last"]
     return tr_midpoints(
-        n_rows, tr_s=params.tr_s, sound_onset_s=params.sound_onset_s, first_tr=params.trim["first"]
+        n_rows,
+        tr_s=params.tr_s,
+        sound_onset_s=params.sound_onsets_s[story],
+        first_tr=params.trim["first"],
     )

@@ -6,10 +6,10 @@ from pathlib import Path
 from brainlm.rows.normalization import save_normalization
 from brainlm.rows.pairs import fit_sources
 from job import describe, log, logged
-from job_inputs import of_each_source, recordings
+from job_inputs import listed_sources, of_each_source
 
 with logged(snakemake):
-    stories, sources = snakemake.params.stories, recordings(snakemake)
+    stories, sources = snakemake.params.stories, listed_sources(snakemake.input.sources)
     settings = of_each_source(snakemake.params.normalization, sources)
     normalization, summaries = fit_sources(
         sources,

@@ -1,9 +1,7 @@
 """The paper's numbers beside this run's."""
 
-from pathlib import Path
-
 from brainlm.report.paper import PAPER_NUMBERS, Comparison, grouped_deviations, paper_comparison
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from job import logged
 from results import summaries
 
@@ -29,12 +27,12 @@ with logged(snakemake):
         ),
     ]
     simulated = snakemake.params.simulated
-    write_table(
+    publish_table(
+        snakemake.output[0],
         paper_comparison(rows),
-        Path(snakemake.output[0]).with_suffix(""),
-        title="The paper's numbers and this run's" + simulated * " (simulated data)",
+        title="The paper's numbers and this run's",
         notes=[
-            *(["This run is on simulated data: the two columns are not expected to be equal."] * simulated),
+            *(["On simulated data the two columns are not expected to be equal."] * simulated),
             "This run: mean over seeds. Correlations: Pearson over all test TRs concatenated, mean over columns.",
             "The paper's and this run's correlations are of a reconstruction that sees what it reconstructs: fits, "
             "no predictions, and not to be compared with the noise ceiling. The table predictions has what may be.",
@@ -42,4 +40,5 @@ with logged(snakemake):
             *snakemake.params.missing_stories,
             *grouped_deviations(snakemake.params.deviations),
         ],
+        simulated=simulated,
     )

@@ -1,8 +1,7 @@
 """What was being said when each latent was most active in the test stories."""
 
-from pathlib import Path
-
 from brainlm.data.words import load_words
+from brainlm.files import write_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.scores.interpretation import maximal_passages
 from job import logged
@@ -16,4 +15,4 @@ with logged(snakemake):
         {story: load_words(path) for story, path in by_story(snakemake.input.words).items()},
         **snakemake.params.passages,
     )
-    passages.to_csv(Path(snakemake.output.passages), sep="\t", index=False)
+    write_tsv(passages, snakemake.output.passages, digits=None)

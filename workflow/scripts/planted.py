@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.files import read_tsv
+from brainlm.files import read_tsv, write_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.rows.pairs import assemble
 from brainlm.simulation.features import load_planted
 from brainlm.simulation.recovery import match_planted
 from brainlm.store import open_store
 from job import logged
-from job_inputs import recordings
+from job_inputs import listed_sources
 
 with logged(snakemake):
     params = snakemake.params
@@ -26,7 +26,9 @@ with logged(snakemake):
         return planted.time_courses[rows], np.concatenate([code.activation for code in codes.values()])
 
     model = Crosscoder.load(snakemake.input.crosscoder)
-    test = assemble(recordings(snakemake), model.normalization, params.stories["test"], **params.pairing)
+    test = assemble(
+        listed_sources(snakemake.input.sources), model.normalization, params.stories["test"], **params.pairing
+    )
     table = match_planted(
         planted,
         open_store(snakemake.input.planted)["maps"][:][:, model.normalization["brain"].kept],
@@ -39,4 +41,4 @@ with logged(snakemake):
     )
     table.insert(0, "seed", int(snakemake.wildcards.seed))
     table.insert(0, "experiment", snakemake.wildcards.experiment)
-    table.to_csv(snakemake.output.planted, sep="\t", index=False)
+    write_tsv(table, snakemake.output.planted, digits=None)

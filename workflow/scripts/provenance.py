@@ -4,17 +4,18 @@ from pathlib import Path
 
 import yaml
 
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from brainlm.store import to_json
 from job import logged, results_folder
-from pipeline.provenance import models_table, read_record, versions_note
+from pipeline.provenance import read_record
+from pipeline.provenance_table import models_table, versions_note
 
 with logged(snakemake):
     records = [read_record(Path(model), results_folder()) for model in snakemake.input.models]
-    write_table(
+    publish_table(
+        snakemake.output[0],
         models_table(records),
-        Path(snakemake.output[0]).with_suffix(""),
-        title="Where the models come from" + snakemake.params.simulated * " (simulated data)",
+        title="Where the models come from",
         notes=[
             "Model and inputs: the first digits of SHA-256 digests; the whole ones, and the settings of every job, "
             "stand in the records below provenance/.",
@@ -27,4 +28,5 @@ with logged(snakemake):
                 for key, value in to_json(snakemake.params.config).items()
             ),
         ],
+        simulated=snakemake.params.simulated,
     )

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from brainlm.report.paper import ReadingResults, distance_table
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from job import logged
 from results import summaries
 
@@ -18,14 +18,14 @@ with logged(snakemake):
         )
         for reading in snakemake.params.readings
     ]
-    simulated, stem = snakemake.params.simulated, Path(snakemake.output[0]).with_suffix("")
+    simulated = snakemake.params.simulated
     runs = f"{len(readings[0].matched)} seeds and {len(readings[0].shuffled)} permutations"
-    write_table(
+    publish_table(
+        snakemake.output[0],
         distance_table(readings),
-        stem,
-        title=f"How far from the paper, {snakemake.wildcards.subject}" + simulated * " (simulated data)",
+        title=f"How far from the paper, {snakemake.wildcards.subject}",
         notes=[
-            *(["Simulated data: no reading is expected to be near the paper."] * simulated),
+            *(["On simulated data no reading is expected to be near the paper."] * simulated),
             f"Means over {runs} a reading; ±: half-width of the 95 % confidence interval of the mean (Student's t).",
             "Shares are of live latents. Correlations: Pearson over all test TRs concatenated, mean over columns.",
             "Distance: root mean square of the four differences in points (hundredths of a correlation, percent).",
@@ -33,5 +33,6 @@ with logged(snakemake):
             "interval, at its midpoint, the word's last one, or the mean of a word's. TopK: negative kept values "
             "as they are, or set to 0.",
         ],
+        simulated=simulated,
     )
-    print(stem.with_suffix(".md").read_text(encoding="utf-8"), file=sys.__stderr__)
+    print(Path(snakemake.output[0]).with_suffix(".md").read_text(encoding="utf-8"), file=sys.__stderr__)

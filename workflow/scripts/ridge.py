@@ -5,22 +5,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from brainlm.rows.pairs import Recording, side_by_side, story_lengths
+from brainlm.rows.pairs import side_by_side, story_lengths
 from brainlm.scores.ridge import ridge_correlations
 from brainlm.store import add_array, new_store
 from job import log, logged, progress_bar
-from job_inputs import by_story
+from job_inputs import listed_sources
 
 with logged(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
     stories = params.stories
-    brain = Recording("bold", by_story(snakemake.input.responses))
-    paths = {
-        variant: [path for path in snakemake.input.features if Path(path).parent.name == variant]
-        for variant in params.variants
+    of_variant = {
+        variant: listed_sources(path)
+        for variant, path in zip(params.variants, snakemake.input.sources, strict=True)
     }
-    features = {variant: Recording("features", by_story(of)) for variant, of in paths.items()}
+    brain = of_variant[params.variants[0]]["brain"]
+    features = {variant: sources["lm"] for variant, sources in of_variant.items()}
     valid = brain.valid_columns([story for split in stories.values() for story in split])
     lengths = story_lengths({"brain": brain} | features, stories["train"])
     x, output = side_by_side(features, stories["train"]), Path(snakemake.output.ridge)

@@ -7,7 +7,7 @@ import numpy as np
 from brainlm.cortex.voxels import latent_roi_weights, read_voxel_table, roi_summary
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.files import write_tsv
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from brainlm.store import open_store
 from job import logged
 
@@ -22,25 +22,25 @@ with logged(snakemake):
         for name, array in {"explainable variance": "explainable_variance", "ceiling": "ceiling_mean"}.items()
         if array in ceiling
     }
-    stem = Path(snakemake.output[0]).with_suffix("")
     write_tsv(
         table.assign(**{name.replace(" ", "_"): of_voxel for name, of_voxel in values.items()}),
-        Path(snakemake.output.voxels).with_suffix(""),
+        snakemake.output.voxels,
     )
 
     decoder = np.full((model.n_latents, kept.size), np.nan, np.float32)
     decoder[:, kept] = model.weights["brain"].numpy().T
     write_tsv(
         latent_roi_weights(table, decoder, np.flatnonzero(model.alive)),
-        Path(snakemake.output.latents).with_suffix(""),
+        snakemake.output.latents,
     )
     simulated = snakemake.params.simulated
     summary = roi_summary(table, values)
-    write_table(
+    publish_table(
+        snakemake.output[0],
         summary.rename(columns=lambda name: name.replace("_", " ")),
-        stem,
-        title="Regions" + simulated * " (simulated data on the anatomy of pycortex's subject S1)",
+        title="Regions",
         notes=[
+            *(["The anatomy is that of pycortex's subject S1."] * simulated),
             "A voxel belongs to a region that holds more than half of its grey matter, or as the dataset's own table "
             "of voxels says.",
             "Correlation: of a voxel's response with its reconstruction over test TRs, which sees what it "
@@ -49,4 +49,5 @@ with logged(snakemake):
             "Explainable variance: of one hearing of the repeated stories. Ceiling: what a perfect prediction would "
             "correlate with the mean of their hearings. Of several stories, means weighted by TRs.",
         ],
+        simulated=simulated,
     )

@@ -1,38 +1,55 @@
-"""Whose each latent is, whether it holds on unseen stories, and how well the sources are reconstructed."""
+"""The code of every TR; whose each latent is, whether it holds on unseen stories, how good reconstructions are."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.rows.pairs import assemble
+from brainlm.files import write_tsv
+from brainlm.rows.codes import StoryCode, save_codes
+from brainlm.rows.pairs import Rows, assemble
 from brainlm.scores.reconstruction import reconstruction_fit
 from brainlm.scores.summary import latent_table, model_summary
 from brainlm.store import add_array, add_strings, new_store
 from job import describe, log, logged
-from job_inputs import recordings
+from job_inputs import listed_sources
 
 AVERAGING = "Pearson over all TRs of a split concatenated, one value a column; means are over finite values"
 
 with logged(snakemake):
     params = snakemake.params
-    model, sources = Crosscoder.load(snakemake.input.crosscoder), recordings(snakemake)
+    model, sources = Crosscoder.load(snakemake.input.crosscoder), listed_sources(snakemake.input.sources)
 
-    rows = assemble(sources, model.normalization, params.stories["test"], **params.pairing)
+    codes: dict[str, StoryCode] = {}
+
+    def encoded(split: str) -> Rows:
+        """The rows of a split, whose codes are kept."""
+        rows = assemble(sources, model.normalization, params.stories[split], **params.pairing)
+        values, active = model.active_rows({source: rows.source(source) for source in model.weights})
+        for number, story in enumerate(rows.stories):
+            here = rows.story == number
+            codes[story] = StoryCode(values[here], active[here], sources["lm"].time_s(story), model.n_latents)
+        return rows
+
+    rows = encoded("test")
     latents = latent_table(
         model,
         rows,
         minimum_shift=math.ceil(params.scores["minimum_shift_s"] / params.tr_s),
         false_discovery_rate=params.scores["false_discovery_rate"],
     )
-    latents.to_csv(snakemake.output.latents, sep="\t", index=False)
+    write_tsv(latents, snakemake.output.latents, digits=None)
 
     fits, n_trs = {"test": reconstruction_fit(model, rows)}, {"test": len(rows.values)}
-    # The test rows go before the training rows come: at full size they do not both fit a laptop.
+    # The rows of a split go before the next come: at full size they do not both fit a laptop.
     del rows
-    rows = assemble(sources, model.normalization, params.stories["train"], **params.pairing)
+    rows = encoded("train")
     fits["training"], n_trs["training"] = reconstruction_fit(model, rows), len(rows.values)
+    del rows
+    encoded("validation")
+    save_codes(codes, params.stories, Path(snakemake.output.codes))
 
     summaries = [
         {
@@ -43,7 +60,7 @@ with logged(snakemake):
         }
         for _, of_source in latents.groupby("source", sort=False)
     ]
-    pd.DataFrame(summaries).to_csv(snakemake.output.summary, sep="\t", index=False)
+    write_tsv(pd.DataFrame(summaries), snakemake.output.summary, digits=None)
     for summary in summaries:
         log.info(describe(summary))
 

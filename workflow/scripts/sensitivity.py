@@ -1,9 +1,7 @@
 """What the scaling inside the sources does to the class shares."""
 
-from pathlib import Path
-
 from brainlm.report.tables import scalings_without_partner, sensitivity_table
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from job import logged
 from results import summaries
 
@@ -14,12 +12,13 @@ with logged(snakemake):
         f"Run only matched or only shuffled, so that nothing stands beside it: {', '.join(alone)}. An experiment of "
         "the same normalization with the other pairing.brain_time (matched, shuffled) fills the gap."
     )
-    write_table(
+    publish_table(
+        snakemake.output[0],
         sensitivity_table(models),
-        Path(snakemake.output[0]).with_suffix(""),
-        title="Class shares under each scaling" + snakemake.params.simulated * " (simulated data)",
+        title="Class shares under each scaling",
         notes=[
             f"One subject, seed {snakemake.params.seed}; percentages of live latents.",
             *([without] * bool(alone)),
         ],
+        simulated=snakemake.params.simulated,
     )

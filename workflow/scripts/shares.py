@@ -1,17 +1,15 @@
 """Class shares, agreement and fit of every experiment."""
 
-from pathlib import Path
-
 from brainlm.report.tables import shares_table
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from job import logged
 from results import summaries
 
 with logged(snakemake):
-    write_table(
+    publish_table(
+        snakemake.output[0],
         shares_table(summaries(snakemake.input.summaries, snakemake.input.training)),
-        Path(snakemake.output[0]).with_suffix(""),
-        title="Whose are the latents, by experiment" + snakemake.params.simulated * " (simulated data)",
+        title="Whose are the latents, by experiment",
         notes=[
             "Shares are percentages of live latents, mean over seeds; they hold for the scaling named.",
             "Agreeing: latents whose brain and LM parts correlate over test TRs beyond circular shifts (FDR).",
@@ -25,4 +23,5 @@ with logged(snakemake):
                 * snakemake.params.simulated
             ),
         ],
+        simulated=snakemake.params.simulated,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from brainlm.files import write_tsv
 from brainlm.simulation.stories import read_annotated, speak
 from brainlm.textgrid.tiers import write_textgrid
 from job import log, logged
@@ -30,4 +31,4 @@ with logged(snakemake):
         annotations.append(told.assign(story=story)[["story", "word", "theme"]])
     log.info("%d words in %d stories", sum(map(len, annotations)), len(texts))
     Path(snakemake.output.respdict).write_text(json.dumps(respdict, indent=1), encoding="utf-8")
-    pd.concat(annotations).to_csv(snakemake.output.annotations, sep="\t", index=False)
+    write_tsv(pd.concat(annotations), snakemake.output.annotations)

@@ -1,22 +1,21 @@
 """Table 2: passages in which the latents of table 1 are most active."""
 
-from pathlib import Path
-
 from brainlm.files import read_tsv
 from brainlm.report.tables import interpretation_notes, table2
-from brainlm.report.write import write_table
+from brainlm.report.write import publish_table
 from brainlm.scores.interpretation import ROLES
 from job import logged
 
 with logged(snakemake):
     chosen = read_tsv(snakemake.input.chosen)
-    write_table(
+    publish_table(
+        snakemake.output[0],
         table2(
             chosen[chosen["role"].isin(ROLES[1:])],
             read_tsv(snakemake.input.latents),
             read_tsv(snakemake.input.passages),
         ),
-        Path(snakemake.output[0]).with_suffix(""),
         title="Table 2. Passages in which the latents of table 1 are most active",
         notes=interpretation_notes(snakemake.params.span_s, simulated=snakemake.params.simulated),
+        simulated=snakemake.params.simulated,
     )

@@ -13,16 +13,18 @@ from brainlm.crosscoder.log import few_rows_warning
 from brainlm.crosscoder.memory import describe_memory, require_memory, training_memory
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.crosscoder.training import Checkpointing, Interrupted, Log, train
+from brainlm.files import write_tsv
 from brainlm.machine import available_memory, choose_device
 from brainlm.rows.normalization import load_normalization
 from brainlm.rows.pairs import assemble, story_lengths
 from job import describe, log, logged, progress_bar, warn
-from job_inputs import of_each_source, recordings
+from job_inputs import listed_sources, of_each_source
 
 with logged(snakemake) as facts:
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
-    sources, normalization = recordings(snakemake), load_normalization(Path(snakemake.input.normalization))
+    sources = listed_sources(snakemake.input.sources)
+    normalization = load_normalization(Path(snakemake.input.normalization))
     weights = of_each_source(params.crosscoder["source_weights"], sources)
     settings = TrainingSettings(**{**params.crosscoder, "source_weights": weights})
     device = facts["device"] = str(choose_device(snakemake.resources.device))
@@ -96,7 +98,7 @@ with logged(snakemake) as facts:
         model.provenance["best_validation_epoch"],
         settings.epochs,
     )
-    training.to_csv(snakemake.output.training, sep="\t", index=False)
+    write_tsv(training, snakemake.output.training, digits=None)
     model.save(snakemake.output.crosscoder)
     for file in checkpointing.path.parent.glob(f"{checkpointing.path.name}*"):
         file.unlink()

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
+from brainlm.data.manifest import read_manifest
+from brainlm.errors import InputError
 from pipeline.datasets.base import MASK, Dataset
 from pipeline.datasets.layout import (
     RESPDICT,
@@ -40,7 +40,7 @@ class Source(Dataset):
     @cached_property
     def manifest(self) -> Mapping[str, int]:
         """Path of each file, below the root -> bytes."""
-        return MappingProxyType(read_manifest(manifest_of(self.settings)))
+        return MappingProxyType(file_bytes(manifest_of(self.settings)))
 
     def _faults(self, stories: Mapping[str, list[str]], segments: Mapping[str, Segment]) -> list[str]:
         listed = {story for split in stories.values() for story in split}
@@ -109,24 +109,21 @@ def manifest_of(dataset: Mapping[str, Any]) -> Path:
     return Path(dataset["manifest"] or DS003020_MANIFEST)
 
 
-def read_manifest(path: Path) -> dict[str, int]:
+def file_bytes(manifest: Path) -> dict[str, int]:
     """Path of each file of the dataset, below its root -> bytes.
 
     Raises
     ------
-    ConfigError: no such table, or without columns path and bytes.
+    ConfigError: no such table, or another one than a manifest.
     """
-    if not path.is_file():
-        raise ConfigError(f"Config: dataset.manifest names {path}, which is no file{counted_from(path)}.")
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-        return dict(
-            zip(table["path"], table[["bytes", "md5", "s3_version"]]["bytes"].astype(int), strict=True)
-        )
-    except (ValueError, KeyError):
+    if not manifest.is_file():
         raise ConfigError(
-            f"{path} must be a tab-separated table with columns path, bytes (whole numbers), md5 and s3_version."
-        ) from None
+            f"Config: dataset.manifest names {manifest}, which is no file{counted_from(manifest)}."
+        )
+    try:
+        return {path: file.bytes for path, file in read_manifest(manifest).items()}
+    except InputError as error:
+        raise ConfigError(str(error)) from None
 
 
 def require_space(files: Iterable[str], manifest: Mapping[str, int], root: Path) -> None:
@@ -168,7 +165,7 @@ def check_manifest(config: Mapping[str, Any], listed: set[str]) -> None:
     ConfigError: it lacks one of them.
     """
     manifest = manifest_of(config["dataset"])
-    files = [Path(file) for file in read_manifest(manifest)]
+    files = [Path(file) for file in file_bytes(manifest)]
     responses = [file for file in files if file.match(RESPONSES.format(subject="*", story="*"))]
     subjects = sorted({file.parent.name for file in responses})
     for subject in config["subjects"]:
@@ -194,7 +191,7 @@ def copy_faults(config: Mapping[str, Any], listed: set[str]) -> list[str]:
     cortices = tuple(f"derivative/pycortex-db/{subject}/" for subject in config["subjects"])
     faults = unreadable(
         root / name
-        for name in read_manifest(manifest_of(dataset))
+        for name in file_bytes(manifest_of(dataset))
         if name in {TRANSFORMS} | transcripts | responses
         or (name.startswith(cortices) and _CORTEX_FILE.fullmatch(Path(name).name))
     )

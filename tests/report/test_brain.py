@@ -1,4 +1,6 @@
-"""Figures over voxels and ROIs: what they show, their numbers and their words."""
+"""Figures of the brain, on the cortex and by region: what they show, their numbers and their words."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -7,12 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from scipy import sparse
 
-from brainlm.cortex.voxels import voxel_table
+from brainlm.cortex.subject import Cortex, save_cortex
+from brainlm.cortex.voxels import save_voxel_table, voxel_table
 from brainlm.errors import InputError
-from brainlm.report.flatmaps import FlatmapPanel
-from brainlm.report.style import save_figure
-from brainlm.report.voxels import LARGEST_ROIS, decoder_plot, voxel_plot
+from brainlm.report.brain import DecoderPanel, draw_decoders, draw_voxels, read_anatomy
+from brainlm.report.regions import LARGEST_ROIS
+from brainlm.report.style import mark_simulated, publish_figure
+from tests.report.figure_texts import texts
 
 
 def table_of(rois: dict[str, range], n_voxels: int) -> pd.DataFrame:
@@ -20,13 +25,33 @@ def table_of(rois: dict[str, range], n_voxels: int) -> pd.DataFrame:
     return voxel_table(mask, {name: np.array(members) for name, members in rois.items()})
 
 
-def drawn(table: pd.DataFrame, values, **changed) -> tuple[Figure, pd.DataFrame]:
-    words = {"quantity": "test correlation", "based_on": "638 test TRs", "n_undefined": 0}
-    return voxel_plot(table, np.asarray(values, float), **{"simulated": False, **words, **changed})
+def cortex_of(n_voxels: int) -> Cortex:
+    """Each voxel is an upright strip, four pixels wide, of a flatmap twice as wide as high."""
+    shape = (2 * n_voxels, 4 * n_voxels)
+    pixels = np.arange(np.prod(shape))
+    voxels = pixels % shape[1] // 4
+    return Cortex(
+        mask=np.ones((1, 1, n_voxels), bool),
+        pixel_of_voxel=sparse.csr_matrix((np.ones(pixels.size, np.float32), (pixels, voxels))),
+        on_cortex=np.ones(shape, bool),
+        curvature=np.ones(shape, np.float32),
+        roi_outlines={},
+        roi_labels={},
+        voxel_rois={},
+    )
 
 
-def texts(figure: Figure) -> list[str]:
-    return [artist.get_text() for artist in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+ALPHABET = table_of({"a": range(0, 3), "b": range(3, 8), "c": range(8, 9)}, 11)
+ANATOMIES = [ALPHABET, table_of({}, 11), cortex_of(11)]
+
+
+def drawn(anatomy: pd.DataFrame | Cortex, values, **changed) -> tuple[Figure, pd.DataFrame]:
+    words = {"quantity": "test correlation", "based_on": "638 test TRs", "colormap": "inferno"}
+    return draw_voxels(anatomy, np.asarray(values, float), **{**words, **changed})
+
+
+def decoders(anatomy: pd.DataFrame | Cortex, *panels: DecoderPanel) -> tuple[Figure, pd.DataFrame]:
+    return draw_decoders(anatomy, panels, colormap="RdBu_r")
 
 
 def titles(figure: Figure) -> list[str]:
@@ -55,9 +80,6 @@ def intervals(axes: Axes) -> list[tuple[float, float]]:
     return [tuple(row) for row in segments[np.argsort(segments[:, 0, 1]), :, 0]]
 
 
-ALPHABET = table_of({"a": range(0, 3), "b": range(3, 8), "c": range(8, 9)}, 11)
-
-
 # One value a voxel
 
 
@@ -81,22 +103,22 @@ def test_numbers_are_the_values_as_they_came():
     np.testing.assert_array_equal(numbers["explainable_variance"], values)
 
 
-@pytest.mark.parametrize("table", [ALPHABET, table_of({}, 11)])
-def test_title_has_the_words_of_the_flatmap(table):
+@pytest.mark.parametrize("anatomy", ANATOMIES)
+def test_title_has_the_mean_and_the_number_of_undefined_voxels(anatomy):
     values = [0.1, 0.2, np.nan, *[0.3] * 8]
-    figure, _ = drawn(table, values, n_undefined=1)
+    figure, _ = drawn(anatomy, values)
     assert titles(figure) == ["Test correlation: mean 0.270 over 10 voxels, 1 undefined; 638 test TRs"]
-    figure, _ = drawn(table, [0.5] * 11)
+    figure, _ = drawn(anatomy, [0.5] * 11)
     assert titles(figure) == ["Test correlation: mean 0.500 over 11 voxels; 638 test TRs"]
 
 
 def test_undefined_voxels_are_neither_counted_nor_drawn():
     values = [1, np.nan, 3, *[np.nan] * 5, np.inf, 5, 6]
-    figure, _ = drawn(ALPHABET, values, n_undefined=7)
+    figure, _ = drawn(ALPHABET, values)
     axes, histogram = shown(figure)
     assert points(axes) == {"a (2)": 2, "all voxels (4)": 4}
     assert sum(bar.get_height() for bar in histogram.patches) == 4
-    assert any("1 of 3 ROIs, the others have no values" in text for text in texts(figure))
+    assert "1 of 3 ROIs, the others have no values" in texts(figure)
 
 
 def test_of_many_rois_the_largest_are_shown_and_the_rest_is_mentioned():
@@ -105,9 +127,9 @@ def test_of_many_rois_the_largest_are_shown_and_the_rest_is_mentioned():
     figure, _ = drawn(table_of(rois, 100 * n_rois), np.arange(100 * n_rois)[::-1])
     labels = row_labels(shown(figure)[0])
     assert labels == [f"r{n} ({n + 1})" for n in range(5, n_rois)] + [f"all voxels ({100 * n_rois:,})"]
-    assert any("20 of 25 ROIs, those with most voxels" in text for text in texts(figure))
+    assert "20 of 25 ROIs, those with most voxels" in texts(figure)
     figure, _ = drawn(ALPHABET, np.arange(11))
-    assert not any(" of 3 ROIs" in text for text in texts(figure))
+    assert " of 3 ROIs" not in texts(figure)
 
 
 def test_long_names_lose_their_middle():
@@ -124,7 +146,7 @@ def test_dollars_in_names_are_no_formulas():
 
 def test_without_rois_voxels_are_sorted_by_their_values():
     values = np.append(np.random.default_rng(0).permutation(np.linspace(-1, 3, 401)), np.nan)
-    figure, _ = drawn(table_of({}, 402), values, n_undefined=1)
+    figure, _ = drawn(table_of({}, 402), values)
     axes, histogram = shown(figure)
     share_percent, curve = axes.lines[0].get_data()
     assert axes.get_xlabel() == "401 voxels, sorted (%)"
@@ -133,42 +155,37 @@ def test_without_rois_voxels_are_sorted_by_their_values():
     assert share_percent[[0, -1]].tolist() == [0, 100]
 
 
-@pytest.mark.parametrize("table", [ALPHABET, table_of({}, 11)])
+@pytest.mark.parametrize("anatomy", ANATOMIES)
 @pytest.mark.filterwarnings("error")
-def test_without_values_there_is_only_the_title(table, tmp_path):
+def test_without_values_there_is_only_the_title(anatomy, tmp_path):
     based_on = "no test story was heard several times"
-    figure, numbers = drawn(
-        table, [np.nan] * 11, quantity="explainable variance", based_on=based_on, n_undefined=11
-    )
-    words = [text.replace("\n", " ") for text in texts(figure)]
-    assert words == [f"Explainable variance: 11 undefined; {based_on}"]
+    figure, numbers = drawn(anatomy, [np.nan] * 11, quantity="explainable variance", based_on=based_on)
+    assert texts(figure).replace("\n", " ") == f"Explainable variance: 11 undefined; {based_on}"
     assert figure.axes == []
     # No strip of a line's height.
     assert np.divide(*figure.get_size_inches()) < 5
     assert numbers["explainable_variance"].isna().all()
-    save_figure(figure, tmp_path / "empty", numbers, simulated=False)
+    publish_figure(tmp_path / "empty.pdf", figure, numbers, simulated=False)
 
 
 def test_a_single_value_is_drawn(tmp_path):
     figure, numbers = drawn(table_of({"a": range(1)}, 1), [0.5])
     assert points(shown(figure)[0]) == {"a (1)": 0.5, "all voxels (1)": 0.5}
-    save_figure(figure, tmp_path / "single", numbers, simulated=False)
+    publish_figure(tmp_path / "single.pdf", figure, numbers, simulated=False)
 
 
 # Decoder weights
 
 
-def random_panels(n: int, n_voxels: int = 11) -> list[FlatmapPanel]:
+def random_panels(n: int, n_voxels: int = 11) -> list[DecoderPanel]:
     weights = np.random.default_rng(n).standard_normal((n, n_voxels), dtype=np.float32)
-    return [FlatmapPanel(f"latent {i}, r = 0.{i}\nshared", of_latent) for i, of_latent in enumerate(weights)]
+    return [DecoderPanel(f"latent {i}, r = 0.{i}\nshared", of_latent) for i, of_latent in enumerate(weights)]
 
 
 def test_decoder_panels_have_the_rois_of_their_latent():
     rising, falling = np.arange(11.0), -np.arange(11.0)
     rising[0] = np.nan
-    figure, numbers = decoder_plot(
-        ALPHABET, [FlatmapPanel("up", rising), FlatmapPanel("down", falling)], simulated=False
-    )
+    figure, numbers = decoders(ALPHABET, DecoderPanel("up", rising), DecoderPanel("down", falling))
     assert titles(figure) == ["(a) up", "(b) down"]
     up, down = shown(figure)
     assert points(up) == {"c (1)": 8, "b (5)": 5, "a (2)": 1.5, "all voxels (10)": 5.5}
@@ -185,9 +202,7 @@ def test_decoder_panels_have_the_rois_of_their_latent():
 
 
 def test_decoder_weights_without_rois_are_sorted():
-    figure, _ = decoder_plot(
-        table_of({}, 3), [FlatmapPanel("x", np.array([0.5, np.nan, -0.5]))], simulated=False
-    )
+    figure, _ = decoders(table_of({}, 3), DecoderPanel("x", np.array([0.5, np.nan, -0.5])))
     (axes,) = shown(figure)
     share_percent, curve = axes.lines[0].get_data()
     np.testing.assert_allclose(curve, -0.5 + share_percent / 100, atol=1e-12)
@@ -195,24 +210,25 @@ def test_decoder_weights_without_rois_are_sorted():
     assert titles(figure) == ["x"]
 
 
-def test_dollars_in_a_title_are_no_formula(tmp_path):
-    panel = FlatmapPanel(r"shared, $\broken$ costs $5", np.linspace(-1, 1, 11))
-    figure, numbers = decoder_plot(table_of({}, 11), [panel], simulated=False)
-    save_figure(figure, tmp_path / "figure", numbers, simulated=False)
+@pytest.mark.parametrize("anatomy", ANATOMIES)
+def test_dollars_in_a_title_are_no_formula(anatomy, tmp_path):
+    panel = DecoderPanel(r"shared, $\broken$ costs $5", np.linspace(-1, 1, 11))
+    figure, numbers = decoders(anatomy, panel)
+    publish_figure(tmp_path / "figure.pdf", figure, numbers, simulated=False)
     assert set(numbers["panel"]) == {panel.title}
 
 
-@pytest.mark.parametrize("table", [ALPHABET, table_of({}, 11)])
+@pytest.mark.parametrize("anatomy", ANATOMIES)
 @pytest.mark.parametrize("n_latents", [0, 2])
 @pytest.mark.filterwarnings("error")
-def test_a_panel_without_a_latent_leaves_no_gap_but_is_named(table, n_latents, tmp_path):
-    panels = [*random_panels(n_latents), FlatmapPanel("shared: no such latent", np.full(11, np.nan))]
-    figure, numbers = decoder_plot(table, panels, simulated=True)
-    assert any("shared: no such latent" in text for text in texts(figure))
+def test_a_panel_without_a_latent_leaves_no_gap_but_is_named(anatomy, n_latents, tmp_path):
+    panels = [*random_panels(n_latents), DecoderPanel("shared: no such latent", np.full(11, np.nan))]
+    figure, numbers = decoders(anatomy, *panels)
+    assert "shared: no such latent" in texts(figure)
     assert len(figure.axes) == len(figure.subfigs) == n_latents
     assert len(numbers) == 11 * len(panels)
     assert numbers["weight"].isna().sum() == 11
-    save_figure(figure, tmp_path / "empty", numbers, simulated=True)
+    publish_figure(tmp_path / "empty.pdf", figure, numbers, simulated=True)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +236,7 @@ def test_a_panel_without_a_latent_leaves_no_gap_but_is_named(table, n_latents, t
     [(1, "V1", 1), (2, "V1", 2), (3, "V1", 3), (4, "V1", 2), (5, "V1", 3), (3, "a very long name", 2)],
 )
 def test_panels_stand_in_rows(n_panels, name, columns):
-    figure, _ = decoder_plot(table_of({name: range(5)}, 11), random_panels(n_panels), simulated=False)
+    figure, _ = decoders(table_of({name: range(5)}, 11), *random_panels(n_panels))
     FigureCanvasAgg(figure).draw()
     assert len({round(place.bbox.x0) for place in figure.subfigs[:n_panels]}) == columns
     assert figure.get_size_inches()[0] * 2.54 == pytest.approx(8.5 if n_panels == 1 else 17.5)
@@ -230,8 +246,8 @@ def test_long_titles_are_wrapped_and_plots_of_a_row_aligned():
     long = (
         "latent 9, r = 0.61\nbrain-dominant, not above its null (best theme: colloquial); latent set by hand"
     )
-    panels = [*random_panels(2), FlatmapPanel(long, np.arange(11.0))]
-    figure, numbers = decoder_plot(ALPHABET, panels, simulated=False)
+    panels = [*random_panels(2), DecoderPanel(long, np.arange(11.0))]
+    figure, numbers = decoders(ALPHABET, *panels)
     FigureCanvasAgg(figure).draw()
     tops = [axes.get_window_extent().y1 for axes in figure.axes]
     assert tops == pytest.approx([tops[0]] * 3, abs=1)
@@ -243,11 +259,11 @@ def test_the_extreme_point_is_inside_the_frame_and_zero_is_marked():
     random = np.random.default_rng(3)
     table = table_of({name: [n] for n, name in enumerate("bca")}, 3)
     for values in ([0.3] * 3, [0.0] * 3, [-0.5, -0.4, -0.3], [0.91, 0.97, 0.94], random.standard_normal(3)):
-        panel = FlatmapPanel("x", np.array(values))
+        panel = DecoderPanel("x", np.array(values))
         for figure, _ in (
             drawn(table, values),
-            decoder_plot(table, [panel], simulated=False),
-            decoder_plot(table_of({}, 3), [panel], simulated=False),
+            decoders(table, panel),
+            decoders(table_of({}, 3), panel),
             drawn(table_of({}, 3), values),
         ):
             axes = shown(figure)[0]
@@ -268,7 +284,7 @@ def test_equal_rois_come_in_the_order_of_the_data():
     names = [f"r{n:02}" for n in range(LARGEST_ROIS + 5)][::-1]
     figure, _ = drawn(table_of({name: [n] for n, name in enumerate(names)}, len(names)), [0.5] * len(names))
     assert row_labels(shown(figure)[0])[:-1] == [f"{name} (1)" for name in names[:LARGEST_ROIS]]
-    assert any("of equal ones the first in the data" in text for text in texts(figure))
+    assert "of equal ones the first in the data" in texts(figure)
 
 
 @pytest.mark.parametrize("values", [[0.94, 0.93, 0.95, 0.91, 0.97, 0.94], [0.9] * 6, [0.94], [-0.3, 1.0]])
@@ -298,8 +314,8 @@ def test_nothing_is_cut_off_and_no_words_overlap(n_rois, name):
     table = table_of({f"{name}{n}": range(9 * n, 9 * n + 9) for n in range(n_rois)}, 300)
     values = np.random.default_rng(1).standard_normal(300)
     for figure, _ in (
-        drawn(table, values, simulated=True, based_on="many words on what this is based on, " * 3),
-        *(decoder_plot(table, random_panels(n, 300), simulated=True) for n in (1, 2, 3)),
+        drawn(table, values, based_on="many words on what this is based on, " * 3),
+        *(decoders(table, *random_panels(n, 300)) for n in (1, 2, 3)),
     ):
         assert_legible(figure)
 
@@ -310,12 +326,14 @@ def test_weights_of_any_size_have_an_axis_that_can_be_read(n_panels):
     table = table_of({"n" * 14: range(3), "b": range(3, 8)}, 11)
     for largest in (20, 0.15, 0.051, 0.024, 0.011, 0.0019, 3e-6):
         weights = np.linspace(-largest, largest, 11)
-        figure, _ = decoder_plot(table, [FlatmapPanel("x", weights)] * n_panels, simulated=True)
+        figure, _ = decoders(table, *[DecoderPanel("x", weights)] * n_panels)
         assert_legible(figure)
         assert all(len(axes.get_xticks()) >= 3 for axes in shown(figure))
 
 
 def assert_legible(figure: Figure) -> None:
+    """With the mark of simulated data, which must stand clear of all else."""
+    mark_simulated(figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     words = [word.get_window_extent(canvas.get_renderer()) for word in written(figure)]
@@ -328,7 +346,8 @@ def assert_legible(figure: Figure) -> None:
 def written(figure: Figure) -> list[Text]:
     """All words that can be seen; labels of ticks beyond the ends of their axis cannot."""
     words = [text for place in (figure, *figure.subfigs) for text in place.texts]
-    for axes in shown(figure):
+    bars = [bar for axes in figure.axes for bar in axes.child_axes]
+    for axes in [*shown(figure), *bars]:
         for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
             words += [axis.label, axis.offsetText]
             for tick, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True):
@@ -337,16 +356,97 @@ def written(figure: Figure) -> list[Text]:
     return [word for word in words if word.get_text().strip()]
 
 
-def test_figures_of_simulated_data_say_so():
-    for simulated in (True, False):
-        figure, _ = drawn(ALPHABET, np.arange(11), simulated=simulated)
-        assert ("simulated data" in texts(figure)) == simulated
-        figure, _ = decoder_plot(ALPHABET, random_panels(1), simulated=simulated)
-        assert ("simulated data" in texts(figure)) == simulated
-
-
 def test_values_of_other_voxels_are_refused():
     with pytest.raises(InputError, match="10 values, but the voxel table has 11 voxels"):
         drawn(ALPHABET, np.zeros(10))
     with pytest.raises(InputError, match="12 values, but the voxel table has 11 voxels"):
-        decoder_plot(ALPHABET, random_panels(2, 12), simulated=False)
+        decoders(ALPHABET, *random_panels(2, 12))
+    with pytest.raises(InputError, match="10 voxels, but the subject's cortical mask has 11"):
+        drawn(cortex_of(11), np.zeros(10))
+    with pytest.raises(InputError, match="12 voxels, but the subject's cortical mask has 11"):
+        decoders(cortex_of(11), *random_panels(2, 12))
+
+
+@pytest.mark.parametrize("anatomy", ANATOMIES)
+def test_voxels_without_weights_are_counted(anatomy):
+    weights = np.append(np.linspace(-1, 1, 9), [np.nan] * 2)
+    figure, _ = decoders(anatomy, DecoderPanel("x", weights))
+    assert figure.get_supxlabel().startswith("9 voxels with weights, 2 undefined")
+    figure, _ = decoders(anatomy, *random_panels(1))
+    assert figure.get_supxlabel().partition("\n")[0] == "11 voxels with weights"
+
+
+def test_the_cortex_is_read_or_the_table_of_voxels_if_there_is_none(tmp_path):
+    cortex, voxels = tmp_path / "cortex.zarr", tmp_path / "voxels.tsv"
+    save_cortex(cortex_of(11), cortex)
+    save_voxel_table(ALPHABET, voxels)
+    found = read_anatomy([str(cortex)], str(voxels), 11)
+    assert isinstance(found, Cortex) and found.n_voxels == 11
+    pd.testing.assert_frame_equal(read_anatomy([], str(voxels), 11), ALPHABET)
+
+
+# On the cortex
+
+
+@pytest.mark.parametrize("largest", [20000, 1, 0.5, 0.35, 0.051, 0.0024, 0.00049, 3e-6])
+def test_a_colour_bar_has_labels_that_do_not_touch(largest):
+    weights = np.array([-largest, 0.3 * largest, 0, largest])
+    cortex = cortex_of(4)
+    for figure, _ in (decoders(cortex, *[DecoderPanel("x", weights)] * 3), drawn(cortex, weights / 2)):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        assert any(axes.child_axes for axes in figure.axes)
+        for axes in figure.axes:
+            for bar in axes.child_axes:
+                low, high = bar.get_xlim()
+                labels = [
+                    label.get_window_extent(canvas.get_renderer())
+                    for tick, label in zip(bar.get_xticks(), bar.get_xticklabels(), strict=True)
+                    if low <= tick <= high
+                ]
+                assert len(labels) >= 2
+                for left, right in itertools.pairwise(labels):
+                    assert left.x1 + 2 < right.x0
+
+
+def test_decoder_maps_have_symmetric_limits_of_their_own(tmp_path):
+    panels = [
+        DecoderPanel("Latent 1", np.array([-3.0, 1, np.nan, 0])),
+        DecoderPanel("Latent 2", np.array([0.1, 0, 0, 0])),
+        DecoderPanel("Latent 3", np.full(4, np.nan)),
+    ]
+    figure, numbers = decoders(cortex_of(4), *panels)
+    limits = [axes.images[-1].get_clim() for axes in figure.axes]
+    assert all(low == -high for low, high in limits)
+    assert limits[0][1] == pytest.approx(2.96) and limits[1][1] == pytest.approx(0.097)
+    assert numbers.columns.tolist() == ["panel", "voxel", "weight"] and len(numbers) == 12
+    # What is missing leaves no gap, and is named.
+    assert texts(figure).count("decoder weight (normalized units)") == len(limits) == 2
+    assert "3 voxels with weights, 1 undefined\nLatent 3" in texts(figure)
+    publish_figure(tmp_path / "maps.pdf", figure, numbers, simulated=True)
+
+
+@pytest.mark.parametrize(
+    ("correlation", "low"), [([0.1, 0.2, 0.5, np.nan], 0), ([-0.1, 0.2, 0.5, np.nan], -0.094)]
+)
+def test_correlation_map_starts_at_zero_unless_voxels_are_below(correlation, low):
+    figure, numbers = drawn(cortex_of(4), correlation, based_on="1,291 test TRs")
+    assert figure.axes[0].images[-1].get_clim()[0] == pytest.approx(low)
+    title = f"Test correlation: mean {np.nanmean(correlation):.3f} over 3 voxels, 1 undefined; 1,291 test TRs"
+    assert titles(figure) == [title]
+    assert sum(bar.get_height() for bar in figure.axes[1].patches) == 3
+    assert numbers.columns.tolist() == ["voxel", "test_correlation"] and len(numbers) == 4
+
+
+@pytest.mark.parametrize("n_panels", [1, 2, 3, 4])
+def test_nothing_is_cut_off_on_the_cortex_and_panels_that_are_even_in_number_stand_in_pairs(n_panels):
+    cortex = cortex_of(11)
+    long = (
+        "latent 9, r = 0.61\nbrain-dominant, not above its null (best theme: colloquial); latent set by hand"
+    )
+    panels = [*random_panels(n_panels - 1), DecoderPanel(long, np.arange(11.0))]
+    figure, _ = decoders(cortex, *panels, DecoderPanel("shared: no such latent", np.full(11, np.nan)))
+    assert_legible(figure)
+    assert len({round(place.bbox.x0) for place in figure.subfigs}) == 2 - n_panels % 2
+    value, _ = drawn(cortex, np.arange(11), based_on="many words on what this is based on, " * 5)
+    assert_legible(value)

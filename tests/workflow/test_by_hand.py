@@ -30,7 +30,7 @@ sys.__stdout__.write("FOUND " + json.dumps(given, sort_keys=True) + "\\n")
 def by_hand(
     workspace: Workspace, output: str, *options: str, typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run the job of an output by hand, from elsewhere than the workspace's folder; `typed` is what a person types."""
+    """Run the job of an output by hand, from elsewhere than its folder; `typed` is what a person types."""
     own = {
         "OMP_NUM_THREADS": "1",
         "TMPDIR": f"{workspace.folder}/temporary",

@@ -130,8 +130,9 @@ class LanguageModel:
     """Transformer blocks whose output is kept, counted from 1."""
     context: Context = Context()
     stories_per_job: Count = 10
-    """Stories that are read for one loading of the model, at most. A story that is added or leaves is read with the
-    others of its batch, which its name decides; all other batches stay as they are."""
+    """Stories, at most, that are read for one loading of the model, and whose words, features and responses one job
+    makes. A story that is added or leaves is made with the others of its batch, which its name decides; all other
+    batches stay as they are."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` (float32 on a CPU, bfloat16 on a GPU), `float32`, `bfloat16`, `float16`."""
     device: Annotated[

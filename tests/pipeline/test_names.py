@@ -96,7 +96,8 @@ def test_names_are_alike_if_capitals_or_accents_alone_tell_them_apart():
 
 def test_no_subject_can_be_called_like_what_lies_beside_the_subjects_results():
     text = "".join(file.read_text(encoding="utf-8") for file in sorted(RULES.glob("*.smk")))
-    beside = set(re.findall(r"\{RESULTS\}/(\w+)", text))
+    beside = set(re.findall(r"(?:\{RESULTS\}|<results>)/(\w+)", text))
     assert {"figures", "tables", "words", "simulation"} <= beside
-    assert beside | {"provenance"} == RESULT_FOLDERS
-    assert set(re.findall(r"\{RESULTS\}/\{\{subject\}\}/([\w.]+)\"", text)) == SUBJECT_RESULTS
+    # And what no rule names: records, and a dataset that is made or downloaded.
+    assert beside | {"provenance", "ds003020"} == RESULT_FOLDERS
+    assert set(re.findall(r"<results>/\{subject\}/([\w.]+)", text)) == SUBJECT_RESULTS

@@ -44,7 +44,7 @@ def test_themes_belong_to_the_words_inside_their_spans(read):
 def test_a_word_that_transcripts_would_drop_is_refused_with_its_line(tmp_path):
     path = tmp_path / "story.txt"
     path.write_text("One two\nsil three.")
-    with pytest.raises(InputError, match=r"line 2: 'sil' stands for a noise.*dataset\.non_words"):
+    with pytest.raises(InputError, match=r"line 2: 'sil' stands for a noise.*non_words"):
         read_annotated(path)
     assert read_annotated(path, [])["word"].tolist() == ["one", "two", "sil", "three"]
     with pytest.raises(InputError, match=r"line 1: 'two' stands for a noise"):

@@ -167,7 +167,7 @@ def test_why_says_what_has_changed_and_for_which_jobs(tiny):
     # Several params of a job at once, which Snakemake joins by commas.
     (trained, *_) = why(tiny.changed(crosscoder__k=4, pairing__seed=1))
     assert trained.startswith(f"train ({MODELS} jobs: ") and trained.endswith("seed 0): k 3 → 4; seed 0 → 1")
-    lines = why(tiny.changed(passages__span_s=6, scores__minimum_shift_s=12))
+    lines = why(tiny.changed(passages__span_s=6))
     assert f"passages (subject={SUBJECT}, experiment=matched, seed=0): span_s 8 → 6" in lines
     tiny.config_file()
 
@@ -231,8 +231,8 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
         ),
         (
             "workflow/scripts/passages.py",
-            "from pathlib import Path\n",
-            "from pathlib import Path\n\nprint()\n",
+            "from job import logged\n",
+            "from job import logged\n\nprint()\n",
             {"passages": 1, "table2": 1},
         ),
         ("brainlm/crosscoder/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),

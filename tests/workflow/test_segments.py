@@ -116,6 +116,6 @@ def test_an_onset_of_the_wrong_sign_stops_the_segment(cut):
     finally:
         table.write_text(text)
     assert run.returncode != 0 and "Traceback" not in run.stdout
-    sentence = next(line for line in run.stdout.splitlines() if line.startswith("Error in features: "))
+    sentence = next(line for line in run.stdout.splitlines() if line.startswith("Error in features_0: "))
     assert "talk.tsv, story 'talk-2': " in sentence and "rows (TRs), " in sentence
     assert "is its sound_onset_s in dataset.stories (112 s) wrong" in sentence

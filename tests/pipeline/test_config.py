@@ -360,6 +360,8 @@ def test_overrides_of_an_experiment_have_no_defaults(simulated):
         ({"results": "a\nb"}, ["results must be a path in one line", r"'a\nb'"]),
         ({"results": "~/results"}, ["results must not begin with '~'", "in full"]),
         ({"dataset__root": "/data/{x}"}, ["dataset.root must be a path", "'/data/{x}'"]),
+        # Snakemake would read it as a folder of ours.
+        ({"dataset__root": "/data/<logs>"}, ["dataset.root must be a path", "'/data/<logs>'"]),
         ({"dataset__simulation__texts": "{story}"}, ["dataset.simulation.texts must be a path", "braces"]),
         ({"language_model__path_or_hub_id": "./{x}"}, ["path_or_hub_id must be a path", "'./{x}'"]),
         ({"themes": {"a\tb": ["x"]}}, ["a name in themes must be text in one line without tabs"]),

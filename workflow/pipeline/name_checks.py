@@ -52,10 +52,10 @@ def check_paths(config: Mapping[str, Any]) -> None:
     paths = {"results": config["results"], "dataset.root": dataset["root"]}
     paths["dataset.simulation.texts"] = dataset.get("simulation", {}).get("texts")
     for key, path in {**paths, "language_model.path_or_hub_id": source}.items():
-        if path is not None and (set("{}") & set(path) or not is_label(path)):
+        if path is not None and (set("{}<>") & set(path) or not is_label(path)):
             raise ConfigError(
-                f"Config: {key} must be a path in one line without braces, which Snakemake takes for wildcards, not "
-                f"{path!r}."
+                f"Config: {key} must be a path in one line without braces and angle brackets, which Snakemake takes "
+                f"for wildcards and for folders of its own, not {path!r}."
             )
     for key, path in paths.items():
         if path is not None and path.startswith("~"):

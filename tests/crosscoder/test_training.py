@@ -89,7 +89,7 @@ def test_planted_latents_are_found_in_the_right_class(splits, normalization):
     assert log["validation_explained_lm"].iloc[-1] > 0.95
 
 
-def test_permuted_pairs_leave_nothing_shared(splits, normalization, rows_of):
+def test_shuffled_pairs_leave_nothing_shared(splits, normalization, rows_of):
     training, validation = splits
     order = np.random.default_rng(2).permutation(len(training.values))
     shuffled = rows_of(brain=training.source("brain")[order], lm=training.source("lm"))

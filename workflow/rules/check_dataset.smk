@@ -14,7 +14,7 @@ rule dataset_table:
     resources:
         **needs(2, minutes=240),
         # Which may not be there, and then is no input.
-        respdict=RESPDICT,
+        respdict=FILES.respdict,
     params:
         code=code_of("dataset_table"),
         simulated=SIMULATED,

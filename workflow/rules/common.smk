@@ -71,7 +71,6 @@ GROUPS = PLAN.config["groups"]
 SEEDS = PLAN.config["seeds"]
 REPORTED_SEED = SEEDS[0]
 ENVIRONMENT = "../../envs/brainlm.yaml"
-RESPDICT = f"{DERIVATIVE}/respdict.json"
 
 
 # What rules write as <name> in their paths.
@@ -458,7 +457,7 @@ def masks_of_subjects():
 def checked_files():
     """What is there and can be read: of a simulated dataset, what the workflow writes."""
     files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
-    files = [RESPDICT, *dict.fromkeys(files)]
+    files = [FILES.respdict, *dict.fromkeys(files)]
     if SIMULATED:
         return [*files, *map(FILES.pycortex_folder, SUBJECTS)]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]

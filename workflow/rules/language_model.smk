@@ -62,7 +62,7 @@ for number, batch in enumerate(batches(PLAN.all_stories)):
                 "<results>/activations/{lm}/{story}.zarr", dict.fromkeys(map(PLAN.text_of, batch))
             ),
             words=story_files("<results>/words/{story}.tsv", batch),
-            respdict=ancient(FILES.input(RESPDICT)),
+            respdict=ancient(FILES.input(FILES.respdict)),
         output:
             features=directory(story_files("<results>/features/{lm}/{variant}/{story}.zarr", batch)),
         log:

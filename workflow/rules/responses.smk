@@ -7,7 +7,7 @@ for subject in SUBJECTS:
                 f"responses_{subject}_{number}"
             input:
                 hdf5=[FILES.input(FILES.responses(subject, story)) for story in batch],
-                respdict=ancient(FILES.input(RESPDICT)),
+                respdict=ancient(FILES.input(FILES.respdict)),
                 mask=FILES.mask_inputs(subject),
             output:
                 responses=directory(story_files(f"<results>/responses/{subject}/{{story}}.zarr", batch)),

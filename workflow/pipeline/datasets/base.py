@@ -63,6 +63,11 @@ class Dataset(ABC):
         """The folder of all files that are read."""
         return f"{self.root}/derivative"
 
+    @property
+    def respdict(self) -> str:
+        """The file that tells how many volumes each story's recording has."""
+        return f"{self.root}/{RESPDICT}"
+
     def faults(self, stories: Mapping[str, list[str]], segments: Mapping[str, Segment]) -> list[str]:
         """What of the dataset's files is missing or cannot be read, in a sentence for each fault.
 
@@ -134,7 +139,7 @@ class Dataset(ABC):
 
     def rows_of(self, stories: Iterable[str]) -> dict[str, int]:
         """Story -> rows (TRs) of its responses; empty without a respdict.json that has all stories."""
-        path = Path(self.root, RESPDICT)
+        path = Path(self.respdict)
         if not path.exists():
             return {}
         try:

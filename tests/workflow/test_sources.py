@@ -1,0 +1,32 @@
+"""Jobs that read many stories depend on one list of their stores."""
+
+import shutil
+
+from tiny_dataset import STORIES, SUBJECT
+
+
+def test_a_removed_store_is_named_with_the_command_that_makes_it_and_made_again_trains_nothing(
+    tiny, tmp_path
+):
+    workspace = tiny.copy(tmp_path)
+    store = workspace.results / "responses" / SUBJECT / f"{STORIES[0]}.zarr"
+    shutil.rmtree(store)
+    command = str(store.relative_to(workspace.folder))
+    latents = workspace.model() / "latents.tsv"
+    latents.unlink()
+
+    run = workspace.snakemake(latents.relative_to(workspace.folder))
+    assert run.returncode != 0 and "Traceback" not in run.stdout
+    (sentence,) = [line for line in run.stdout.splitlines() if line.startswith("Error in scores: ")]
+    assert sentence.startswith(
+        f"Error in scores: {command}, which results/tiny/{SUBJECT}/sources/block2.json lists"
+    )
+    assert f"run `snakemake {command}`" in sentence
+
+    run = workspace.snakemake(command)
+    assert run.returncode == 0, run.stdout[-3000:]
+    # The same bytes, newer: the list is looked at, and does not change.
+    assert "train" not in {job.rule for job in workspace.pending(str(latents.relative_to(workspace.folder)))}
+    run = workspace.snakemake(latents.relative_to(workspace.folder))
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert latents.read_bytes() == (tiny.model() / "latents.tsv").read_bytes()

@@ -56,8 +56,10 @@ def listed_sources(path: str | Path) -> dict[str, Source]:
     sources = load_sources(Path(path))
     if missing := missing_stores(sources):
         others = f" (and {len(missing) - 1} others)" if missing[1:] else ""
+        # With the list, which the same content leaves as it is, so that nothing else runs again.
         raise InputError(
-            f"{missing[0]}{others}, which {path} lists, is missing: run `snakemake {missing[0]}`, and this again."
+            f"{missing[0]}{others}, which {path} lists, is missing: run `snakemake {missing[0]} {path}`, and then "
+            "this again."
         )
     return sources
 

@@ -179,7 +179,7 @@ def test_what_no_script_makes(tiny, output, said):
 
 def test_the_makefile_runs_a_job_by_hand():
     command = subprocess.run(
-        ["make", "--dry-run", "job", f"OUTPUT={TABLE}", "CONFIG=own.yaml", "DEBUG=1"],
+        ["make", "--dry-run", "--no-print-directory", "job", f"OUTPUT={TABLE}", "CONFIG=own.yaml", "DEBUG=1"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -763,7 +763,7 @@ def test_digests_need_neither_snakemake_nor_torch():
     ("script", "counts"),
     [
         (
-            "shares",
+            "tables",
             {"brainlm.files:write_tsv", "brainlm.files:_rounded", "brainlm.report.write:_format_float"},
         ),
         (

@@ -18,15 +18,14 @@ AFTER_TRAINING = {
     "planted": 2,
     **dict.fromkeys(["passages", "interpretations"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
-    **dict.fromkeys(["table1", "table2", "interpretation_table"], 1),
-    **dict.fromkeys(["shares", "predictions", "sensitivity", "paper", "planted_table", "checks"], 1),
+    **dict.fromkeys(["table1", "table2", "tables", "predictions", "checks"], 1),
     **dict.fromkeys(["rois", "subjects", "provenance"], 1),
 }
 NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS),
     "planted": 2,
     **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
-    **dict.fromkeys(["shares", "paper", "planted_table", "checks", "subjects", "provenance"], 1),
+    **dict.fromkeys(["tables", "checks", "subjects", "provenance"], 1),
     **dict.fromkeys(["comparisons", "stability"], 1),
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
@@ -64,7 +63,7 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
             {"experiments": {"first-block": {"features": {"block": 2}}}},
             {
                 **dict.fromkeys(["train", "scores", "figure2", "agreement"], 1),
-                **dict.fromkeys(["shares", "sensitivity", "subjects", "checks", "provenance"], 1),
+                **dict.fromkeys(["tables", "subjects", "checks", "provenance"], 1),
             },
         ),
         (
@@ -82,7 +81,7 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ({"passages__n_passages": 1}, {"passages": 1, "table2": 1}),
         (
             {"figures__pinned_latents": {"shared": 0}},
-            dict.fromkeys(["interpretations", "interpretation_table", "figure3", "table1", "table2"], 1),
+            dict.fromkeys(["interpretations", "tables", "figure3", "table1", "table2"], 1),
         ),
     ],
     ids=lambda value: next(iter(value)),
@@ -122,8 +121,7 @@ def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
         "scores": 1,
         "figure2": 1,
         "agreement": 1,
-        "shares": 1,
-        "sensitivity": 1,
+        "tables": 1,
         "subjects": 1,
         "checks": 1,
         "provenance": 1,
@@ -222,7 +220,7 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
     ("file", "old", "new", "expected"),
     [
         ("brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
-        ("brainlm/report/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"shares": 1}),
+        ("brainlm/report/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"tables": 1}),
         (
             "brainlm/report/brain.py",
             "LIMIT_PERCENTILE = 99\n",

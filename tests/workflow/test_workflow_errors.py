@@ -71,7 +71,7 @@ def test_a_local_dataset_gives_the_responses_of_its_hdf5_file(local):
 def test_a_local_dataset_without_a_cortex_goes_without_its_mask_and_flatmaps(local):
     shutil.rmtree(local.folder / "data" / "derivative" / "pycortex-db")
     rules = {job.rule for job in local.pending()}
-    assert {"figure2", "figure3", "figure4", "table1", "shares"} <= rules
+    assert {"figure2", "figure3", "figure4", "table1", "tables"} <= rules
     assert not rules & {"cortex", "planted", "checks"}
     run = local.snakemake(RESPONSES)
     assert run.returncode == 0, run.stdout[-3000:]

@@ -59,6 +59,9 @@ FILES = PLAN.dataset
 RESULTS, ROOT, DERIVATIVE = FILES.results, FILES.root, FILES.derivative
 SIMULATED = FILES.is_simulated
 
+# Of each subject, made together because they only set side by side what models have written.
+COLLECTED_TABLES = ["shares", "sensitivity", "interpretations", "paper", *FILES.subject_tables]
+
 # Where a job's process, which reads this file as well, keeps the records of its results and finds the dataset.
 os.environ.update(BRAINLM_RESULTS=RESULTS, BRAINLM_DATASET=ROOT)
 LM = PLAN.config["language_model"]["name"]
@@ -333,17 +336,7 @@ def figures():
 
 def tables():
     """Every table, as TSV."""
-    names = [
-        "table1",
-        "table2",
-        "interpretations",
-        "shares",
-        "predictions",
-        "sensitivity",
-        "paper",
-        "rois",
-        *FILES.subject_tables,
-    ]
+    names = ["table1", "table2", "predictions", "rois", *COLLECTED_TABLES]
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
     paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance", *FILES.run_tables)]

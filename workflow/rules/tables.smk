@@ -43,67 +43,51 @@ rule table2:
         "../scripts/table2.py"
 
 
-rule shares:
+rule tables:
     input:
         summaries=model_files("summary.tsv"),
         training=model_files("training.tsv"),
+        interpretations="<reported>/interpretations.tsv",
+        planted=model_files("planted.tsv", ["matched"]) if SIMULATED else [],
     output:
-        table_files("shares"),
+        **{name: table_files(name) for name in COLLECTED_TABLES},
     log:
-        "<logs>/shares/{subject}.log",
+        "<logs>/tables/{subject}.log",
     benchmark:
-        "<benchmarks>/shares/{subject}.tsv"
+        "<benchmarks>/tables/{subject}.tsv"
+    wildcard_constraints:
+        subject="|".join(SUBJECTS),
     conda:
         ENVIRONMENT
     resources:
         **needs(2, minutes=15),
     params:
-        code=code_of("shares"),
-        simulated=SIMULATED,
-    script:
-        "../scripts/shares.py"
-
-
-rule sensitivity:
-    input:
-        summaries=model_files("summary.tsv", seed=REPORTED_SEED),
-    output:
-        table_files("sensitivity"),
-    log:
-        "<logs>/sensitivity/{subject}.log",
-    benchmark:
-        "<benchmarks>/sensitivity/{subject}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        **needs(2, minutes=15),
-    params:
-        code=code_of("sensitivity"),
+        code=code_of("tables"),
         simulated=SIMULATED,
         seed=REPORTED_SEED,
-    script:
-        "../scripts/sensitivity.py"
-
-
-rule interpretation_table:
-    input:
-        interpretations="<reported>/interpretations.tsv",
-    output:
-        table_files("interpretations"),
-    log:
-        "<logs>/interpretation_table/{subject}.log",
-    benchmark:
-        "<benchmarks>/interpretation_table/{subject}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        **needs(2, minutes=15),
-    params:
-        code=code_of("interpretation_table"),
-        simulated=SIMULATED,
         span_s=PLAN.config["passages"]["span_s"],
+        no_flatmaps=no_flatmaps,
+        deviations=deviations_of,
+        missing_stories=missing_stories_of,
+        snr=SIMULATED and DATASET["simulation"]["snr"],
     script:
-        "../scripts/interpretation_table.py"
+        "../scripts/tables.py"
+
+
+# Of a joint model nothing is told that asks for one subject's text or cortex.
+if GROUPS:
+
+    use rule tables as group_tables with:
+        input:
+            summaries=model_files("summary.tsv"),
+            training=model_files("training.tsv"),
+        output:
+            shares=table_files("shares"),
+        wildcard_constraints:
+            subject="|".join(GROUPS),
+        params:
+            code=code_of("tables"),
+            simulated=SIMULATED,
 
 
 rule rois:
@@ -129,29 +113,6 @@ rule rois:
         simulated=SIMULATED,
     script:
         "../scripts/rois.py"
-
-
-rule paper:
-    input:
-        summaries=model_files("summary.tsv", ["matched", "shuffled"]),
-    output:
-        table_files("paper"),
-    log:
-        "<logs>/paper/{subject}.log",
-    benchmark:
-        "<benchmarks>/paper/{subject}.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        **needs(2, minutes=15),
-    params:
-        code=code_of("paper"),
-        simulated=SIMULATED,
-        no_flatmaps=no_flatmaps,
-        deviations=deviations_of,
-        missing_stories=missing_stories_of,
-    script:
-        "../scripts/paper.py"
 
 
 rule readings_table:
@@ -224,25 +185,6 @@ rule readings:
 
 
 if SIMULATED:
-
-    rule planted_table:
-        input:
-            planted=model_files("planted.tsv", ["matched"]),
-        output:
-            table_files("planted"),
-        log:
-            "<logs>/planted_table/{subject}.log",
-        benchmark:
-            "<benchmarks>/planted_table/{subject}.tsv"
-        conda:
-            ENVIRONMENT
-        resources:
-            **needs(2, minutes=15),
-        params:
-            code=code_of("planted_table"),
-            snr=DATASET["simulation"]["snr"],
-        script:
-            "../scripts/planted_table.py"
 
     rule checks:
         input:

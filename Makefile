@@ -27,8 +27,9 @@ demo: $(SETUP)
 	echo "Figures: results/demo/figures   tables: results/demo/tables   report: results/demo/report.html" && \
 	echo "Wall time of the demo: $$(( $$(date +%s) - began )) s on $(CORES) cores"
 
+# Tests of one file share what they have made, so that one process runs them.
 test: $(SETUP)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 lint: $(SETUP)
 	$(BIN)/ruff format --check .

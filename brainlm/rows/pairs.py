@@ -133,6 +133,54 @@ def side_by_side(sources: Mapping[str, Source], stories: Sequence[str]) -> np.nd
     )
 
 
+def story_rows(
+    sources: Mapping[str, Source],
+    normalization: Mapping[str, Normalization],
+    stories: Sequence[str],
+    *,
+    brain_time: BrainTime,
+    seed: int,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Normalized rows of each story of a split in turn, every source in its own time.
+
+    Of all stories one after the other, `row_order` tells which brain row goes with which LM row.
+
+    Parameters
+    ----------
+    stories: the split's stories, in order.
+    brain_time, seed: see `row_order`; "noise" replaces all sources with white Gaussian noise of mean norm
+        about 1, the floor that every score must return when there is nothing to find.
+
+    Yields
+    ------
+    Source -> (time, width) float32 of one story.
+
+    Raises
+    ------
+    InputError: sources with different numbers of rows for a story, or values that are not finite.
+    """
+    lengths = story_lengths(sources, stories)
+    widths = {name: normalization[name].width for name in sources}
+    # Seeded by the stories as well, or splits of as many rows would share their noise.
+    random = np.random.default_rng([seed, *"\n".join(stories).encode()])
+    for story, length in zip(stories, lengths, strict=True):
+        if brain_time == "noise":
+            drawn = random.standard_normal((length, sum(widths.values())), dtype=np.float32)
+            parts = np.split(drawn, np.cumsum([*widths.values()])[:-1], axis=1)
+            yield {
+                name: part / np.float32(np.sqrt(widths[name]))
+                for name, part in zip(widths, parts, strict=True)
+            }
+        else:
+            yield {
+                name: normalization[name].apply(
+                    source.read_finite(story, normalization[name].kept),
+                    f"Source '{name}' in {source.stores[story]}",
+                )
+                for name, source in sources.items()
+            }
+
+
 def assemble(
     sources: Mapping[str, Source],
     normalization: Mapping[str, Normalization],
@@ -142,13 +190,12 @@ def assemble(
     seed: int,
     reference: str = "lm",
 ) -> Rows:
-    """Normalized rows of a split, loaded story by story into one array.
+    """Normalized rows of a split, paired, loaded story by story into one array.
 
     Parameters
     ----------
     stories: the split's stories, in order.
-    brain_time, seed: see `row_order`; "noise" replaces all sources with white Gaussian noise of mean norm
-        about 1, the floor that every score must return when there is nothing to find.
+    brain_time, seed: see `row_order` and `story_rows`.
     reference: the source that keeps its time when the rows of all others are shuffled or shifted, together.
 
     Raises
@@ -157,32 +204,18 @@ def assemble(
     """
     lengths = story_lengths(sources, stories)
     n_rows = sum(lengths)
-    widths = {source: normalization[source].width for source in sources}
-    edges = np.cumsum([0, *widths.values()])
-    slices = {source: slice(int(a), int(b)) for source, a, b in zip(widths, edges, edges[1:], strict=False)}
+    edges = np.cumsum([0, *(normalization[source].width for source in sources)]).tolist()
+    slices = {source: slice(a, b) for source, a, b in zip(sources, edges, edges[1:], strict=False)}
     values = np.empty((n_rows, edges[-1]), np.float32)
-    if brain_time == "noise":
-        # Seeded by the stories as well, or splits of as many rows would share their noise.
-        random = np.random.default_rng([seed, *"\n".join(stories).encode()])
-        random.standard_normal(out=values, dtype=np.float32)
-        for source, columns in slices.items():
-            values[:, columns] /= np.float32(np.sqrt(widths[source]))
-    else:
-        order = row_order(n_rows, brain_time=brain_time, seed=seed)
-        target_of = np.empty(n_rows, int)
-        target_of[order] = np.arange(n_rows)
-        for name, source in sources.items():
-            for story, rows in _consecutive(stories, lengths):
-                target = rows if name == reference else target_of[rows]
-                raw = source.read_finite(story, normalization[name].kept)
-                where = f"Source '{name}' in {source.stores[story]}"
-                values[target, slices[name]] = normalization[name].apply(raw, where)
+    order = row_order(n_rows, brain_time=brain_time, seed=seed)
+    target_of = np.empty(n_rows, int)
+    target_of[order] = np.arange(n_rows)
+    start = 0
+    of_stories = story_rows(sources, normalization, stories, brain_time=brain_time, seed=seed)
+    for length, of_story in zip(lengths, of_stories, strict=True):
+        rows = slice(start, start + length)
+        for name, normalized in of_story.items():
+            values[rows if name == reference else target_of[rows], slices[name]] = normalized
+        start += length
     story_of_row = np.repeat(np.arange(len(stories)), lengths)
     return Rows(values, slices, story_of_row, tuple(stories))
-
-
-def _consecutive(stories: Sequence[str], lengths: Sequence[int]) -> Iterator[tuple[str, slice]]:
-    start = 0
-    for story, length in zip(stories, lengths, strict=True):
-        yield story, slice(start, start + length)
-        start += length

@@ -860,11 +860,10 @@ def test_nothing_is_written_outside_the_working_directory(tiny):
     assert list((tiny.folder / "temporary").iterdir()) == []
 
 
-def test_the_report_holds_every_figure_and_table_and_needs_no_network(tiny):
-    run = tiny.snakemake("--report", "report.html")
+def test_the_report_holds_every_figure_and_table_and_needs_no_network(tiny, tmp_path):
+    run = tiny.snakemake("--report", tmp_path / "report.html", scratch=tmp_path)
     assert run.returncode == 0, run.stdout[-3000:]
-    report = (tiny.folder / "report.html").read_text()
-    (tiny.folder / "report.html").unlink()
+    report = (tmp_path / "report.html").read_text()
     pages = [tiny.results / "figures" / SUBJECT / f"{name}.png" for name in FIGURES]
     pages += [tiny.results / "tables" / f"{name}.html" for name in TABLES]
     missing = [page.name for page in pages if base64.b64encode(page.read_bytes()).decode() not in report]

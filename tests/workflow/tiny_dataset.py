@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import tokenizers
 import torch
@@ -129,25 +130,33 @@ class Workspace:
             )
         return replace(self, repository=folder)
 
-    def config_file(self) -> Path:
+    def config_file(self, folder: Path | None = None) -> Path:
         """The config, written into the folder: over that of the last run, which may have been another."""
-        path = self.folder / "config.yaml"
+        path = (folder or self.folder) / "config.yaml"
         path.write_text(yaml.safe_dump(self.config))
         return path
 
-    def snakemake(self, *arguments: str | Path) -> subprocess.CompletedProcess:
-        """Run the workflow in the folder; `stdout` is what the terminal shows."""
+    def snakemake(self, *arguments: str | Path, scratch: Path | None = None) -> subprocess.CompletedProcess:
+        """Run the workflow in the folder; `stdout` is what the terminal shows.
+
+        Parameters
+        ----------
+        scratch: where the config, the home and temporary files lie, if not in the folder.
+        """
+        scratch = scratch or self.folder
         for name in ("home", "temporary"):
-            (self.folder / name).mkdir(exist_ok=True)
+            (scratch / name).mkdir(exist_ok=True)
         return run_snakemake(
             *("--snakefile", self.repository / "workflow" / "Snakefile", "--directory", self.folder),
-            *("--configfile", self.config_file(), "--cores", "2", *arguments),
-            environment={"HOME": f"{self.folder}/home", "TMPDIR": f"{self.folder}/temporary"},
+            *("--configfile", self.config_file(scratch), "--cores", "2", *arguments),
+            environment={"HOME": f"{scratch}/home", "TMPDIR": f"{scratch}/temporary"},
         )
 
     def pending(self, *arguments: str) -> list[Job]:
         """What a run would do."""
-        dry_run = self.snakemake("--dry-run", *arguments)
+        # Of a folder that several of pytest's processes read, none of them may change anything.
+        with TemporaryDirectory() as scratch:
+            dry_run = self.snakemake("--dry-run", *arguments, scratch=Path(scratch))
         assert dry_run.returncode == 0, dry_run.stdout[-3000:]
         return jobs(dry_run.stdout)
 

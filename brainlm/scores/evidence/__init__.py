@@ -1,0 +1,1 @@
+"""What a latent must show before it is called shared."""

@@ -25,6 +25,7 @@ PACKAGES = (
             "report",
             "rows",
             "scores",
+            "scores.evidence",
             "simulation",
             "textgrid",
         ]
@@ -50,6 +51,7 @@ def test_a_package_hands_on_what_it_names(package):
         "from brainlm.cortex import *",
         "from brainlm.scores import agreement, classify, latent_table, pearson, relative_difference, shift_test",
         "import brainlm.scores.stability, brainlm.scores.interpretation, brainlm.scores.ceiling",
+        "from brainlm.scores.evidence import *",
         "from brainlm.textgrid import read_words; from brainlm.resample import lanczos; import brainlm.store",
     ],
 )

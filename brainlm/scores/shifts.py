@@ -107,10 +107,20 @@ def shift_test(x: np.ndarray, y: np.ndarray, *, minimum_shift: int) -> ShiftTest
     ------
     InputError: fewer than twice `minimum_shift` rows, so that no shift is left.
     """
-    n_rows = len(x)
-    require_shifts(n_rows, minimum_shift)
-    by_lag = circular_cross_correlation(x, y)
-    null = by_lag[minimum_shift : n_rows - minimum_shift + 1]
+    require_shifts(len(x), minimum_shift)
+    return shift_test_of_lags(circular_cross_correlation(x, y), minimum_shift=minimum_shift)
+
+
+def shift_test_of_lags(by_lag: np.ndarray, *, minimum_shift: int) -> ShiftTest:
+    """`shift_test` of what `circular_cross_correlation` has found.
+
+    Parameters
+    ----------
+    by_lag: (lag, column), as many lags as rows, the first one without a shift. Turned around in a circle itself, it
+        holds the correlations after the first signal has been turned as far.
+    minimum_shift: rows, of which `require_shifts` has been asked.
+    """
+    null = by_lag[minimum_shift : len(by_lag) - minimum_shift + 1]
     undefined = np.isnan(by_lag[0])
     p_value = np.where(undefined, 1.0, (1 + (null >= by_lag[0]).sum(axis=0)) / (1 + len(null)))
     null_99 = np.where(undefined, np.nan, np.quantile(null, 0.99, axis=0))

@@ -6,7 +6,7 @@ take hours: the workflow does it with two folds and a single penalty, and the pa
 on some voxels. At a smaller scale everything runs the same way. A run that was stopped goes on when started again
 with the same folder; to measure again what is done in a folder that was kept, remove its scale-*/results.
 
-Times are those of Snakemake's benchmarks. Peaks are the kernel's high-water marks of a job's processes, looked at
+Times are those that the jobs' logs tell. Peaks are the kernel's high-water marks of a job's processes, looked at
 twice a second (elsewhere than on Linux, what they hold at these moments): of a job of less than a second they
 may be too low. Files that are mapped into memory count, as models are when they are loaded.
 """
@@ -33,10 +33,13 @@ import yaml
 import zarr
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
+
 import rehearsal_data as data
 from brainlm.rows.sources import StackedRows
 from brainlm.scores.ridge import ridge_correlations
 from brainlm.store import open_store
+from pipeline.cost import cost_in
 
 REPOSITORY = Path(__file__).parents[2]
 GIGABYTE = 1e9
@@ -191,17 +194,21 @@ def measure_ridge(work: Path) -> None:
 
 def stages(results: Path, peaks: dict[str, int]) -> pd.DataFrame:
     """One row a stage, in the order in which they first ended: stage, jobs, total_s, longest_s, peak_gb."""
-    folder = results / "benchmarks"
-    files = sorted(folder.rglob("*.tsv"), key=lambda path: path.stat().st_mtime)
-    of_file = [file.relative_to(folder).with_suffix("").parts[0] for file in files]
-    jobs = pd.concat([pd.read_csv(file, sep="\t", na_values="-") for file in files]).assign(stage=of_file)
-    table = jobs.groupby("stage", sort=False).agg(
-        jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), sampled_mib=("max_rss", "max")
+    folder = results / "logs"
+    files = sorted(folder.rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    costs = {file: cost for file in files if (cost := cost_in(file))}
+    jobs = pd.DataFrame(
+        {
+            "stage": [file.relative_to(folder).with_suffix("").parts[0] for file in costs],
+            "s": [cost.wall_s for cost in costs.values()],
+            "peak": [cost.peak_bytes for cost in costs.values()],
+        }
     )
-    # A rule without a benchmark was watched all the same.
-    table = table.reindex([*table.index, *sorted(set(peaks) - set(table.index) - {RIDGE_SAMPLE, ALL_JOBS})])
-    watched, sampled = pd.Series(peaks, dtype=float).reindex(table.index), table.pop("sampled_mib") * 2**20
-    table["peak_gb"] = np.fmax(watched, sampled) / GIGABYTE
+    table = jobs.groupby("stage", sort=False).agg(
+        jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), told=("peak", "max")
+    )
+    watched, told = pd.Series(peaks, dtype=float).reindex(table.index), table.pop("told")
+    table["peak_gb"] = np.fmax(watched, told) / GIGABYTE
     return table.rename_axis("stage").reset_index()
 
 

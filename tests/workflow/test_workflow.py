@@ -19,6 +19,7 @@ from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table, rois_of
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.codes import load_codes
+from pipeline.cost import cost_in
 from pipeline.provenance import difference, load_record, read_record, record_files
 from tiny_dataset import (
     EXPERIMENTS,
@@ -846,6 +847,7 @@ def test_every_log_of_a_job_says_nothing_of_errors(tiny):
     assert {"words", "responses", "features", "train", "scores", "figure3", "table1"} <= rules
     for path, text in logs.items():
         assert "Traceback" not in text, path
+        assert cost_in(path).wall_s > 0, path
     training = logs[tiny.results / "logs" / "train" / SUBJECT / "matched" / "seed0.log"]
     # What it will take is said before the rows are loaded; lines are whole, without a bar that overwrites itself.
     assert 0 < training.index("GB of memory") < training.index("training rows")

@@ -7,8 +7,6 @@ rule dataset_table:
         findings="<tables>/dataset_findings.tsv",
     log:
         "<logs>/dataset_table.log",
-    benchmark:
-        "<benchmarks>/dataset_table.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -81,7 +81,6 @@ pathvars:
     results=RESULTS,
     derivative=DERIVATIVE,
     logs="<results>/logs",
-    benchmarks="<results>/benchmarks",
     figures="<results>/figures",
     tables="<results>/tables",
     model="<results>/{subject}/{experiment}/seed{seed}",

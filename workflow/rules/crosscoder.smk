@@ -8,8 +8,6 @@ rule sources:
         sources="<results>/{subject}/sources/{variant}.json",
     log:
         "<logs>/sources/{subject}/{variant}.log",
-    benchmark:
-        "<benchmarks>/sources/{subject}/{variant}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -27,8 +25,6 @@ rule normalization:
         normalization=directory("<results>/{subject}/normalization/{variant}/{scaling}.zarr"),
     log:
         "<logs>/normalization/{subject}/{variant}/{scaling}.log",
-    benchmark:
-        "<benchmarks>/normalization/{subject}/{variant}/{scaling}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -50,8 +46,6 @@ rule train:
         training="<model>/training.tsv",
     log:
         "<logs>/train/{subject}/{experiment}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/train/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -83,8 +77,6 @@ rule scores:
         codes=directory("<model>/codes.zarr"),
     log:
         "<logs>/scores/{subject}/{experiment}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/scores/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -108,8 +100,6 @@ rule passages:
         passages="<model>/passages.tsv",
     log:
         "<logs>/passages/{subject}/{experiment}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/passages/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -132,8 +122,6 @@ rule interpretations:
         chosen="<model>/chosen.tsv",
     log:
         "<logs>/interpretations/{subject}/{experiment}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/interpretations/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -157,8 +145,6 @@ rule comparisons:
         comparison="<results>/comparisons/{subject}/{other}.tsv",
     log:
         "<logs>/comparisons/{subject}/{other}.log",
-    benchmark:
-        "<benchmarks>/comparisons/{subject}/{other}.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -10,8 +10,6 @@ rule simulate_stories:
         annotations="<results>/simulation/annotations.tsv",
     log:
         "<logs>/simulate_stories.log",
-    benchmark:
-        "<benchmarks>/simulate_stories.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -33,8 +31,6 @@ rule simulate_transforms:
         transforms="<derivative>/subject_xfms.json",
     log:
         "<logs>/simulate_transforms.log",
-    benchmark:
-        "<benchmarks>/simulate_transforms.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -51,8 +47,6 @@ rule simulate_anatomy:
         subject=directory("<derivative>/pycortex-db/{subject}"),
     log:
         "<logs>/simulate_anatomy/{subject}.log",
-    benchmark:
-        "<benchmarks>/simulate_anatomy/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -74,8 +68,6 @@ rule simulate_features:
         planted=directory("<results>/simulation/planted.zarr"),
     log:
         "<logs>/simulate_features.log",
-    benchmark:
-        "<benchmarks>/simulate_features.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -100,8 +92,6 @@ rule simulate_responses:
         listener=directory("<results>/simulation/{subject}.zarr"),
     log:
         "<logs>/simulate_responses/{subject}.log",
-    benchmark:
-        "<benchmarks>/simulate_responses/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -130,8 +120,6 @@ rule planted:
         planted="<model>/planted.tsv",
     log:
         "<logs>/planted/{subject}/{experiment}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/planted/{subject}/{experiment}/seed{seed}.tsv"
     conda:
         ENVIRONMENT
     resources:

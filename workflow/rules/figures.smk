@@ -5,8 +5,6 @@ rule figure2:
         figure_files("figure2"),
     log:
         "<logs>/figure2/{subject}.log",
-    benchmark:
-        "<benchmarks>/figure2/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -25,8 +23,6 @@ rule agreement:
         figure_files("agreement"),
     log:
         "<logs>/agreement/{subject}.log",
-    benchmark:
-        "<benchmarks>/agreement/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -45,8 +41,6 @@ rule training_curves:
         figure_files("training_curves"),
     log:
         "<logs>/training_curves/{subject}.log",
-    benchmark:
-        "<benchmarks>/training_curves/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -69,8 +63,6 @@ rule figure3:
         figure_files("figure3"),
     log:
         "<logs>/figure3/{subject}.log",
-    benchmark:
-        "<benchmarks>/figure3/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -93,8 +85,6 @@ rule figure4:
         figure_files("figure4"),
     log:
         "<logs>/figure4/{subject}.log",
-    benchmark:
-        "<benchmarks>/figure4/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -117,8 +107,6 @@ rule ceiling_figure:
         figure_files("ceiling"),
     log:
         "<logs>/ceiling_figure/{subject}.log",
-    benchmark:
-        "<benchmarks>/ceiling_figure/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -141,8 +129,6 @@ rule stability:
         figure_files("stability", folder="<figures>", subject="all"),
     log:
         "<logs>/stability.log",
-    benchmark:
-        "<benchmarks>/stability.tsv"
     conda:
         ENVIRONMENT
     resources:

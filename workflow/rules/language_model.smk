@@ -3,8 +3,6 @@ rule convert_language_model:
         model=directory("<results>/models/{lm}"),
     log:
         "<logs>/convert_language_model/{lm}.log",
-    benchmark:
-        "<benchmarks>/convert_language_model/{lm}.tsv"
     conda:
         ENVIRONMENT
     threads: 2
@@ -31,8 +29,6 @@ for number, batch in enumerate(batches(PLAN.all_texts)):
             activations=directory(story_files(f"<results>/activations/{LM}/{{story}}.zarr", batch)),
         log:
             f"<logs>/activations/{LM}/{number}.log",
-        benchmark:
-            f"<benchmarks>/activations/{LM}/{number}.tsv"
         conda:
             ENVIRONMENT
         threads: FILES.threads
@@ -67,8 +63,6 @@ for number, batch in enumerate(batches(PLAN.all_stories)):
             features=directory(story_files("<results>/features/{lm}/{variant}/{story}.zarr", batch)),
         log:
             f"<logs>/features/{{lm}}/{{variant}}/{number}.log",
-        benchmark:
-            f"<benchmarks>/features/{{lm}}/{{variant}}/{number}.tsv"
         conda:
             ENVIRONMENT
         resources:

@@ -8,8 +8,6 @@ rule ceiling:
         table="<results>/{subject}/ceiling.tsv",
     log:
         "<logs>/ceiling/{subject}.log",
-    benchmark:
-        "<benchmarks>/ceiling/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -27,8 +25,6 @@ rule ridge:
         ridge=directory("<results>/{subject}/ridge.zarr"),
     log:
         "<logs>/ridge/{subject}.log",
-    benchmark:
-        "<benchmarks>/ridge/{subject}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -53,8 +49,6 @@ rule predictions:
         table_files("predictions"),
     log:
         "<logs>/predictions/{subject}.log",
-    benchmark:
-        "<benchmarks>/predictions/{subject}.tsv"
     conda:
         ENVIRONMENT
     threads: FILES.threads

@@ -13,8 +13,6 @@ for subject in SUBJECTS:
                 responses=directory(story_files(f"<results>/responses/{subject}/{{story}}.zarr", batch)),
             log:
                 f"<logs>/responses/{subject}/{number}.log",
-            benchmark:
-                f"<benchmarks>/responses/{subject}/{number}.tsv"
             conda:
                 ENVIRONMENT
             resources:
@@ -38,8 +36,6 @@ rule cortex:
         cortex=directory("<results>/cortex/{subject}.zarr"),
     log:
         "<logs>/cortex/{subject}.log",
-    benchmark:
-        "<benchmarks>/cortex/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -62,8 +58,6 @@ rule voxels:
         voxels="<results>/voxels/{subject}.tsv",
     log:
         "<logs>/voxels/{subject}.log",
-    benchmark:
-        "<benchmarks>/voxels/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:

@@ -6,8 +6,6 @@ rule table1:
         table_files("table1"),
     log:
         "<logs>/table1/{subject}.log",
-    benchmark:
-        "<benchmarks>/table1/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -29,8 +27,6 @@ rule table2:
         table_files("table2"),
     log:
         "<logs>/table2/{subject}.log",
-    benchmark:
-        "<benchmarks>/table2/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -53,8 +49,6 @@ rule tables:
         **{name: table_files(name) for name in COLLECTED_TABLES},
     log:
         "<logs>/tables/{subject}.log",
-    benchmark:
-        "<benchmarks>/tables/{subject}.tsv"
     wildcard_constraints:
         subject="|".join(SUBJECTS),
     conda:
@@ -102,8 +96,6 @@ rule rois:
         latents="<tables>/{subject}/latent_rois.tsv",
     log:
         "<logs>/rois/{subject}.log",
-    benchmark:
-        "<benchmarks>/rois/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -122,8 +114,6 @@ rule readings_table:
         table_files("readings"),
     log:
         "<logs>/readings/{subject}.log",
-    benchmark:
-        "<benchmarks>/readings/{subject}.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -144,8 +134,6 @@ rule subjects:
         table=table_files("subjects", folder="<tables>", subject="all"),
     log:
         "<logs>/subjects.log",
-    benchmark:
-        "<benchmarks>/subjects.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -164,8 +152,6 @@ rule provenance:
         table_files("provenance", folder="<tables>", subject="all"),
     log:
         "<logs>/provenance.log",
-    benchmark:
-        "<benchmarks>/provenance.tsv"
     conda:
         ENVIRONMENT
     resources:
@@ -195,8 +181,6 @@ if SIMULATED:
             table_files("checks", folder="<tables>", subject="all"),
         log:
             "<logs>/checks.log",
-        benchmark:
-            "<benchmarks>/checks.tsv"
         conda:
             ENVIRONMENT
         resources:

@@ -9,8 +9,6 @@ for number, batch in enumerate(batches(dict.fromkeys(PLAN.all_texts + PLAN.all_s
             words=story_files("<results>/words/{story}.tsv", batch),
         log:
             f"<logs>/words/{number}.log",
-        benchmark:
-            f"<benchmarks>/words/{number}.tsv"
         conda:
             ENVIRONMENT
         resources:

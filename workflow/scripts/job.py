@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from brainlm.data.fetched import fetched_file
 from brainlm.errors import InputError
+from pipeline.cost import cost_so_far
 from pipeline.provenance import write_record
 
 log = logging.getLogger("brainlm.job")
@@ -23,7 +24,7 @@ LOG_LINE = "%(asctime)s %(message)s"
 
 @contextmanager
 def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
-    """Send what the job prints to its log; end with one line, not a traceback, where the input is at fault.
+    """Send what the job prints to its log, and at last its cost; end with one line where the input is at fault.
 
     Afterwards beside the results stands where they come from; a script adds what it alone knows, such as the device.
     A job without a log is run by hand: it says all on the terminal, where a debugger may ask.
@@ -43,6 +44,7 @@ def logged(snakemake: Any) -> Iterator[dict[str, Any]]:
             try:
                 yield facts
                 _keep_records(snakemake, facts)
+                log.info(cost_so_far())
             except InputError as error:
                 for line in str(error).splitlines():
                     log.error("%s", line)

@@ -1,4 +1,4 @@
-"""What comes from outside: downloads, transcripts and responses, and whether they fit each other."""
+"""What comes from outside: downloads, transcripts, responses, nuisances, and whether they fit each other."""
 
 import lazy_loader
 
@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "responses": ["convert_responses"],
         "respdict": ["read_respdict", "volumes_of"],
         "clocks": ["check_clocks"],
+        "nuisances": ["nuisance_faults", "read_nuisances"],
         "check": ["dataset_tables"],
     },
 )

@@ -7,5 +7,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "reading": ["convert_language_model", "load_language_model", "read_story"],
         "features": ["story_features"],
+        "nuisances": ["nuisance_names", "row_norm", "story_nuisances"],
     },
 )

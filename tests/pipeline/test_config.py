@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from copy import deepcopy
 from itertools import combinations, product
 from pathlib import Path
@@ -68,6 +69,12 @@ def local(simulated, tmp_path) -> dict:
     dataset = {**simulated["dataset"], "source": "local", "root": str(tmp_path / "data")}
     del dataset["simulation"]
     return {**simulated, "dataset": dataset, "themes": {"place": ["house"]}}
+
+
+def write_nuisances(derivative: Path, stories: Iterable[str], content: str = "") -> None:
+    (derivative / "nuisances").mkdir()
+    for story in stories:
+        (derivative / "nuisances" / f"{story}.tsv").write_text(content)
 
 
 @pytest.fixture
@@ -550,7 +557,9 @@ def test_stories_that_some_disks_take_for_one_are_refused(simulated, tmp_path):
     )
 
 
-@pytest.mark.parametrize("place", ["TextGrids/{}.TextGrid", "preprocessed_data/S2/{}.hf5"])
+@pytest.mark.parametrize(
+    "place", ["TextGrids/{}.TextGrid", "preprocessed_data/S2/{}.hf5", "nuisances/{}.tsv"]
+)
 @pytest.mark.parametrize(("story", "written"), [("for\u00eat", "fore\u0302t"), ("forest", "Forest")])
 def test_a_file_whose_name_is_written_a_little_otherwise_is_not_passed_over(
     local, tmp_path, place, story, written
@@ -560,6 +569,7 @@ def test_a_file_whose_name_is_written_a_little_otherwise_is_not_passed_over(
     (derivative / "respdict.json").write_text(json.dumps(dict.fromkeys([*STORIES, story], 100)))
     for file in ("TextGrids/{}.TextGrid", "preprocessed_data/S1/{}.hf5", "preprocessed_data/S2/{}.hf5"):
         (derivative / file.format(story)).write_text("")
+    write_nuisances(derivative, [*STORIES, story])
     make_plan(config)
     file = derivative / place.format(written)
     (derivative / place.format(story)).rename(file)
@@ -639,6 +649,48 @@ def test_a_story_has_one_transcript_a_textgrid_or_a_table(local):
     config = make_plan(local).config
     openneuro = dataset_of(config | {"dataset": config["dataset"] | {"source": "openneuro"}})
     assert openneuro.transcript("beta") == str(textgrid)
+
+
+def test_all_stories_bring_columns_or_none_does(local, simulated):
+    assert [make_plan(local).dataset.nuisances(story) for story in STORIES] == [[]] * 5
+    derivative = Path(local["dataset"]["root"], "derivative")
+    write_nuisances(derivative, STORIES)
+    dataset = make_plan(local).dataset
+    tables = {story: derivative / "nuisances" / f"{story}.tsv" for story in STORIES}
+    assert {story: dataset.nuisances(story) for story in STORIES} == {
+        story: [str(path)] for story, path in tables.items()
+    }
+    # Other datasets bring none, whatever lies there.
+    openneuro = dataset_of(dataset.config | {"dataset": dataset.settings | {"source": "openneuro"}})
+    assert openneuro.nuisances("beta") == make_plan(simulated).dataset.nuisances("beta") == []
+    tables["omega"].unlink()
+    tables["beta"].unlink()
+    sentence = refusal(local)
+    assert (
+        f"{derivative / 'nuisances'} has tables of 3 stories, but none of beta, omega: add beta" in sentence
+    )
+
+
+def test_a_table_of_columns_that_was_not_downloaded_is_named(local):
+    derivative = Path(local["dataset"]["root"], "derivative")
+    write_nuisances(derivative, STORIES)
+    table = derivative / "nuisances" / "gamma.tsv"
+    table.unlink()
+    table.symlink_to("../../.git/annex/objects/xx/yy/MD5E-s123--0cc175b9c0f1b6a831c399e269772661")
+    sentence = refusal(local)
+    assert f"{table} has not been downloaded" in sentence and "datalad get" in sentence
+
+
+def test_columns_that_do_not_fit_stop_a_run_at_its_start(local):
+    derivative = Path(local["dataset"]["root"], "derivative")
+    write_nuisances(derivative, STORIES, "pitch\n1\n2\n3\n")
+    for story, content in {"beta": "pitch\n1\n2\n", "gamma": "words_4s\n1\n2\n3\n"}.items():
+        (derivative / "nuisances" / f"{story}.tsv").write_text(content)
+    plan = make_plan(local)
+    faults = plan.dataset.start_faults(plan.subject_stories, plan.all_texts, dict.fromkeys(STORIES, 3))
+    beta, gamma = [sentence for sentence in faults if "nuisances" in sentence]
+    assert "beta.tsv, story 'beta': it has 2 lines of values, but the story's responses have 3" in beta
+    assert "gamma.tsv, story 'gamma': its column 'words_4s' has the name of one that is computed" in gamma
 
 
 @pytest.fixture

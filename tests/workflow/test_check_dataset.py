@@ -46,6 +46,8 @@ def test_all_faults_of_a_dataset_are_told_at_once(local):
     (transcripts / "forest.tsv").write_text(WORDS + "once\t0.5\t0.8\nupon\t0,9\t1\n")
     few = "".join(f"word\t{second}\t{second + 0.5}\n" for second in (1, 60, 100))
     (transcripts / "NA.tsv").write_text(WORDS + few)
+    columns = derivative / "nuisances" / "null.tsv"
+    columns.write_text(columns.read_text().replace("\t9\n", "\t9,5\n"))
 
     checked = local.snakemake("check_dataset")
     assert checked.returncode == 1 and "Traceback" not in checked.stdout
@@ -55,6 +57,7 @@ def test_all_faults_of_a_dataset_are_told_at_once(local):
         f"{responses / 'null.hf5'} is empty",
         "names the unknown story 'harbour'",
         f"{transcripts / 'forest.tsv'}, line 3: the onset '0,9' is no number",
+        f"{columns}, story 'null': the column 'class' has no finite number in 1 of {N_ROWS['null']} rows (TRs): 9",
     ]
     impossible = checked.stdout[checked.stdout.index("A run is impossible:") :]
     assert [
@@ -62,7 +65,7 @@ def test_all_faults_of_a_dataset_are_told_at_once(local):
     ] == []
     odd = checked.stdout[checked.stdout.index("Odd, but") : checked.stdout.index("A run is impossible:")]
     assert "15 of 15 voxels are not z-scored" in odd and "it has 3 words for a recording of" in odd
-    assert "the dataset cannot be used as it is (5 faults, " in checked.stdout
+    assert "the dataset cannot be used as it is (6 faults, " in checked.stdout
 
     table = read_tsv(local.results / "tables" / "dataset.tsv").set_index("story")
     assert set(table.index) == set(N_ROWS) and set(table["subject"]) == {SUBJECT}

@@ -49,9 +49,9 @@ def example() -> dict:
 
 
 def files_of_the_section() -> set[str]:
-    """The files of the section's tree that are not optional."""
+    """The files of the section's tree that are not optional, and the columns that this dataset brings."""
     lines = re.search(r"```\n(.*?)```", SECTION, re.DOTALL)[1].splitlines()
-    needed = [line.split()[0] for line in lines if not line.endswith("optional")]
+    needed = [line.split()[0] for line in lines if not line.endswith("optional") or "/nuisances/" in line]
     return {
         path.replace("<subject>", SUBJECT).replace("<story>", story) for path in needed for story in N_ROWS
     }
@@ -63,10 +63,16 @@ def stated_row_times(n_rows: int) -> np.ndarray:
     return float(first_s) + float(tr_s) * np.arange(n_rows)
 
 
+def energy(story: str) -> np.ndarray:
+    """(time,), a column that the dataset brings."""
+    return np.sin(np.arange(N_ROWS[story]) + len(story))
+
+
 def write_dataset(root: Path, config: dict) -> None:
     random = np.random.default_rng(0)
     derivative = root / "derivative"
     (derivative / "transcripts").mkdir(parents=True)
+    (derivative / "nuisances").mkdir()
     (derivative / "preprocessed_data" / SUBJECT).mkdir(parents=True)
     trim = config["dataset"]["trim"]
     volumes = {story: n_rows + trim["first"] + trim["last"] for story, n_rows in N_ROWS.items()}
@@ -85,6 +91,9 @@ def write_dataset(root: Path, config: dict) -> None:
         )
         path = derivative / "transcripts" / f"{story}.tsv"
         transcript.to_csv(path, sep="\t", index=False, encoding="utf-8-sig")
+        pd.DataFrame({"energy": energy(story), "class": np.arange(N_ROWS[story])}).to_csv(
+            derivative / "nuisances" / f"{story}.tsv", sep="\t", index=False
+        )
         data = random.standard_normal((N_ROWS[story], N_VOXELS))
         if story == "1e5":
             data[7, LOST_VOXEL] = np.nan
@@ -203,6 +212,43 @@ def test_features_are_what_the_tokens_say_before_those_times(local):
             weights = np.where(np.abs(x) <= 3, np.sinc(x) * np.sinc(x / 3), 0)
             expected[row] += weights @ tokens["hidden"].values[0] / 4
     np.testing.assert_allclose(features, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("story", N_ROWS)
+def test_nuisances_stand_beside_the_features(local, story):
+    found = store(local, "features", LM, "block2", f"{story}.zarr")
+    names = [f"{what}_{delay_s}s" for what in ("words", "letters") for delay_s in (2, 4, 6, 8)]
+    names += ["story_position", "onset_20s", "onset_60s", "lm_row_norm", "energy", "class"]
+    assert found["nuisances"].dims == ("time", "nuisance") and found["nuisance"].values.tolist() == names
+    given, times_s = transcript(local, story), stated_row_times(N_ROWS[story])
+    x = (times_s[:, None] - 6 - (given["onset"] + given["offset"]).to_numpy() / 2) / 1.5
+    weights = np.where(np.abs(x) <= 3, np.sinc(x) * np.sinc(x / 3), 0)
+    n_letters = given["word"].str.replace("’", "").str.len()
+    expected = {
+        "words_6s": weights.sum(axis=1),
+        "letters_6s": weights @ n_letters.to_numpy(),
+        "story_position": times_s / given["offset"].max(),
+        "onset_20s": np.exp(-times_s / 20),
+        "lm_row_norm": np.sqrt((found["features"].values.astype(float) ** 2).sum(axis=1)),
+        "energy": energy(story),
+        "class": np.arange(N_ROWS[story]),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(found["nuisances"].sel(nuisance=name), values, rtol=1e-6, atol=1e-9)
+
+
+def test_features_are_made_again_where_a_column_has_changed(local):
+    path = local.folder / "mydata" / "derivative" / "nuisances" / "forest.tsv"
+    content = path.read_text()
+    path.write_text(content.replace("\t7\n", "\t7.5\n"))
+    try:
+        pending = local.pending(f"results/mydata/features/{LM}/block2/forest.zarr")
+        assert [job.rule for job in pending] == ["features_0"]
+        path.unlink()
+        run = local.snakemake("--dry-run")
+        assert run.returncode == 1 and "but none of forest: add forest.tsv" in run.stdout
+    finally:
+        path.write_text(content)
 
 
 def test_a_voxel_that_is_not_finite_in_one_story_is_left_out_and_counted(local):

@@ -82,6 +82,7 @@ def test_a_segment_has_the_features_of_the_uncut_recordings_rows(cut, story):
     np.testing.assert_allclose(values, uncut["features"].values[rows], rtol=1e-4, atol=1e-4 * largest)
     if story != ALONE:
         np.testing.assert_allclose(segment["time"], uncut["time"][rows], atol=1e-9)
+        np.testing.assert_allclose(segment["nuisances"], uncut["nuisances"][rows], rtol=1e-4, atol=1e-6)
 
 
 def test_the_language_model_reads_a_recording_once(cut):

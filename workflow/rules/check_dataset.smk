@@ -18,6 +18,7 @@ rule dataset_table:
         simulated=SIMULATED,
         heard=heard_stories(),
         masks=masks_of_subjects(),
+        nuisances=nuisance_tables(),
         faults=FAULTS,
         absent=FILES.absent,
         dataset={key: DATASET[key] for key in ("tr_s", "trim")},

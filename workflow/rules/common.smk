@@ -446,10 +446,15 @@ def masks_of_subjects():
     return {subject: FILES.mask(subject) for subject in SUBJECTS}
 
 
+def nuisance_tables():
+    """Story -> the table of columns that a dataset brings beside its responses."""
+    return {story: path for story in listed_stories() for path in FILES.nuisances(story)}
+
+
 def checked_files():
     """What is there and can be read: of a simulated dataset, what the workflow writes."""
     files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
-    files = [FILES.respdict, *dict.fromkeys(files)]
+    files = [FILES.respdict, *dict.fromkeys(files), *nuisance_tables().values()]
     if SIMULATED:
         return [*files, *map(FILES.pycortex_folder, SUBJECTS)]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]

@@ -59,6 +59,7 @@ for number, batch in enumerate(batches(PLAN.all_stories)):
             ),
             words=story_files("<results>/words/{story}.tsv", batch),
             respdict=ancient(FILES.input(FILES.respdict)),
+            nuisances=[path for story in batch for path in FILES.nuisances(story)],
         output:
             features=directory(story_files("<results>/features/{lm}/{variant}/{story}.zarr", batch)),
         log:

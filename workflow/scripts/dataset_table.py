@@ -6,9 +6,11 @@ import pandas as pd
 
 from brainlm.cortex.subject import read_mask
 from brainlm.data.check import Clock, Heard, dataset_tables
+from brainlm.data.nuisances import nuisance_faults
 from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
 from brainlm.files import write_tsv
+from brainlm.lm.nuisances import nuisance_names
 from brainlm.report.write import publish_table
 from brainlm.resample import tr_midpoints
 from job import log, logged, progress_bar
@@ -37,6 +39,11 @@ with logged(snakemake):
             window=params.features["lanczos"]["window"],
             is_segment=story in params.segments,
         )
+    faults += nuisance_faults(
+        {story: Path(path) for story, path in params.nuisances.items()},
+        {story: len(clock.tr_times_s) for story, clock in clocks.items()},
+        taken=nuisance_names(params.features["delays_s"]),
+    )
     for subject, path in params.masks.items():
         if path and Path(path).exists():
             try:

@@ -1,4 +1,4 @@
-"""The language model's row for each TR of some stories: Lanczos resampling and the mean of delays."""
+"""The language model's row for each TR of some stories, the mean of delays, and nuisances beside it."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ import numpy as np
 import zarr
 
 from brainlm.data.clocks import check_clocks
+from brainlm.data.nuisances import read_nuisances
 from brainlm.data.words import load_words
 from brainlm.errors import InputError
 from brainlm.lm.features import story_features
-from brainlm.store import add_array, new_store, open_store
+from brainlm.lm.nuisances import story_nuisances
+from brainlm.store import add_array, add_strings, new_store, open_store
 from job import dataset_root, logged, warn
 from job_inputs import by_story, make_each, tr_times
 
@@ -28,6 +30,7 @@ def require_same_words(
 with logged(snakemake):
     params, settings = snakemake.params, snakemake.params.features
     words_of, activations_of = by_story(snakemake.input.words), by_story(snakemake.input.activations)
+    brought = by_story(snakemake.input.nuisances)
 
     def make_features(story: str, store: Path) -> None:
         """Read the words, and what the language model holds at each of their tokens."""
@@ -63,8 +66,27 @@ with logged(snakemake):
             delays_s=settings["delays_s"],
             **settings["lanczos"],
         )
+        names, nuisances = story_nuisances(
+            words["word"],
+            onset_s,
+            offset_s,
+            times_s,
+            features,
+            delays_s=settings["delays_s"],
+            window=settings["lanczos"]["window"],
+        )
+        if story in brought:
+            more, columns = read_nuisances(brought[story], story, n_rows=len(times_s), taken=names)
+            names, nuisances = names + more, np.hstack([nuisances, columns])
         with new_store(store, {"story": story, **settings}) as group:
             add_array(group, "features", features, ("time", "hidden"))
             add_array(group, "time", times_s, ("time",), attributes={"units": "s after sound onset"})
+            what = (
+                "words and letters a TR, time, the norm of the row of features, and what the dataset brings"
+            )
+            add_array(group, "nuisances", nuisances, ("time", "nuisance"), attributes={"long_name": what})
+            add_strings(
+                group, "nuisance", names, "nuisance", attributes={"long_name": "name of the nuisance"}
+            )
 
     make_each(by_story(snakemake.output.features), make_features)

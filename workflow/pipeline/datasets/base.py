@@ -196,6 +196,10 @@ class Dataset(ABC):
         """The table of voxels and their regions that a dataset may bring."""
         return []
 
+    def nuisances(self, story: str) -> list[str]:
+        """The table of columns beside a story's responses that a dataset may bring."""
+        return []
+
     def start_faults(
         self,
         subject_stories: Mapping[str, Mapping[str, Sequence[str]]],

@@ -23,6 +23,11 @@ def transcripts(derivative: Path, story: str) -> tuple[Path, Path]:
     return derivative / "transcripts" / f"{story}.tsv", derivative / "TextGrids" / f"{story}.TextGrid"
 
 
+def nuisance_table(derivative: Path, story: str) -> Path:
+    """Where the columns are that a dataset brings beside a story's responses, if it does."""
+    return derivative / "nuisances" / f"{story}.tsv"
+
+
 def response_files(config: Mapping[str, Any], listed: set[str]) -> list[str]:
     """The files of all subjects and stories, below the dataset's root, some of which may not exist."""
     return [

@@ -11,6 +11,7 @@ from pipeline.datasets.layout import (
     SURFACES,
     TRANSFORM_FILES,
     TRANSFORMS,
+    nuisance_table,
     read_transforms,
     respdict_faults,
     response_files,
@@ -72,14 +73,32 @@ class Source(Dataset):
         path = f"{self.derivative}/voxels/{subject}.tsv"
         return [path] * Path(path).exists()
 
+    def nuisances(self, story: str) -> list[str]:
+        """The file, if there is one."""
+        path = nuisance_table(Path(self.derivative), story)
+        return [str(path)] * path.exists()
+
     def start_faults(
         self,
         subject_stories: Mapping[str, Mapping[str, Sequence[str]]],
         recordings: Iterable[str],
         rows: Mapping[str, int],
     ) -> list[str]:
-        """Responses that cannot be read, or whose shapes do not fit."""
-        return self._shape_faults(subject_stories, rows, unreadable=True)
+        """Responses that cannot be read, or whose shapes do not fit; columns beside them that do not."""
+        # Slow to import, and only a run needs them.
+        from brainlm.data.nuisances import nuisance_faults
+        from brainlm.lm.nuisances import nuisance_names
+
+        faults = self._shape_faults(subject_stories, rows, unreadable=True)
+        tables = {
+            story: Path(path)
+            for stories in subject_stories.values()
+            for names in stories.values()
+            for story in names
+            for path in self.nuisances(story)
+        }
+        computed = nuisance_names(self.config["features"]["delays_s"])
+        return faults + nuisance_faults(tables, rows, taken=computed)
 
 
 def local_faults(
@@ -134,6 +153,7 @@ def local_faults(
                 "recording empty."
             )
     faults += unreadable(root / name for name in response_files(config, listed))
+    faults += _nuisance_faults(derivative, sorted(listed - named))
     if closed := unreadable([root / TRANSFORMS]):
         return faults + closed
     transforms = read_transforms(root / TRANSFORMS)
@@ -167,12 +187,27 @@ def _transcript_faults(derivative: Path, story: str, text: str, dataset: Mapping
     return []
 
 
+def _nuisance_faults(derivative: Path, stories: Sequence[str]) -> list[str]:
+    """What of the columns beside the stories' responses is missing, or cannot be read; no story needs to have any."""
+    tables = {story: nuisance_table(derivative, story) for story in stories}
+    absent = [story for story, table in tables.items() if not os.path.lexists(table)]
+    faults = unreadable(tables.values())
+    if absent and len(absent) < len(tables):
+        faults.append(
+            f"{tables[absent[0]].parent} has tables of {len(tables) - len(absent)} stories, but none of "
+            f"{', '.join(absent)}: add {tables[absent[0]].name}, for all stories need the same columns, or move the "
+            "folder away."
+        )
+    return faults
+
+
 def _misspelt(root: Path, subjects: Iterable[str], listed: set[str]) -> list[tuple[str, str]]:
     """Stories of which a file would be missed because its name is written a little otherwise, and a sentence each."""
     derivative, story_of = root / "derivative", {folded(story): story for story in listed}
     patterns = [
         "TextGrids/*.TextGrid",
         "transcripts/*.tsv",
+        "nuisances/*.tsv",
         *(f"preprocessed_data/{s}/*.hf5" for s in subjects),
     ]
     found = []

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 TEXT_COLUMNS = frozenset(
     {
         *("class", "experiment", "feature", "passage", "roi", "rois", "source", "story", "subject"),
-        *("subject_a", "subject_b", "theme", "word"),
+        *("subject_a", "subject_b", "theme", "word", "verdict", "qualifier", "reason", "nuisances"),
     }
 )
 """Columns of the workflow's tables whose cells are names or words, whatever else they look like."""
+NOT_KNOWN = "not known"
+"""What a table of evidence says where a question could not be asked: with one subject, say, or without repeats."""
 # A pointer file is one line with a path; no story's transcript or responses are as small.
 _POINTER_BYTES = 1024
 
@@ -47,16 +49,19 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
-def write_tsv(frame: "pd.DataFrame", path: Path | str, *, digits: int | None = 7) -> None:
+def write_tsv(
+    frame: "pd.DataFrame", path: Path | str, *, digits: int | None = 7, missing: str = "n/a"
+) -> None:
     """Write a table, as a whole or not at all, with missing values as "n/a" (as in BIDS).
 
     Parameters
     ----------
     frame: the table, without its index.
     digits: significant digits of numbers; None for all, where a later step computes with them.
+    missing: what stands for missing values instead, "n/a" or NOT_KNOWN.
     """
     cells = frame if digits is None else frame.astype(object).map(partial(_rounded, digits=digits))
-    text = cells.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+    text = cells.to_csv(sep="\t", index=False, na_rep=missing, lineterminator="\n")
     write_atomically(Path(path), text.encode())
 
 
@@ -64,7 +69,7 @@ def read_tsv(path: Path | str) -> "pd.DataFrame":
     """Read a table that the workflow has written, with every name as it was.
 
     Cells of `TEXT_COLUMNS` are text as they stand: a subject may be called NA or 007, and an empty cell is "". In
-    other columns empty cells and "n/a" are missing, and numbers are numbers.
+    other columns empty cells, "n/a" and "not known" are missing, and numbers are numbers.
     """
     # Slow to import, and most jobs read no table.
     import pandas as pd
@@ -75,7 +80,7 @@ def read_tsv(path: Path | str) -> "pd.DataFrame":
         sep="\t",
         dtype={column: str for column in columns if column in TEXT_COLUMNS},
         keep_default_na=False,
-        na_values={column: ["", "n/a"] for column in columns if column not in TEXT_COLUMNS},
+        na_values={column: ["", "n/a", NOT_KNOWN] for column in columns if column not in TEXT_COLUMNS},
     )
 
 

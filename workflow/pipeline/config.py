@@ -9,6 +9,7 @@ from pipeline.datasets import dataset_of
 from pipeline.datasets.base import Dataset
 from pipeline.errors import ConfigError, hint
 from pipeline.experiments import (
+    ONE_SEED,
     STANDING_EXPERIMENTS,
     Model,
     Reading,
@@ -219,7 +220,7 @@ def _check_standing_experiments(config: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"Config: experiments.{name}.pairing.brain_time cannot be given: it is what the name says."
             )
-        for key in ("subjects", "seeds"):
+        for key in ("subjects", "seeds")[: 1 if name == ONE_SEED else 2]:
             if key in only:
                 raise ConfigError(
                     f"Config: experiments.{name}.{key} cannot be given: the figures and tables need this "

@@ -14,7 +14,10 @@ STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
     "matched": {},
     "shuffled": {"pairing": {"brain_time": "shuffled"}},
     "shifted": {"pairing": {"brain_time": "shifted"}},
+    "noise": {"pairing": {"brain_time": "noise"}},
 }
+ONE_SEED = "noise"
+"""The standing experiment of which one seed tells enough: the r of white noise hardly moves."""
 READING_PREFIX = "reading-"
 LONGEST_VARIANT = 90
 """Bytes: with a story's name and the language model's it makes one name of a file, see `names.LONGEST_NAME`."""
@@ -76,8 +79,12 @@ def models_of(config: Mapping[str, Any]) -> list[Model]:
         Model(subject, experiment, seed)
         for experiment in merge(STANDING_EXPERIMENTS, config["experiments"])
         for subject in config["experiments"].get(experiment, {}).get("subjects", all_subjects)
-        for seed in config["experiments"].get(experiment, {}).get("seeds", config["seeds"])
+        for seed in config["experiments"].get(experiment, {}).get("seeds", _seeds(config, experiment))
     ]
+
+
+def _seeds(config: Mapping[str, Any], experiment: str) -> list[int]:
+    return config["seeds"][:1] if experiment == ONE_SEED else config["seeds"]
 
 
 def variant_name(config: Mapping[str, Any], features: Mapping[str, Any]) -> str:

@@ -12,8 +12,10 @@ from typing import Annotated, Literal, NotRequired, get_args
 
 from annotated_types import Ge, Gt, Lt, MinLen
 
+from brainlm.cortex.choices import SliceAxis
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.rows.choices import BrainTime, Standardization
+from brainlm.scores.evidence.bounds import VerdictBounds
 from pipeline.datasets import SOURCES
 from pipeline.schema import UNIQUE, Must, Partial
 
@@ -102,6 +104,9 @@ class Dataset:
     """Tab-separated table with columns `story` and `split`: train, validation, test or unused; of a local dataset
     also [`sound_onset_s` and `recording`](#one-recording-several-stories). With `source: openneuro`, stories of the
     manifest. Stories to which a subject has no responses are left out of its splits."""
+    slice_axis: SliceAxis = "z"
+    """Axis of the volume (z, y, x) along which its slices were acquired: the scanner's artefacts differ from slice to
+    slice."""
     simulation: NotRequired[Simulation]
 
 
@@ -343,12 +348,14 @@ class Config:
     training: Training = Training()
     experiments: Mapping[str, Partial[Experiment]] = field(default_factory=dict)
     """Overrides of `features`, `normalization`, `pairing` and `crosscoder`; `subjects` and `seeds` restrict it.
-    `matched`, `shuffled` and `shifted` always exist, for all subjects and seeds; anything but `subjects`, `seeds`
-    and `pairing.brain_time` can be overridden in them."""
+    `matched`, `shuffled` and `shifted` always exist, for all subjects and seeds, and `noise` for all subjects and the
+    first seed (or its own `seeds`); anything else but `subjects` and `pairing.brain_time` can be overridden in
+    them."""
     seeds: Seeds = (0,)
     """Of initial weights, order of rows and draw of dead latents; the first one's models are shown in flatmaps and
     tables 1 and 2."""
     scores: Scores = Scores()
+    evidence: VerdictBounds = VerdictBounds()
     ridge: Ridge = Ridge()
     readings: Readings = Readings()
     passages: Passages = Passages()

@@ -91,6 +91,14 @@ def scoring_gb(sizes: RunSizes, crosscoder: Mapping[str, Any]) -> float:
     return PROGRAM_GB + max(sizes.splits.values()) + 12 * sizes.largest_story + 2 * weights
 
 
+def evidence_gb(sizes: RunSizes, crosscoder: Mapping[str, Any]) -> float:
+    """Memory of a job that keeps of all rows their projections on the latents, those of test rows in some forms."""
+    n_latents, row = crosscoder["n_latents"], sizes.n_columns * 4 / GIGABYTE
+    rows = {split: size / row for split, size in sizes.splits.items()}
+    projections = n_latents * 8 * (3 * sum(rows.values()) + 12 * rows["test"]) / GIGABYTE
+    return PROGRAM_GB + 6 * sizes.largest_story + 2 * n_latents * row + projections
+
+
 def ridge_gb(sizes: RunSizes) -> float:
     """Memory of the baseline: products of all rows with each other, and the test responses twice."""
     return PROGRAM_GB + 3 + 2 * sizes.splits["test"]

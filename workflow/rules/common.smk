@@ -10,10 +10,17 @@ from pipeline.code_changes import code_param, save_definitions
 from pipeline.config import deviations, make_plan, plan_of_any_dataset
 from pipeline.datasets.layout import volumes_of_stories
 from pipeline.errors import ConfigError
-from pipeline.experiments import reading_models, scaling_name, scaling_settings, story_batches
+from pipeline.experiments import (
+    STANDING_EXPERIMENTS,
+    reading_models,
+    scaling_name,
+    scaling_settings,
+    story_batches,
+)
 from pipeline.failures import summary, watch_failures
 from pipeline.feasibility import compared_subjects, doubtful, impossible
 from pipeline.sizes import (
+    evidence_gb,
     language_model_gb,
     ridge_gb,
     run_sizes,
@@ -235,6 +242,12 @@ def cortex_store(wildcards):
     return [f"{RESULTS}/cortex/{wildcards.subject}.zarr"] * (not no_flatmaps(wildcards))
 
 
+def voxels_of_brains(wildcards):
+    """Where the voxels of a subject lie, or of each member of a group."""
+    members = GROUPS.get(wildcards.subject, [wildcards.subject])
+    return [f"{RESULTS}/voxels/{member}.tsv" for member in members]
+
+
 def own_voxel_table(wildcards):
     return FILES.own_voxels(wildcards.subject)
 
@@ -311,6 +324,10 @@ def training_time(wildcards, attempt):
 def scoring_of(wildcards):
     experiment = getattr(wildcards, "experiment", "matched")
     return scoring_gb(SIZES[wildcards.subject], SETTINGS[experiment]["crosscoder"])
+
+
+def evidence_of(wildcards):
+    return evidence_gb(SIZES[wildcards.subject], SETTINGS[wildcards.experiment]["crosscoder"])
 
 
 def ridge_of(wildcards):

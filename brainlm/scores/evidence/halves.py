@@ -1,4 +1,4 @@
-"""What brain and LM each say about the live latents of a model over held-out stories: all that evidence is made of."""
+"""What brain and LM each say about a model's live latents over held-out stories: all that evidence is made of."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -191,5 +191,6 @@ def _require_rows(
         n_rows = int(np.sum(test.story == number))
         if len(nuisances[story]) != n_rows:
             raise InputError(
-                f"Story '{story}' has {n_rows} TRs, but nuisances of {len(nuisances[story])}: make its features again."
+                f"Story '{story}' has {n_rows} TRs, but nuisances of {len(nuisances[story])}: make its features "
+                "again."
             )

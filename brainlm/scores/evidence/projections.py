@@ -94,3 +94,27 @@ def project_split(
                 energy[name].sums[number] += normalized[at == number].sum(axis=0, dtype=float)
         start += length
     return SplitProjections(values, energy, story, tuple(stories))
+
+
+def project_hearings(model: "Crosscoder", source: str, repeats: Any) -> np.ndarray:
+    """Project every hearing of a repeated story on the decoder weights, one in memory at a time.
+
+    Parameters
+    ----------
+    repeats: (repeat, time, voxel) raw responses, an array or a Zarr array. A voxel without a finite value at some
+        time (lost in one hearing) says nothing then: it counts as its mean over training rows.
+
+    Returns
+    -------
+    (repeat, time, latent) float32.
+    """
+    normalization = model.normalization[source]
+    mean = np.zeros(normalization.kept.size)
+    mean[normalization.kept] = normalization.offset
+    projected = []
+    for number in range(repeats.shape[0]):
+        hearing = np.asarray(repeats[number])
+        hearing = np.where(np.isfinite(hearing), hearing, mean)
+        rows = normalization.apply(hearing, f"Hearing {number + 1} of source '{source}'")
+        projected.append(rows @ model.weights[source].numpy())
+    return np.stack(projected)

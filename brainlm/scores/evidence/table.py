@@ -15,13 +15,19 @@ from brainlm.scores.evidence.agreement import (
     plain_agreement,
     shifted_shares,
 )
-from brainlm.scores.evidence.contribution import Contribution, contributes, contribution, relative_contribution
+from brainlm.scores.evidence.bounds import VerdictBounds
+from brainlm.scores.evidence.contribution import (
+    Contribution,
+    contributes,
+    contribution,
+    relative_contribution,
+)
 from brainlm.scores.evidence.halves import Half, Halves
 from brainlm.scores.evidence.repeats import ceiling_agreement, ceiling_agreement_of_mean, latent_reliability
 from brainlm.scores.evidence.significance import resolution, significant
 from brainlm.scores.evidence.tallies import jackknife_error, verdict_shares
 from brainlm.scores.evidence.texture import Texture
-from brainlm.scores.evidence.verdict import VerdictBounds, verdicts
+from brainlm.scores.evidence.verdict import verdicts
 from brainlm.scores.shifts import ShiftTest
 
 
@@ -182,9 +188,7 @@ def _reliability(halves: Halves, asking: Asking) -> dict[str, np.ndarray]:
     return columns
 
 
-def _at_ceiling(
-    halves: Halves, agreement: AgreementTest, reliability: dict[str, np.ndarray]
-) -> np.ndarray:
+def _at_ceiling(halves: Halves, agreement: AgreementTest, reliability: dict[str, np.ndarray]) -> np.ndarray:
     """Agreement at its ceiling over test stories heard once; over the repeated ones if there are no others."""
     rho, known = (reliability[f"partialled_reliability{end}"] for end in ("", "_known"))
     if not known.all():

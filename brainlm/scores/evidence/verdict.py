@@ -20,12 +20,12 @@ What is not known speaks neither for nor against: "significant" and "above" ask 
 for a known one that is not.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from brainlm.errors import InputError
+from brainlm.files import NOT_KNOWN
+from brainlm.scores.evidence.bounds import VerdictBounds
 
 VERDICTS = (
     "dead",
@@ -51,22 +51,6 @@ LABELS = (
     *VERDICTS[VERDICTS.index(HEADLINE) + 1 :],
 )
 """Verdicts with their qualifiers, in order: all that `labels` gives."""
-NOT_KNOWN = "not known"
-"""How tables spell what is not known, besides NaN."""
-
-
-@dataclass(frozen=True)
-class VerdictBounds:
-    """From where on a number tells: settings of a table, printed with it, not laws."""
-
-    nuisance_loss: float = 0.4
-    """Share of plain agreement that nuisances explain; above it a shared latent is mostly nuisance."""
-    one_sided: float = 0.8
-    """Of q; beyond it, either way, a shared latent is mostly the LM's or mostly the brain's."""
-    slice_share: float = 0.5
-    """Share of the decoder map's variance between slices; above it a map may be stripes."""
-    slice_jumps: float = 0.5
-    """Jumps of the decoder map from slice to slice; above it slices know little of their neighbours."""
 
 
 def verdicts(table: pd.DataFrame, bounds: VerdictBounds) -> pd.DataFrame:

@@ -1,0 +1,31 @@
+# Of the experiments that always exist: what each latent must show before it is called shared.
+rule evidence:
+    input:
+        sources=sources_of,
+        crosscoder=rules.train.output.crosscoder,
+        codes=rules.scores.output.codes,
+        latents=rules.scores.output.latents,
+        voxels=voxels_of_brains,
+    output:
+        evidence="<model>/evidence.tsv",
+        summary="<model>/evidence_summary.tsv",
+    log:
+        "<logs>/evidence/{subject}/{experiment}/seed{seed}.log",
+    wildcard_constraints:
+        experiment="|".join(STANDING_EXPERIMENTS),
+    conda:
+        ENVIRONMENT
+    threads: FILES.threads
+    resources:
+        **needs(evidence_of, minutes=120),
+    params:
+        code=code_of("evidence"),
+        stories=stories_of,
+        pairing=section_of("pairing"),
+        scores=PLAN.config["scores"],
+        evidence=PLAN.config["evidence"],
+        recordings={story: PLAN.text_of(story) for story in STORIES},
+        tr_s=DATASET["tr_s"],
+        slice_axis=DATASET["slice_axis"],
+    script:
+        "../scripts/evidence.py"

@@ -176,9 +176,11 @@ if SIMULATED:
         input:
             summaries=subjects_files("summary.tsv"),
             planted=subjects_files("planted.tsv", ["matched", "shuffled"]),
+            evidence=subjects_files("evidence.tsv", STANDING_EXPERIMENTS),
             ceilings=expand("<results>/{subject}/ceiling.tsv", subject=SUBJECTS),
         output:
-            table_files("checks", folder="<tables>", subject="all"),
+            checks=table_files("checks", folder="<tables>", subject="all"),
+            verdicts=table_files("planted_verdicts", folder="<tables>", subject="all"),
         log:
             "<logs>/checks.log",
         conda:

@@ -19,8 +19,8 @@ RIGHT_VERDICTS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind of planted feature -> the verdicts that are right for the latent that found it."""
 HARD_TO_FIND = ("word rate", "LM-only")
-"""Kinds of which nothing is promised: nuisances mix with everything, and what no voxel follows has only the LM's share
-of the error to be learned from."""
+"""Kinds of which nothing is promised: nuisances mix with everything, and what no voxel follows has only the LM's
+share of the error to be learned from."""
 FEWEST_OF_A_KIND = 5
 """With fewer found features of a kind its rate tells nothing."""
 
@@ -95,7 +95,8 @@ def verdict_checks(found: pd.DataFrame, controls: Mapping[str, pd.DataFrame]) ->
             85,
             ">=",
             "%",
-            f"{_of(promised['well_found'])}, word rate apart; {_of(hard['well_found'])} of {' and '.join(HARD_TO_FIND)}",
+            f"{_of(promised['well_found'])}, word rate apart; of {' and '.join(HARD_TO_FIND)} "
+            f"{_of(hard['well_found'])}",
         ),
         Bar(
             "right verdict, of those well found",

@@ -351,6 +351,9 @@ class Config:
     `matched`, `shuffled` and `shifted` always exist, for all subjects and seeds, and `noise` for all subjects and the
     first seed (or its own `seeds`); anything else but `subjects` and `pairing.brain_time` can be overridden in
     them."""
+    pairings: Annotated[int, Ge(0)] = 0
+    """How many more `shuffled` and `shifted` models are trained of each subject and group, with the first seed, each
+    with a permutation or shift of its own: the null of the share of latents with r near 0, table `pairings`."""
     seeds: Seeds = (0,)
     """Of initial weights, order of rows and draw of dead latents; the first one's models are shown in flatmaps and
     tables 1 and 2."""

@@ -209,6 +209,14 @@ def subjects_files(name, experiments=None):
     ]
 
 
+def summaries_of_draws(control):
+    """The summaries of models that differ from a control in the draw of the pairs."""
+    return [
+        f"<results>/{{subject}}/{experiment}/seed{REPORTED_SEED}/summary.tsv"
+        for experiment in PLAN.pairing_experiments[control]
+    ]
+
+
 def compared_models(name):
     """A function of two subjects: the file `name` of all their matched models."""
 
@@ -355,6 +363,11 @@ def tables():
     names = ["table1", "table2", "predictions", "rois", *COLLECTED_TABLES]
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
+    paths += [
+        f"{RESULTS}/tables/{subject}/pairings.tsv"
+        for subject in [*SUBJECTS, *GROUPS]
+        if PLAN.config["pairings"]
+    ]
     paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance", *FILES.run_tables)]
     return paths
 

@@ -29,3 +29,25 @@ rule evidence:
         slice_axis=DATASET["slice_axis"],
     script:
         "../scripts/evidence.py"
+
+
+# Only where the config asks for more draws of the pairs.
+rule pairings:
+    input:
+        matched="<reported>/summary.tsv",
+        shuffled=summaries_of_draws("shuffled"),
+        shifted=summaries_of_draws("shifted"),
+    output:
+        table_files("pairings"),
+    log:
+        "<logs>/pairings/{subject}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("pairings"),
+        simulated=SIMULATED,
+        seed=REPORTED_SEED,
+    script:
+        "../scripts/pairings.py"

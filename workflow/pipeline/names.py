@@ -12,7 +12,12 @@ RESULT_FOLDERS = frozenset(
     }
 )
 """What lies beside the folders of subjects and groups in a run's results."""
-SUBJECT_RESULTS = frozenset({"ceiling.tsv", "ceiling.zarr", "normalization", "ridge.zarr", "sources"})
+SUBJECT_RESULTS = frozenset(
+    {
+        *("ceiling.tsv", "ceiling.zarr", "found_again.tsv", "found_in_seeds.tsv", "normalization"),
+        *("ridge.zarr", "sources"),
+    }
+)
 """What lies beside the folders of experiments in the folder of a subject."""
 SIMULATED_RESULTS = frozenset({"planted"})
 """What a simulated dataset keeps beside what it keeps of each subject."""

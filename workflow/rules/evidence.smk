@@ -29,3 +29,25 @@ rule evidence:
         slice_axis=DATASET["slice_axis"],
     script:
         "../scripts/evidence.py"
+
+
+# Of one subject with one seed, which nothing can be compared with, two tables without rows.
+rule found_again:
+    input:
+        compared=comparisons_of,
+        evidence=evidence_of_compared,
+    output:
+        found="<results>/{subject}/found_again.tsv",
+        in_seeds="<results>/{subject}/found_in_seeds.tsv",
+    log:
+        "<logs>/found_again/{subject}.log",
+    wildcard_constraints:
+        subject="|".join(SUBJECTS),
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("found_again"),
+    script:
+        "../scripts/found_again.py"

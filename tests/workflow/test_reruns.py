@@ -26,7 +26,9 @@ NEW_SEED = {
     "planted": 2,
     **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
     **dict.fromkeys(["tables", "checks", "subjects", "provenance"], 1),
-    **dict.fromkeys(["comparisons", "stability"], 1),
+    **dict.fromkeys(["comparisons", "stability", "found_again"], 1),
+    # Of both seeds, whose latents are looked for in each other.
+    "evidence": 2,
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
 AFTER_READING = AFTER_TRAINING | {
@@ -93,7 +95,8 @@ def test_a_change_runs_what_depends_on_it(tiny, change, expected):
 def test_a_new_seed_adds_its_own_jobs_and_the_summaries(tiny):
     pending = tiny.changed(seeds=[0, 1]).pending()
     assert counts(pending) == NEW_SEED
-    assert {job.wildcards["seed"] for job in pending if "seed" in job.wildcards} == {"1"}
+    of_models = [job for job in pending if "seed" in job.wildcards and job.rule != "evidence"]
+    assert {job.wildcards["seed"] for job in of_models} == {"1"}
 
 
 def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
@@ -107,11 +110,15 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         **dict.fromkeys(["sources", "normalization"], 2),
         "ridge": 1,
         **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
+        # Of both subjects, whose latents are looked for in each other.
+        **dict.fromkeys(["evidence", "found_again"], 2),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
     # Whose name says whose they are.
     others.remove("responses_SIM02_0")
-    assert others == {"checks", "simulate_transforms", "subjects", "stability", "provenance"}
+    assert others == {
+        *("checks", "simulate_transforms", "subjects", "stability", "provenance", "evidence", "found_again"),
+    }
 
 
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):

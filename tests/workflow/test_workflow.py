@@ -324,6 +324,12 @@ def test_training_again_gives_the_same_bytes(tiny, tmp_path):
 # Latents and scores
 
 
+@pytest.mark.parametrize("name", ["found_again", "found_in_seeds"])
+def test_one_model_alone_has_no_latents_to_find_again(tiny, name):
+    found = table(tiny.results / SUBJECT / f"{name}.tsv")
+    assert found.columns[:3].tolist() == ["subject", "seed", "latent"] and found.empty
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_latents_are_what_the_model_encodes_from_raw_rows(tiny, split):
     codes = load_codes(tiny.model() / "codes.zarr", split)

@@ -230,6 +230,25 @@ def compared_models(name):
     return paths
 
 
+def comparisons_with(subject):
+    """The comparisons in which latents of the subject are looked for."""
+    return [pair for pair in compared_subjects(PLAN.config) if subject in pair]
+
+
+def comparisons_of(wildcards):
+    """Which latents were found again, in all comparisons with the subject."""
+    return [
+        f"{RESULTS}/comparisons/{subject}/{other}.latents.tsv"
+        for subject, other in comparisons_with(wildcards.subject)
+    ]
+
+
+def evidence_of_compared(wildcards):
+    """The evidence of all models that are compared with the subject's."""
+    subjects = dict.fromkeys(name for pair in comparisons_with(wildcards.subject) for name in pair)
+    return [f"{RESULTS}/{name}/matched/seed{seed}/evidence.tsv" for name in subjects for seed in SEEDS]
+
+
 def provenance_of(wildcards):
     """Where a model's data come from; kept in its file."""
     language_model = PLAN.config["language_model"]
@@ -362,6 +381,7 @@ def tables():
     """Every table, as TSV."""
     names = ["table1", "table2", "predictions", "rois", *COLLECTED_TABLES]
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
+    paths += [f"{RESULTS}/{subject}/found_again.tsv" for subject in SUBJECTS]
     paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
     paths += [
         f"{RESULTS}/tables/{subject}/pairings.tsv"

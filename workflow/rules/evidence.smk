@@ -41,6 +41,20 @@ rule pairings:
         table_files("pairings"),
     log:
         "<logs>/pairings/{subject}.log",
+
+
+# Of one subject with one seed, which nothing can be compared with, two tables without rows.
+rule found_again:
+    input:
+        compared=comparisons_of,
+        evidence=evidence_of_compared,
+    output:
+        found="<results>/{subject}/found_again.tsv",
+        in_seeds="<results>/{subject}/found_in_seeds.tsv",
+    log:
+        "<logs>/found_again/{subject}.log",
+    wildcard_constraints:
+        subject="|".join(SUBJECTS),
     conda:
         ENVIRONMENT
     resources:
@@ -51,3 +65,8 @@ rule pairings:
         seed=REPORTED_SEED,
     script:
         "../scripts/pairings.py"
+
+
+        code=code_of("found_again"),
+    script:
+        "../scripts/found_again.py"

@@ -22,6 +22,12 @@ OF_EACH_SOURCE = (
 """What a summary has of every source, in columns called <quantity>_<source>."""
 
 
+def subject_and_seed(path: str) -> tuple[str, int]:
+    """Of a model, from a file <subject>/<experiment>/seed<seed>/<name>."""
+    *_, subject, _, seed, _ = Path(path).parts
+    return subject, int(seed.removeprefix("seed"))
+
+
 def by_experiment(paths: Iterable[str]) -> dict[str, list[pd.DataFrame]]:
     """Experiment -> one table a seed, for files <experiment>/seed<seed>/<name>.tsv, in the order given.
 

@@ -41,6 +41,16 @@ rule pairings:
         table_files("pairings"),
     log:
         "<logs>/pairings/{subject}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("pairings"),
+        simulated=SIMULATED,
+        seed=REPORTED_SEED,
+    script:
+        "../scripts/pairings.py"
 
 
 # Of one subject with one seed, which nothing can be compared with, two tables without rows.
@@ -60,13 +70,6 @@ rule found_again:
     resources:
         **needs(2, minutes=15),
     params:
-        code=code_of("pairings"),
-        simulated=SIMULATED,
-        seed=REPORTED_SEED,
-    script:
-        "../scripts/pairings.py"
-
-
         code=code_of("found_again"),
     script:
         "../scripts/found_again.py"

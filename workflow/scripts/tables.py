@@ -126,7 +126,7 @@ def planted(path: str) -> None:
         notes=[
             "A feature's latent has the highest correlation with its time course over training stories.",
             "Found: their correlation over test stories exceeds 99 % of those with the time course shifted in "
-            "a circle (null_99).",
+            "a circle (null_99). Well found: it is 0.5 or more.",
             "map_correlation: planted map against the latent's decoder weights, over voxels.",
         ],
         simulated=True,

@@ -73,8 +73,8 @@ def project_split(
     """
     if set(sources) != set(model.weights):
         raise InputError(
-            f"The model reads the sources {', '.join(model.weights)}, but rows are of {', '.join(sources)}: take both "
-            "from one run."
+            f"The model reads the sources {', '.join(model.weights)}, but rows are of {', '.join(sources)}: take "
+            "both from one run."
         )
     lengths = story_lengths(sources, stories)
     story = np.repeat(np.arange(len(stories)), lengths)

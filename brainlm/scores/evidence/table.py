@@ -59,7 +59,8 @@ def evidence_table(
 
     Parameters
     ----------
-    latents: all rows of `brainlm.scores.summary.latent_table` for one brain: latent, source, r, class, alive, density.
+    latents: all rows of `brainlm.scores.summary.latent_table` for one brain: latent, source, r, class, alive,
+        density.
     halves: of the live ones. texture: of the live latents' brain decoder maps.
 
     Returns

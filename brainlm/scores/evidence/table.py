@@ -74,9 +74,10 @@ def evidence_table(
     verdict, qualifier, reason. NaN: not known, and of dead latents not asked.
 
     And of the model as a whole: live_latents, n_rows, n_stories, n_shifts, n_swaps; p_floor and n_at_floor
-    (`resolution`); whole_model_agreement and whole_model_p; n_hearings that reliability rests on, n_blocks, nuisances; share_<verdict> of live
-    latents and error_<verdict>, its jackknife error over test stories; shifted_share_agreeing, the mean share called
-    agreeing after turns of the brain's rows, and largest_shifted_share_agreeing.
+    (`resolution`); whole_model_agreement and whole_model_p; n_hearings that reliability rests on; n_blocks;
+    nuisances; share_<verdict> of live latents and error_<verdict>, its jackknife error over test stories;
+    shifted_share_agreeing, the mean share called agreeing after turns of the brain's rows, and
+    largest_shifted_share_agreeing.
 
     Raises
     ------

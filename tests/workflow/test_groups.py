@@ -6,6 +6,7 @@ import pytest
 
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.files import read_tsv, write_tsv
+from brainlm.scores.evidence.significance import significant as significant_at
 from brainlm.scores.evidence.verdict import labels
 from brainlm.scores.latents import classify, relative_difference
 from brainlm.store import open_store
@@ -82,6 +83,35 @@ def test_a_latent_of_a_group_is_active_on_all_its_stories(joint, model):
     store = open_store(joint.results / GROUP / "matched" / "seed0" / "codes.zarr")
     assert store["latent"].shape[1] == model.k
     assert store["story"].shape[0] == sum(len(stories) for stories in SPLITS.values())
+
+
+def test_each_brain_of_a_group_is_asked_for_evidence(joint, model):
+    folder = joint.results / GROUP / "matched" / "seed0"
+    evidence, latents = read_tsv(folder / "evidence.tsv"), read_tsv(folder / "latents.tsv")
+    assert evidence[["source", "latent"]].equals(latents[["source", "latent"]])
+    features = joint.results / "features" / "tiny-llama" / "block2"
+    raw = {
+        name: np.concatenate([open_store(stores / f"{story}.zarr")[array][:] for story in SPLITS["test"]])
+        for name, array, stores in [
+            *((subject, "bold", joint.results / "responses" / subject) for subject in SUBJECTS),
+            ("lm", "features", features),
+        ]
+    }
+    z = model.encode(raw).astype(float)
+    summary = read_tsv(folder / "evidence_summary.tsv")
+    assert summary["source"].tolist() == SUBJECTS and (summary["n_hearings"] == 3).all()
+    for subject in SUBJECTS:
+        of_brain = evidence[evidence["source"] == subject].reset_index(drop=True)
+        # Of its own maps and hearings, what it alone says, from codes that all sources make.
+        assert of_brain.loc[model.alive, ["reliability", "total_variation"]].notna().all(axis=None)
+        rows = model.normalization[subject].apply(raw[subject]).astype(float)
+        w = model.weights[subject].numpy().astype(float)
+        residual, total = rows - z @ w.T, np.square(rows - rows.mean(axis=0)).sum()
+        expected = (2 * z * (residual @ w) + z**2 * np.square(w).sum(axis=0)).sum(axis=0) / total
+        contribution = of_brain["contribution_brain"][model.alive]
+        np.testing.assert_allclose(contribution, 100 * expected[model.alive], atol=1e-3)
+        significant = significant_at(of_brain["agreement_p"][model.alive], 0.05)
+        assert of_brain["agreement_significant"][model.alive].tolist() == significant.tolist()
 
 
 def test_latents_of_two_subjects_stand_beside_their_partners(joint, tmp_path):

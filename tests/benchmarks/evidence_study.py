@@ -1,8 +1,7 @@
-"""Are verdicts right at other signal-to-noise ratios, and does the whole-model test hold with as few TRs as real data
-often have?
+"""Are verdicts right at other signal-to-noise ratios, and does the whole-model test hold with few test TRs?
 
-Runs the demo's workflow on other simulated listeners: two subjects and three seeds at each ratio; and one subject with
-a single test story and half as many latents, matched and shifted by twenty other shifts. Writes three tables to
+Runs the demo's workflow on other simulated listeners: two subjects and three seeds at each ratio; and one subject
+with a single test story and half as many latents, matched and shifted by twenty other shifts. Writes three tables to
 results/evidence-study/: how often planted features are found and called right, the verdicts of each kind, and the
 whole-model tests. Run it from the repository's root: `make evidence-study`.
 """

@@ -16,15 +16,20 @@ MODELS = len(EXPERIMENTS)
 AFTER_TRAINING = {
     **dict.fromkeys(["train", "scores"], MODELS),
     "planted": 2,
+    # Of the experiments that always exist.
+    "evidence": 4,
     **dict.fromkeys(["passages", "interpretations"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
+    **dict.fromkeys(["evidence_figure", "funnel"], 1),
     **dict.fromkeys(["table1", "table2", "tables", "predictions", "checks"], 1),
     **dict.fromkeys(["rois", "subjects", "provenance"], 1),
 }
+# White noise is asked once.
 NEW_SEED = {
-    **dict.fromkeys(["train", "scores"], MODELS),
+    **dict.fromkeys(["train", "scores"], MODELS - 1),
     "planted": 2,
-    **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
+    "evidence": 3,
+    **dict.fromkeys(["figure2", "agreement", "funnel", "training_curves"], 1),
     **dict.fromkeys(["tables", "checks", "subjects", "provenance"], 1),
     **dict.fromkeys(["comparisons", "stability"], 1),
 }
@@ -75,6 +80,10 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
             {"normalization__brain__standardize": "center"},
             AFTER_TRAINING | {"normalization": 2},
         ),
+        (
+            {"evidence": {"nuisance_loss": 0.5}},
+            {"evidence": 4, **dict.fromkeys(["evidence_figure", "funnel", "tables"], 1)},
+        ),
         ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
         ({"figures__correlation_colormap": "viridis"}, {"figure4": 1, "ceiling_figure": 1}),
@@ -115,7 +124,7 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
 
 
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
-    pending = tiny.changed(experiments__noise={"pairing": {"brain_time": "noise"}}).pending()
+    pending = tiny.changed(experiments__white={"pairing": {"brain_time": "noise"}}).pending()
     assert counts(pending) == {
         "train": 1,
         "scores": 1,
@@ -126,7 +135,7 @@ def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
         "checks": 1,
         "provenance": 1,
     }
-    assert {job.wildcards["experiment"] for job in pending if "experiment" in job.wildcards} == {"noise"}
+    assert {job.wildcards["experiment"] for job in pending if "experiment" in job.wildcards} == {"white"}
 
 
 def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_read_again(tiny, tmp_path):

@@ -24,7 +24,7 @@ SPLITS = {
     "test": ["gardenwall", "oldcamera"],
 }
 STORIES = [story for split in SPLITS.values() for story in split]
-EXPERIMENTS = ["matched", "shuffled", "shifted", "first-block"]
+EXPERIMENTS = ["matched", "shuffled", "shifted", "noise", "first-block"]
 REPEATED_STORY = "oldcamera"
 
 

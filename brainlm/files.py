@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 TEXT_COLUMNS = frozenset(
     {
         *("class", "experiment", "feature", "passage", "roi", "rois", "source", "story", "subject"),
-        *("subject_a", "subject_b", "theme", "word", "verdict", "qualifier", "reason", "nuisances"),
+        *("subject_a", "subject_b", "other_subject", "theme", "word", "nuisances"),
+        *("verdict", "partner_verdict", "qualifier", "reason"),
     }
 )
 """Columns of the workflow's tables whose cells are names or words, whatever else they look like."""

@@ -277,7 +277,7 @@ def read_normalization(path: Path) -> list[np.ndarray]:
 
 
 def write_planted(path: Path) -> None:
-    planted = Planted(("place", "events"), ("shared", "brain-only"), np.ones((3, 2)), np.zeros(2))
+    planted = Planted(("place", "events"), ("shared", "spontaneous"), np.ones((3, 2)), np.zeros(2))
     save_planted(planted, {"a": 3}, path, maps=np.eye(2))
 
 

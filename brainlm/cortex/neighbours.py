@@ -6,6 +6,7 @@ import pandas as pd
 from brainlm.cortex.choices import SliceAxis
 
 _INDEX_OF = {"x": "i", "y": "j", "z": "k"}
+_AXES = list(_INDEX_OF.values())
 
 
 def neighbour_pairs(table: pd.DataFrame) -> np.ndarray | None:
@@ -19,18 +20,15 @@ def neighbour_pairs(table: pd.DataFrame) -> np.ndarray | None:
     -------
     (pair, 2) int positions of rows, each pair once; None where any voxel's place is unknown.
     """
-    if table[["i", "j", "k"]].isna().any(axis=None) or not len(table):
+    if table[_AXES].isna().any(axis=None) or not len(table):
         return None
-    places = table[["i", "j", "k"]].to_numpy(int)
-    shape = places.max(axis=0) + 2
-    volume = np.full(shape, -1)
-    volume[tuple(places.T)] = np.arange(len(places))
+    places = table[_AXES].astype(int).assign(row=np.arange(len(table)))
     pairs = []
-    for axis in range(3):
-        ahead = places.copy()
-        ahead[:, axis] += 1
-        neighbour = volume[tuple(ahead.T)]
-        pairs.append(np.column_stack([np.arange(len(places)), neighbour])[neighbour >= 0])
+    for axis in _AXES:
+        ahead = places.assign(**{axis: places[axis] - 1})
+        # Not by a volume: a table of its own may count places from anywhere, and give one to several columns.
+        both = places.merge(ahead, on=_AXES, suffixes=("", "_ahead"))
+        pairs.append(both[["row", "row_ahead"]].to_numpy())
     return np.concatenate(pairs)
 
 

@@ -9,6 +9,9 @@ import pandas as pd
 
 from brainlm.report.write import formatted, percent, with_unit
 
+BRAIN_ONLY = ("story-driven", "spontaneous", "stripes")
+"""Kinds of planted features that voxels follow and the LM has nothing of."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -52,6 +55,9 @@ def ceiling_check(ceilings: pd.DataFrame) -> Bar:
 def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
     """What the method must show on simulated data, and where it must find nothing.
 
+    Shared features are those of that kind alone; brain-only ones are story-driven, spontaneous and stripes. Word
+    rate, which brain and LM have without sharing more than that, is neither; its maps count with all others.
+
     Parameters
     ----------
     summaries: one row a model of any experiment, as the scoring rule writes it.
@@ -64,12 +70,12 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
     """
     mean = summaries.groupby("experiment").mean(numeric_only=True)
     matched, control = (planted[planted["experiment"] == name] for name in ("matched", "shuffled"))
-    kind = {name: table for name, table in matched.groupby("kind")}
+    shared, stripes = (matched[matched["kind"] == kind] for kind in ("shared", "stripes"))
     shared_control = control[control["kind"] == "shared"]
-    stripes = matched[matched["feature"] == "stripes"]
+    brain_only = matched[matched["kind"].isin(BRAIN_ONLY)]
     found_as_brain = stripes["found"] & (stripes["class"] == "brain-dominant")
-    in_brain = matched[matched["kind"] != "lm-only"]
-    classes = kind["shared"]["class"].value_counts()
+    in_brain = matched[matched["kind"] != "LM-only"]
+    classes = shared["class"].value_counts()
     noise = mean["share_agreeing"].get("noise", np.nan)
     return [
         Bar(
@@ -83,25 +89,25 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
         ),
         Bar(
             "shared features found on test stories",
-            100 * kind["shared"]["found"].mean(),
+            100 * shared["found"].mean(),
             80,
             ">=",
             "%",
-            f"lowest test correlation {formatted(kind['shared']['test_correlation'].min(), '.2f')}; "
+            f"lowest test correlation {formatted(shared['test_correlation'].min(), '.2f')}; "
             f"shuffled, through the LM alone: {percent(shared_control['found'].mean())}",
         ),
         Bar(
             "shared features found in the brain on test stories",
-            100 * kind["shared"]["found_in_brain"].mean(),
+            100 * shared["found_in_brain"].mean(),
             80,
             ">=",
             "%",
-            f"lowest test correlation {formatted(kind['shared']['brain_correlation'].min(), '.2f')}; "
+            f"lowest test correlation {formatted(shared['brain_correlation'].min(), '.2f')}; "
             f"shuffled: {percent(shared_control['found_in_brain'].mean())}",
         ),
         Bar(
             "shared features called brain-dominant",
-            int((kind["shared"]["class"] == "brain-dominant").sum()),
+            int((shared["class"] == "brain-dominant").sum()),
             0,
             "<=",
             note=", ".join(f"{count} {name}" for name, count in classes.items())
@@ -109,15 +115,13 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
         ),
         Bar(
             "median r, brain-only minus shared features",
-            kind["brain-only"]["r"].median() - kind["shared"]["r"].median(),
+            brain_only["r"].median() - shared["r"].median(),
             0.5,
             ">=",
-            note=" minus ".join(
-                formatted(kind[name]["r"].median(), ".2f") for name in ("brain-only", "shared")
-            ),
+            note=" minus ".join(formatted(table["r"].median(), ".2f") for table in (brain_only, shared)),
         ),
         Bar(
-            "stripe artefact found and brain-dominant",
+            "stripe artefacts found and brain-dominant",
             100 * found_as_brain.mean(),
             100,
             ">=",

@@ -41,7 +41,7 @@ def stability_figure(comparisons: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
     Parameters
     ----------
-    comparisons: `brainlm.scores.stability.compare_pairs`.
+    comparisons: the first table of `brainlm.scores.stability.compare_pairs`.
 
     Returns
     -------

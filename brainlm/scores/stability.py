@@ -1,4 +1,4 @@
-"""How many latents of each class are found again with another seed, and in another subject."""
+"""Which latents are found again with another seed and in another subject: one by one, and counted by class."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,11 @@ from brainlm.scores.latents import CLASSES
 from brainlm.scores.matching import MatchTest, match_test
 
 COMPARED_CLASSES = tuple(name for name in CLASSES if name != "undefined")
+LATENT_COLUMNS = (
+    *("subject", "seed", "latent", "other_subject", "other_seed"),
+    *("partner", "correlation", "found"),
+)
+"""Of a table that has a row for each latent that was looked for."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +50,28 @@ def pairs_of_subjects(one: Sequence[EncodedModel], other: Sequence[EncodedModel]
     return [(model, other[(number + 1) % len(other)]) for number, model in enumerate(one)]
 
 
-def compare_pairs(pairs: Sequence[Pair], *, minimum_shift: int) -> pd.DataFrame:
+def compare_pairs(pairs: Sequence[Pair], *, minimum_shift: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`compare_models` of some pairs, one below the other.
 
-    A pair with too little in common to be compared has a single row: comparison, the models, and a column
-    not_compared, which says why and is there only for such pairs.
+    In the first table a pair with too little in common to be compared has a single row: comparison, the models, and a
+    column not_compared, which says why and is there only for such pairs. In the second it has none.
     """
-    tables = [_compared_or_why_not(a, b, minimum_shift) for a, b in pairs]
-    return pd.concat(tables, ignore_index=True)
+    by_class, by_latent = [], []
+    for a, b in pairs:
+        try:
+            of_classes, of_latents = compare_models(a, b, minimum_shift=minimum_shift)
+            by_latent.append(of_latents)
+        except TooLittleDataError as reason:
+            of_classes = pd.DataFrame([_models(a, b) | {"not_compared": str(reason)}])
+        by_class.append(of_classes)
+    latents = pd.concat(by_latent, ignore_index=True) if by_latent else pd.DataFrame(columns=LATENT_COLUMNS)
+    return pd.concat(by_class, ignore_index=True), latents
 
 
-def _compared_or_why_not(a: EncodedModel, b: EncodedModel, minimum_shift: int) -> pd.DataFrame:
-    try:
-        return compare_models(a, b, minimum_shift=minimum_shift)
-    except TooLittleDataError as reason:
-        return pd.DataFrame([_models(a, b) | {"not_compared": str(reason)}])
-
-
-def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int) -> pd.DataFrame:
-    """How many latents of each class of one model are found again in another, and the other way round.
+def compare_models(
+    a: EncodedModel, b: EncodedModel, *, minimum_shift: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Which latents of one model, and how many of each class, are found again in another, and the other way round.
 
     Parameters
     ----------
@@ -78,6 +86,11 @@ def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int) -> p
     and same_class_percent (of latents found again: those whose partner has the same class). NaN where there is no
     latent to take a share or mean of.
 
+    And one row for each direction and latent, dead ones too, in order: LATENT_COLUMNS. subject, seed, the model of
+    the latent; other_subject, other_seed, the model it is looked for in; partner, its latent there (Int64), and the
+    correlation of their activations over the common TRs, both missing for latents without a partner; found (bool),
+    whether the correlation is beyond its null. Latents without a partner are not found.
+
     Raises
     ------
     InputError: a story with different TRs.
@@ -87,7 +100,9 @@ def compare_models(a: EncodedModel, b: EncodedModel, *, minimum_shift: int) -> p
     alive = (model.latents["alive"].to_numpy(bool) for model in (a, b))
     of_a, of_b = match_test(*activations, *alive, minimum_shift=minimum_shift)
     n_rows = activations[0].shape[0]
-    return pd.concat([_by_class(of_a, a, b, n_rows), _by_class(of_b, b, a, n_rows)], ignore_index=True)
+    by_class = [_by_class(of_a, a, b, n_rows), _by_class(of_b, b, a, n_rows)]
+    by_latent = [_by_latent(of_a, a, b), _by_latent(of_b, b, a)]
+    return pd.concat(by_class, ignore_index=True), pd.concat(by_latent, ignore_index=True)
 
 
 def _common_activations(a: EncodedModel, b: EncodedModel) -> list[sparse.csr_array]:
@@ -138,6 +153,23 @@ def _by_class(test: MatchTest, a: EncodedModel, b: EncodedModel, n_rows: int) ->
             }
         )
     return pd.DataFrame(rows)
+
+
+def _by_latent(test: MatchTest, a: EncodedModel, b: EncodedModel) -> pd.DataFrame:
+    partner = pd.array(test.matches.partner, dtype="Int64")
+    partner[test.matches.partner < 0] = pd.NA
+    return pd.DataFrame(
+        {
+            "subject": a.subject,
+            "seed": a.seed,
+            "latent": np.arange(len(partner)),
+            "other_subject": b.subject,
+            "other_seed": b.seed,
+            "partner": partner,
+            "correlation": test.matches.correlation,
+            "found": test.found,
+        }
+    )
 
 
 def _models(a: EncodedModel, b: EncodedModel) -> dict[str, object]:

@@ -1,20 +1,37 @@
-"""What a story does to a simulated listener: features planted through the text, and their time courses.
+"""What a story does to every simulated listener: planted features, their kinds and their time courses.
 
-*Shared* features are driven by the text, either through the language model's hidden states or through the
-annotated spans. They pass through a haemodynamic response, which the analysis only approximates by its mean of
-delays. What a brain does besides, and what is recorded, is in `listener`.
+What a brain does besides, and what is recorded, is in `listener`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import gamma
 
+from brainlm.errors import InputError
+from brainlm.simulation.components import (
+    least_explained,
+    rectified,
+    share_explained,
+    sparse_components,
+    standardize,
+    theme_readout,
+    without,
+)
+from brainlm.simulation.courses import hear, melodies, speech_rate, time_in_story
 from brainlm.simulation.stories import THEMES
 from brainlm.store import add_array, add_strings, new_store, open_store, read_strings
+
+KINDS = ("shared", "word rate", "story-driven", "spontaneous", "stripes", "LM-only")
+NEW_AT_EVERY_HEARING = ("spontaneous", "stripes")
+"""Kinds of which another hearing of a story has nothing again."""
+MOST_NUISANCE = 1 / 3
+"""A component of the LM counts as word rate if speech rate and time in the story explain more of it (R²)."""
+MOST_FOLLOWED = 0.05
+"""A component is the LM's alone if all that voxels follow explains less of it than this (R²)."""
 
 
 @dataclass(frozen=True)
@@ -23,98 +40,19 @@ class Planted:
 
     names: tuple[str, ...]
     kinds: tuple[str, ...]
-    """shared, brain-only or lm-only (in the LM, in no voxel)."""
+    """Of `KINDS`:
+
+    - shared: voxels and LM follow it;
+    - word rate: voxels follow how fast is spoken, and so does the LM, for its rows are sums over words;
+    - story-driven: voxels follow the story, the same at every hearing and in every subject, in what the LM lacks;
+    - spontaneous: what voxels do of their own accord, new at every hearing;
+    - stripes: an artefact of the scanner, new at every hearing;
+    - LM-only: the LM carries it, no voxel follows it, nor does it go along with what voxels follow.
+    """
     time_courses: np.ndarray
     """(time, feature) float64, each of mean 0 and s.d. 1."""
-    lm_energy: np.ndarray
-    """(feature,) share of the LM's variance that goes along with the feature, after the haemodynamic response."""
-
-
-def haemodynamic_response(t_s: np.ndarray) -> np.ndarray:
-    """The canonical double-gamma response: a peak near 5 s, an undershoot near 15 s, and an area of 1 (1/s)."""
-    return (gamma.pdf(t_s, 6) - gamma.pdf(t_s, 16) / 6) / (1 - 1 / 6)
-
-
-def hear(values: np.ndarray, onset_s: np.ndarray, offset_s: np.ndarray, tr_times_s: np.ndarray) -> np.ndarray:
-    """Haemodynamic response to what each word carries, for as long as the word lasts.
-
-    Parameters
-    ----------
-    values: (word, dim). onset_s, offset_s: (word,) s. tr_times_s: (time,) s.
-
-    Returns
-    -------
-    (time, dim) float64.
-    """
-    middle, duration = (onset_s + offset_s) / 2, offset_s - onset_s
-    return (haemodynamic_response(tr_times_s[:, None] - middle) * duration) @ values
-
-
-def varimax(scores: np.ndarray) -> np.ndarray:
-    """Rotation that makes the columns of scores as unevenly distributed over rows as it can (Kaiser, 1958).
-
-    Parameters
-    ----------
-    scores: (row, component), white.
-
-    Returns
-    -------
-    (component, component) orthogonal; ``scores @ rotation`` are the rotated scores.
-    """
-    n_rows, n_components = scores.shape
-    rotation, previous = np.eye(n_components), 0.0
-    for _ in range(200):
-        rotated = scores @ rotation
-        gradient = scores.T @ (rotated**3 - rotated * (rotated**2).mean(axis=0))
-        left, singular, right = np.linalg.svd(gradient / n_rows)
-        rotation = left @ right
-        if singular.sum() - previous < 1e-9 * singular.sum():
-            break
-        previous = singular.sum()
-    return rotation
-
-
-def standardize(time_courses: np.ndarray) -> np.ndarray:
-    """Each column to mean 0 and s.d. 1."""
-    return (time_courses - time_courses.mean(axis=0)) / time_courses.std(axis=0)
-
-
-def language_model_features(heard: np.ndarray, n_features: int, *, threshold: float = 0.5) -> np.ndarray:
-    """Sparse time courses read linearly out of the LM's hidden states, then rectified.
-
-    The `n_features` largest principal components of what is heard are rotated by varimax, turned so that
-    their long tail is positive, and only what exceeds `threshold` s.d. drives the brain.
-
-    Parameters
-    ----------
-    heard: (time, hidden) haemodynamic response to the hidden states.
-
-    Returns
-    -------
-    (time, n_features) float64, mean 0, s.d. 1.
-    """
-    left, _, _ = np.linalg.svd(standardize(heard), full_matrices=False)
-    white = standardize(left[:, :n_features])
-    components = standardize(white @ varimax(white))
-    components = components * np.sign((components**3).mean(axis=0))
-    return standardize(np.maximum(components - threshold, 0.0))
-
-
-def theme_readout(hidden: np.ndarray, in_span: np.ndarray, *, penalty: float = 1.0) -> np.ndarray:
-    """How much the LM itself takes each word to be part of an annotated span: a ridge readout of its states.
-
-    Parameters
-    ----------
-    hidden: (word, hidden), standardized columns. in_span: (word,) bool.
-    penalty: ridge penalty in units of the number of words.
-
-    Returns
-    -------
-    (word,) float64.
-    """
-    gram = hidden.T @ hidden / len(hidden)
-    target = in_span - in_span.mean()
-    return hidden @ np.linalg.solve(gram + penalty * np.eye(len(gram)), hidden.T @ target / len(hidden))
+    strength: np.ndarray
+    """(feature,) variance in the brain, in units of a shared feature's on average; 0: in no voxel."""
 
 
 def plant_features(
@@ -123,55 +61,96 @@ def plant_features(
     tr_times_s: Mapping[str, np.ndarray],
     *,
     n_lm_features: int,
+    n_lm_only: int,
+    n_story_driven: int,
+    seed: int,
 ) -> Planted:
-    """Time courses of what the text drives, over all stories in order; the same for every listener.
+    """Time courses of what the stories drive, over all of them in order; the same for every listener and hearing.
 
-    Shared: "place", as the LM reads it out of the text; "negative", the annotated spans themselves; and
-    `n_lm_features` sparse components of what the LM carries besides the three themes. LM-only: "colloquial",
-    as the LM reads it; because themes exclude each other in time, it is not independent of the other two.
+    - Shared: "place", as the LM reads it out of the text; "negative", the annotated spans themselves; and "lm",
+      sparse components of what the LM carries besides the three themes. Each is as strong in the brain as it is
+      prominent in the LM.
+    - Word rate: "words", fast speech, twice as strong as a shared feature, as in auditory cortex; and "letters", long
+      words, as strong: what letters a TR have besides words a TR. Of both, as of components of the LM, only what is
+      high drives the brain: of a course that is as often low as high a sparse dictionary makes no latent of its own.
+      A component of the LM that speech rate and time in the story explain to more than `MOST_NUISANCE` counts as word
+      rate as well.
+    - Story-driven: "melody", unrelated to the text, half as strong as a shared feature.
+    - LM-only: "lm-only", of all sparse components of the LM those that the other ones and all else explain least.
 
     Parameters
     ----------
-    words: story -> columns onset_s, offset_s, theme.
+    words: story -> columns word, onset_s, offset_s, theme.
     states: story -> (word, hidden) hidden states, one a word.
     tr_times_s: story -> (time,) s after sound onset.
+    seed: of the melodies.
+
+    Raises
+    ------
+    InputError: what voxels follow explains a component of the LM too well for it to be the LM's alone.
     """
-    themes = np.concatenate([table["theme"].to_numpy() for table in words.values()])
+    duration_s = np.concatenate([table["offset_s"] - table["onset_s"] for table in words.values()])
+
+    def heard(carried: np.ndarray) -> np.ndarray:
+        """(word, dim) -> (time, dim): each word acts for as long as it lasts."""
+        return standardize(hear(carried * duration_s[:, None], words, tr_times_s))
+
     carried = standardize(np.concatenate([states[story] for story in words]).astype(np.float64))
-
-    def heard(values: np.ndarray) -> np.ndarray:
-        edges = np.cumsum([0, *(len(table) for table in words.values())])
-        return np.concatenate(
-            [
-                hear(
-                    values[start:stop],
-                    table["onset_s"].to_numpy(),
-                    table["offset_s"].to_numpy(),
-                    tr_times_s[story],
-                )
-                for (story, table), start, stop in zip(words.items(), edges[:-1], edges[1:], strict=True)
-            ]
-        )
-
+    heard_states = heard(carried)
+    themes = np.concatenate([table["theme"] for table in words.values()])
     read_out = {theme: heard(theme_readout(carried, themes == theme)[:, None]) for theme in THEMES}
     negative_spans = heard((themes == "negative")[:, None].astype(float))
-    # What is left of the LM once the themes are taken out, so that no theme is planted twice.
-    basis, _ = np.linalg.qr(np.hstack([standardize(course) for course in read_out.values()]))
-    heard_states = standardize(heard(carried))
-    lm_features = language_model_features(heard_states - basis @ (basis.T @ heard_states), n_lm_features)
+    rate = speech_rate(words, tr_times_s)
+    speech = rectified(np.hstack([rate[:, :1], without(rate[:, 1:], rate[:, :1])]))
+    melody = standardize(melodies(words, tr_times_s, n_story_driven, seed))
 
-    named = {
-        "place": ("shared", standardize(read_out["place"])[:, 0]),
-        "negative": ("shared", standardize(negative_spans)[:, 0]),
-        **{f"lm {i + 1}": ("shared", course) for i, course in enumerate(lm_features.T)},
-        "colloquial": ("lm-only", standardize(read_out["colloquial"])[:, 0]),
-    }
-    time_courses = np.column_stack([course for _, course in named.values()])
+    # What is left of the LM once the themes are taken out, so that no theme is planted twice.
+    besides_themes = without(heard_states, np.hstack(list(read_out.values())))
+    components = rectified(sparse_components(besides_themes, n_lm_features + n_lm_only))
+    nuisances = np.hstack([rate, time_in_story(words, tr_times_s)])
+    is_rate = share_explained(components, nuisances) > MOST_NUISANCE
+    is_unheard = least_explained(
+        components, np.hstack([read_out["place"], negative_spans, speech, melody]), n_lm_only, not_of=is_rate
+    )
+    through_lm = np.hstack([read_out["place"], negative_spans, components[:, ~is_unheard]])
+    lm_only = components[:, is_unheard]
+    explained = share_explained(lm_only, np.hstack([through_lm, speech, melody]))
+    if (explained >= MOST_FOLLOWED).any():
+        raise InputError(
+            f"What voxels follow explains {explained.max():.1%} of a component that only the language model is to "
+            f"have, and may explain {MOST_FOLLOWED:.0%}: simulate more stories, or fewer components."
+        )
+
+    of_rate = np.concatenate([[False, False], is_rate[~is_unheard]])
+    prominence = np.square(through_lm.T @ heard_states / len(heard_states)).mean(axis=1)
+    return together(
+        Planted(
+            names=("place", "negative", *(f"lm {i + 1}" for i in range(n_lm_features))),
+            kinds=tuple(np.where(of_rate, "word rate", "shared").tolist()),
+            time_courses=through_lm,
+            strength=prominence / prominence[~of_rate].mean(),
+        ),
+        Planted(("words", "letters"), ("word rate",) * 2, speech, np.array([2.0, 1.0])),
+        alike("melody", "story-driven", melody, strength=0.5),
+        alike("lm-only", "LM-only", lm_only, strength=0.0),
+    )
+
+
+def alike(name: str, kind: str, time_courses: np.ndarray, *, strength: float) -> Planted:
+    """Features "name 1", "name 2", ... of one kind and strength; time_courses: (time, feature)."""
+    n = time_courses.shape[1]
     return Planted(
-        names=tuple(named),
-        kinds=tuple(kind for kind, _ in named.values()),
-        time_courses=time_courses,
-        lm_energy=np.square(time_courses.T @ heard_states / len(time_courses)).mean(axis=1),
+        tuple(f"{name} {i + 1}" for i in range(n)), (kind,) * n, time_courses, np.full(n, strength)
+    )
+
+
+def together(*parts: Planted) -> Planted:
+    """All features of several parts with the same times."""
+    return Planted(
+        names=tuple(chain(*(part.names for part in parts))),
+        kinds=tuple(chain(*(part.kinds for part in parts))),
+        time_courses=np.hstack([part.time_courses for part in parts]),
+        strength=np.concatenate([part.strength for part in parts]),
     )
 
 
@@ -181,7 +160,7 @@ def save_planted(
     """Write planted features as a Zarr store; `n_rows` is story -> its number of TRs, in order."""
     with new_store(path, {"simulated": True}) as store:
         add_array(store, "time_courses", planted.time_courses, ("time", "feature"))
-        add_array(store, "lm_energy", planted.lm_energy, ("feature",))
+        add_array(store, "strength", planted.strength, ("feature",))
         add_strings(store, "feature", planted.names, "feature")
         add_strings(store, "kind", planted.kinds, "feature")
         add_strings(store, "story", list(n_rows), "story")
@@ -197,6 +176,6 @@ def load_planted(path: Path) -> tuple[Planted, dict[str, int]]:
         names=tuple(read_strings(store, "feature")),
         kinds=tuple(read_strings(store, "kind")),
         time_courses=store["time_courses"][:],
-        lm_energy=store["lm_energy"][:],
+        strength=store["strength"][:],
     )
     return planted, dict(zip(read_strings(store, "story"), store["n_rows"][:].tolist(), strict=True))

@@ -7,6 +7,9 @@ from brainlm.scores.correlation import pearson
 from brainlm.scores.shifts import shift_test
 from brainlm.simulation.features import Planted
 
+WELL_FOUND = 0.5
+"""Correlation over test TRs from which on a feature counts as well found."""
+
 
 def match_planted(
     planted: Planted,
@@ -23,8 +26,8 @@ def match_planted(
 
     A feature's latent is the live one whose activation correlates best with its time course over training
     TRs. It is *found* if their correlation over test TRs exceeds 99 % of those with the time course turned
-    around in a circle. A shared feature can be found through the LM alone, so the same is asked of what the
-    latent reads from the brain: *found in the brain*.
+    around in a circle, and *well found* if it is `WELL_FOUND` or more. A shared feature can be found through the LM
+    alone, so whether it is found is also asked of what the latent reads from the brain: *found in the brain*.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def match_planted(
 
     Returns
     -------
-    One row a feature: feature, kind, latent, training_correlation, test_correlation, null_99, found,
+    One row a feature: feature, kind, latent, training_correlation, test_correlation, null_99, found, well_found,
     brain_correlation, found_in_brain, map_correlation (NaN where nothing is planted in the brain), r, class,
     agreement, agreement_significant.
     """
@@ -58,6 +61,7 @@ def match_planted(
                 "test_correlation": held_out.correlation[0],
                 "null_99": held_out.null_99[0],
                 "found": bool(held_out.correlation[0] > held_out.null_99[0]),
+                "well_found": bool(held_out.correlation[0] >= WELL_FOUND),
                 "brain_correlation": in_brain.correlation[0],
                 "found_in_brain": bool(in_brain.correlation[0] > in_brain.null_99[0]),
                 "map_correlation": pearson(maps[[i]].T, decoder_maps[:, [latent]])[0],

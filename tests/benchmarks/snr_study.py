@@ -29,10 +29,8 @@ from brainlm.rows.pairs import assemble, fit_sources
 from brainlm.rows.sources import Source
 from brainlm.scores.reconstruction import reconstruction_fit
 from brainlm.scores.summary import latent_table, model_summary
-from brainlm.simulation.features import (
-    load_planted,
-    standardize,
-)
+from brainlm.simulation.components import standardize
+from brainlm.simulation.features import load_planted
 from brainlm.simulation.listener import listen
 from brainlm.simulation.recovery import match_planted
 from brainlm.store import add_array, new_store
@@ -42,7 +40,7 @@ SHORT_NAMES = {
     "shared features found on test stories": "shared features found (%)",
     "shared features found in the brain on test stories": "... found in the brain (%)",
     "median r, brain-only minus shared features": "r, brain-only minus shared",
-    "stripe artefact found and brain-dominant": "stripes found as the brain's (%)",
+    "stripe artefacts found and brain-dominant": "stripes found as the brain's (%)",
     "planted maps matched by their latent's decoder map": "planted maps matched (%)",
 }
 RATIOS = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -52,16 +50,16 @@ SEEDS = (0, 1)
 def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.DataFrame:
     """The checks at one ratio and seed: columns snr, seed, metric, value, bar."""
     simulation, subject = plan.config["dataset"]["simulation"], plan.config["subjects"][0]
-    text_driven, n_rows = load_planted(root / "simulation" / "planted.zarr")
+    driven, n_rows = load_planted(root / "simulation" / "planted.zarr")
     anatomy = root / "ds003020/derivative/pycortex-db" / subject / "transforms" / f"{subject}_auto"
     mask, voxel_size_mm = read_mask(anatomy / "mask_thick.nii.gz")
     tr_s = plan.config["dataset"]["tr_s"]
     listener = listen(
-        text_driven,
+        driven,
         n_rows,
         mask,
         voxel_size_mm,
-        n_events=simulation["n_brain_only"],
+        n_spontaneous=simulation["n_spontaneous"],
         snr=snr,
         tr_s=tr_s,
         # Other than the demo's, and others for every ratio.

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.errors import InputError
-from brainlm.rows.pairs import assemble, fit_sources, row_order, side_by_side, story_lengths
+from brainlm.rows.pairs import assemble, fit_sources, row_order, side_by_side, story_lengths, story_rows
 from brainlm.rows.sources import Source, StackedRows
 from brainlm.store import add_array, new_store
 
@@ -299,6 +299,55 @@ def test_noise_is_fixed_by_its_seed_and_differs_between_splits(wide):
     assert np.all(one != other_seed)
     # A split of as many rows must not repeat it: a model would be tested on what it was trained on.
     assert np.mean(one == assemble(*wide, ["two"], brain_time="noise", seed=0).values) < 0.01
+
+
+@pytest.mark.parametrize("n_a", [1, 7, 400])
+def test_noise_does_not_depend_on_where_stories_are_cut(tmp_path, as_is, n_a):
+    """It is drawn story by story, as all at once."""
+    widths = {"brain": 5, "lm": 4}
+    sources = {
+        name: Source(
+            "x",
+            {
+                story: write(tmp_path / f"{story}-{name}-{n_a}.zarr", "x", np.ones((n, width)))
+                for story, n in (("a", n_a), ("b", 3))
+            },
+        )
+        for name, width in widths.items()
+    }
+    normalization = {name: as_is(width) for name, width in widths.items()}
+    rows = assemble(sources, normalization, ["a", "b"], brain_time="noise", seed=6)
+    drawn = np.random.default_rng([6, *b"a\nb"]).standard_normal((n_a + 3, 9), dtype=np.float32)
+    drawn /= np.sqrt([5] * 5 + [4] * 4).astype(np.float32)
+    np.testing.assert_array_equal(rows.values, drawn)
+
+
+# Stories one by one
+
+
+@pytest.mark.parametrize("brain_time", ["matched", "shuffled", "shifted"])
+def test_each_storys_rows_come_in_their_own_time(sources, normalization, matched, brain_time):
+    stories = list(story_rows(sources, normalization, STORIES, brain_time=brain_time, seed=3))
+    assert [len(rows["lm"]) for rows in stories] == list(LENGTHS)
+    for name in sources:
+        together = np.concatenate([rows[name] for rows in stories])
+        assert together.dtype == np.float32
+        np.testing.assert_array_equal(together, matched.source(name))
+
+
+def test_noise_comes_story_by_story_as_it_is_assembled(sources, normalization):
+    stories = list(story_rows(sources, normalization, STORIES, brain_time="noise", seed=3))
+    assembled = assemble(sources, normalization, STORIES, brain_time="noise", seed=3)
+    for number, rows in enumerate(stories):
+        for name in sources:
+            np.testing.assert_array_equal(rows[name], assembled.source(name)[assembled.story == number])
+
+
+def test_stories_that_do_not_fit_are_named_before_any_is_read(sources, normalization, tmp_path):
+    short = write(tmp_path / "short.zarr", "features", np.zeros((10, 4)))
+    unequal = {"brain": sources["brain"], "lm": Source("features", {**sources["lm"].stores, "gamma": short})}
+    with pytest.raises(InputError, match=r"Story 'gamma' .*brain 11, lm 10"):
+        next(story_rows(unequal, normalization, STORIES, brain_time="matched", seed=0))
 
 
 @settings(max_examples=40, deadline=None)

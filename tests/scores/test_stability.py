@@ -1,4 +1,4 @@
-"""Latents found again: counted by class, with another seed and in another subject."""
+"""Latents found again with another seed and in another subject: counted by class, and one by one."""
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from brainlm.rows.codes import StoryCode
 from brainlm.scores.latents import classify
 from brainlm.scores.stability import (
     COMPARED_CLASSES,
+    LATENT_COLUMNS,
     EncodedModel,
     compare_models,
     compare_pairs,
@@ -55,7 +56,7 @@ def test_a_table_counts_the_latents_of_each_class_both_ways():
     r_b[[6, 7]] = 0.4
     one = encoded(stories_of(a), R, alive=live(20, 19))
     two = encoded(stories_of(b), r_b, seed=5, alive=live(20, *lost))
-    numbers = compare_models(one, two, minimum_shift=20)
+    numbers, _ = compare_models(one, two, minimum_shift=20)
     assert len(numbers) == 2 * len(COMPARED_CLASSES)
     assert numbers["comparison"].unique().tolist() == ["seeds"]
     assert numbers["n_rows"].unique().tolist() == [300]
@@ -82,7 +83,8 @@ def test_live_latents_that_are_silent_in_these_trs_count_as_not_found():
     a = sparse_activity(300, 20, seed=24)
     a[:, 0] = 0
     model = encoded(stories_of(a), R)
-    numbers = by_class(compare_models(model, encoded(stories_of(a), R, seed=1), minimum_shift=20), "S1", 0)
+    compared, _ = compare_models(model, encoded(stories_of(a), R, seed=1), minimum_shift=20)
+    numbers = by_class(compared, "S1", 0)
     assert numbers.loc["shared", ["n_live", "n_found"]].tolist() == [6, 5]
     assert numbers.loc["shared", "mean_correlation"] == pytest.approx(1)
 
@@ -91,7 +93,7 @@ def test_a_partner_of_the_same_class_counts_only_if_the_latent_is_found_again():
     one, two = (
         encoded(stories_of(sparse_activity(300, 20, seed=seed)), np.zeros(20), seed=seed) for seed in (30, 31)
     )
-    numbers = compare_models(one, two, minimum_shift=20)
+    numbers, _ = compare_models(one, two, minimum_shift=20)
     shared = numbers[numbers["class"] == "shared"]
     assert shared["n_live"].tolist() == [20, 20]
     assert (shared["n_found"] < 5).all()
@@ -103,7 +105,7 @@ def test_only_common_stories_are_compared_whatever_their_order():
     alone = {"attic": sparse_activity(90, 20, seed=26)}
     one = encoded(a | alone, R, subject="S1")
     two = encoded({story: a[story] for story in ("forest", "harbour")}, R, subject="S2", seed=1)
-    numbers = compare_models(one, two, minimum_shift=20)
+    numbers, _ = compare_models(one, two, minimum_shift=20)
     assert numbers["n_rows"].unique().tolist() == [300]
     assert numbers["comparison"].unique().tolist() == ["subjects"]
     assert (numbers["found_percent"] == 100).all()
@@ -149,10 +151,13 @@ def test_different_seeds_of_two_subjects_are_compared():
 
 def test_all_pairs_are_one_below_the_other():
     pairs = pairs_of_subjects(models(["A"], [0, 1]), models(["B"], [0, 1]))
-    numbers = compare_pairs(pairs, minimum_shift=20)
+    numbers, latents = compare_pairs(pairs, minimum_shift=20)
     assert len(numbers) == 2 * 2 * len(COMPARED_CLASSES)
     assert numbers["comparison"].unique().tolist() == ["subjects"]
-    pd.testing.assert_frame_equal(numbers.iloc[:8], compare_models(*pairs[0], minimum_shift=20))
+    of_first, latents_of_first = compare_models(*pairs[0], minimum_shift=20)
+    pd.testing.assert_frame_equal(numbers.iloc[:8], of_first)
+    assert len(latents) == 2 * 2 * 20
+    pd.testing.assert_frame_equal(latents.iloc[:40], latents_of_first)
 
 
 def test_pairs_with_too_little_in_common_say_why_and_leave_the_others_as_they_are():
@@ -160,8 +165,9 @@ def test_pairs_with_too_little_in_common_say_why_and_leave_the_others_as_they_ar
     one = encoded({"harbour": enough, "alone": alone}, R)
     other, third = (encoded({"harbour": enough}, R, subject=name, seed=1) for name in ("S2", "S3"))
     short = encoded({"alone": alone}, R, subject="S4", seed=1)
-    numbers = compare_pairs([(one, other), (one, short), (third, short)], minimum_shift=20)
-    compared = compare_models(one, other, minimum_shift=20)
+    numbers, latents = compare_pairs([(one, other), (one, short), (third, short)], minimum_shift=20)
+    compared, of_latents = compare_models(one, other, minimum_shift=20)
+    pd.testing.assert_frame_equal(latents, of_latents)
     pd.testing.assert_frame_equal(numbers[: len(compared)][compared.columns], compared, check_dtype=False)
     assert numbers["not_compared"][: len(compared)].isna().all()
     few, none = numbers[len(compared) :].to_dict("records")
@@ -175,3 +181,63 @@ def test_pairs_with_too_little_in_common_say_why_and_leave_the_others_as_they_ar
     cut = encoded({"harbour": enough[:-1]}, R, subject="S2", seed=1)
     with pytest.raises(InputError, match="other TRs"):
         compare_pairs([(one, cut)], minimum_shift=20)
+
+
+# Latent by latent
+
+
+def of_model(latents: pd.DataFrame, subject: str, seed: int) -> pd.DataFrame:
+    chosen = latents[(latents["subject"] == subject) & (latents["seed"] == seed)]
+    return chosen.set_index("latent")
+
+
+def test_each_latent_has_the_partner_that_was_planted_both_ways():
+    a = sparse_activity(300, 20, seed=32)
+    order = np.random.default_rng(0).permutation(20)
+    # Latent i of the second model is latent order[i] of the first; its last two are dead.
+    one, two = (
+        encoded(stories_of(a), R, seed=3),
+        encoded(stories_of(a[:, order]), R, subject="S2", seed=7, alive=live(20, 18, 19)),
+    )
+    _, latents = compare_models(one, two, minimum_shift=20)
+    assert tuple(latents.columns) == LATENT_COLUMNS
+    there, back = of_model(latents, "S1", 3), of_model(latents, "S2", 7)
+    assert len(latents) == 40 and there.index.tolist() == back.index.tolist() == list(range(20))
+    assert set(there["other_subject"]) == {"S2"} and set(there["other_seed"]) == {7}
+    assert set(back["other_subject"]) == {"S1"} and set(back["other_seed"]) == {3}
+
+    assert back["partner"][:18].tolist() == order[:18].tolist()
+    assert there["partner"][order[:18]].tolist() == list(range(18))
+    for rows, without in ((back, [18, 19]), (there, order[18:])):
+        assert rows["partner"][without].isna().all() and rows["correlation"][without].isna().all()
+        assert rows["found"].tolist() == [latent not in without for latent in range(20)]
+        np.testing.assert_allclose(rows["correlation"].drop(without), 1)
+
+
+def test_latents_are_counted_in_their_classes_as_they_are_listed():
+    a, b = sparse_activity(300, 20, seed=33), sparse_activity(300, 20, seed=34)
+    # Half of the latents return, with less and less of what they were.
+    mixed = np.where(np.arange(20) < 10, a + np.linspace(0, 1, 20) * b, b)
+    one, two = encoded(stories_of(a), R, alive=live(20, 5, 16)), encoded(stories_of(mixed), R[::-1], seed=1)
+    numbers, latents = compare_models(one, two, minimum_shift=20)
+    for model, seed in ((one, 0), (two, 1)):
+        rows = of_model(latents, "S1", seed).join(model.latents[["class", "alive"]])
+        of_live = rows[rows["alive"]].groupby("class")
+        counted = by_class(numbers, "S1", seed)
+        for name, of_class in of_live:
+            assert counted.loc[name, "n_found"] == of_class["found"].sum()
+            assert counted.loc[name, "mean_correlation"] == pytest.approx(of_class["correlation"].mean())
+        # A partner is another's alone, and the same pair both ways.
+        partners = rows["partner"].dropna()
+        assert partners.is_unique
+        other = of_model(latents, "S1", 1 - seed)
+        assert other.loc[partners, "partner"].tolist() == partners.index.tolist()
+        np.testing.assert_array_equal(other.loc[partners, "correlation"], rows["correlation"][partners.index])
+        assert 0 < rows["found"].sum() < rows["alive"].sum()
+
+
+def test_nothing_that_could_be_compared_lists_no_latents():
+    one, two = (encoded({"harbour": sparse_activity(60, 20, seed=35)}, R, seed=seed) for seed in (0, 1))
+    numbers, latents = compare_pairs([(one, two)], minimum_shift=20)
+    assert len(numbers) == 1 and numbers["not_compared"].notna().all()
+    assert tuple(latents.columns) == LATENT_COLUMNS and latents.empty

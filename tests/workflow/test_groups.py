@@ -5,6 +5,8 @@ import pytest
 
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.files import read_tsv
+from brainlm.rows.codes import load_codes
+from brainlm.scores.evidence.verdict import labels
 from brainlm.scores.latents import classify, relative_difference
 from brainlm.store import open_store
 from tiny_dataset import SPLITS, SUBJECT, Workspace
@@ -15,7 +17,8 @@ SUBJECTS, GROUP = [SUBJECT, "007"], "NA"
 
 @pytest.fixture(scope="module")
 def joint(tiny, tmp_path_factory) -> Workspace:
-    """The tiny dataset with a second subject and a group, far enough for the group's models and tables."""
+    """The tiny dataset with a second subject and a group, far enough for the group's models and tables, and for the
+    comparison of the subjects."""
     workspace = tiny.copy(tmp_path_factory.mktemp("joint")).changed(
         subjects=SUBJECTS, groups={GROUP: SUBJECTS}
     )
@@ -23,6 +26,7 @@ def joint(tiny, tmp_path_factory) -> Workspace:
         *(f"results/tiny/figures/{GROUP}/{name}.pdf" for name in ("figure2", "agreement", "training_curves")),
         *(f"results/tiny/tables/{GROUP}/{name}.tsv" for name in ("shares", "evidence", "verdicts")),
         f"results/tiny/{GROUP}/matched/seed0/codes.zarr",
+        *(f"results/tiny/{subject}/found_in_seeds.tsv" for subject in SUBJECTS),
     )
     assert run.returncode == 0, run.stdout[-3000:]
     return workspace
@@ -91,3 +95,31 @@ def test_a_latent_of_a_group_is_active_on_all_its_stories(joint, model):
     store = open_store(joint.results / GROUP / "matched" / "seed0" / "codes.zarr")
     assert store["latent"].shape[1] == model.k
     assert store["story"].shape[0] == sum(len(stories) for stories in SPLITS.values())
+
+
+def test_latents_of_two_subjects_stand_beside_their_partners(joint):
+    models = [joint.results / subject / "matched" / "seed0" for subject in SUBJECTS]
+    codes, evidence = (
+        [load_codes(model / "codes.zarr", "test") for model in models],
+        [read_tsv(model / "evidence.tsv") for model in models],
+    )
+    activations = [np.concatenate([code.activation for code in of_model.values()]) for of_model in codes]
+    for one, other in ((0, 1), (1, 0)):
+        found = read_tsv(joint.results / SUBJECTS[one] / "found_again.tsv")
+        assert found["latent"].tolist() == evidence[one]["latent"].tolist()
+        assert found["verdict"].tolist() == labels(evidence[one]).tolist()
+        assert set(found["other_subject"]) == {SUBJECTS[other]} and set(found["other_seed"]) == {0}
+        partners = found.dropna(subset="partner").astype({"partner": int})
+        assert len(partners) > 0
+        for row in partners.itertuples():
+            both = activations[one][:, row.latent], activations[other][:, row.partner]
+            assert row.correlation == pytest.approx(np.corrcoef(*both)[0, 1], abs=1e-6)
+            assert row.partner_verdict == labels(evidence[other])[row.partner]
+            assert row.same_verdict == (row.verdict == row.partner_verdict)
+        assert (found.loc[found["partner"].isna(), "partner_verdict"] == "").all()
+        # Of another seed there is nothing.
+        in_seeds = read_tsv(joint.results / SUBJECTS[one] / "found_in_seeds.tsv")
+        assert in_seeds["latent"].tolist() == found["latent"].tolist()
+        assert (in_seeds["n_seeds"] == 0).all() and in_seeds["found_again_in_most"].isna().all()
+        text = (joint.results / SUBJECTS[one] / "found_in_seeds.tsv").read_text()
+        assert text.splitlines()[1].split("\t")[-3:] == 3 * ["not known"]

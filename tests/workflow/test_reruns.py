@@ -31,7 +31,7 @@ NEW_SEED = {
     "evidence": 3,
     **dict.fromkeys(["figure2", "agreement", "funnel", "training_curves"], 1),
     **dict.fromkeys(["tables", "checks", "subjects", "provenance"], 1),
-    **dict.fromkeys(["comparisons", "stability"], 1),
+    **dict.fromkeys(["comparisons", "stability", "found_again"], 1),
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
 AFTER_READING = AFTER_TRAINING | {
@@ -82,7 +82,7 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ),
         (
             {"evidence": {"nuisance_loss": 0.5}},
-            {"evidence": 4, **dict.fromkeys(["evidence_figure", "funnel", "tables"], 1)},
+            {"evidence": 4, **dict.fromkeys(["evidence_figure", "funnel", "tables", "checks"], 1)},
         ),
         ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
@@ -116,11 +116,16 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         **dict.fromkeys(["sources", "normalization"], 2),
         "ridge": 1,
         **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
+        # Of both subjects, whose latents are looked for in each other, and what says how many are found.
+        **dict.fromkeys(["found_again", "funnel", "tables"], 2),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
     # Whose name says whose they are.
     others.remove("responses_SIM02_0")
-    assert others == {"checks", "simulate_transforms", "subjects", "stability", "provenance"}
+    assert others == {
+        *("checks", "simulate_transforms", "subjects", "stability", "provenance"),
+        *("found_again", "funnel", "tables"),
+    }
 
 
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):

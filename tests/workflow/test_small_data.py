@@ -110,6 +110,12 @@ def test_the_comparison_of_models_says_that_there_are_too_few_trs(small):
     assert any("test TRs" in line and str(n_test_trs) in line for line in said.splitlines())
 
 
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_nothing_is_found_again_or_not_among_models_that_could_not_be_compared(small, subject):
+    for name in ("found_again", "found_in_seeds"):
+        assert table(small, subject, f"{name}.tsv").empty
+
+
 def test_regions_have_their_names(small):
     rois = table(small, "tables", SUBJECTS[0], "rois.tsv")
     assert set(REGIONS) <= set(rois.astype(str).to_numpy().ravel())

@@ -327,6 +327,12 @@ def test_training_again_gives_the_same_bytes(tiny, tmp_path):
 # Latents and scores
 
 
+@pytest.mark.parametrize("name", ["found_again", "found_in_seeds"])
+def test_one_model_alone_has_no_latents_to_find_again(tiny, name):
+    found = table(tiny.results / SUBJECT / f"{name}.tsv")
+    assert found.columns[:3].tolist() == ["subject", "seed", "latent"] and found.empty
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_latents_are_what_the_model_encodes_from_raw_rows(tiny, split):
     codes = load_codes(tiny.model() / "codes.zarr", split)
@@ -568,16 +574,21 @@ def test_every_planted_feature_is_matched_to_a_live_latent(tiny, experiment):
         "negative": "shared",
         "lm 1": "shared",
         "lm 2": "shared",
-        "events 1": "brain-only",
-        "stripes": "brain-only",
-        "colloquial": "lm-only",
+        "words": "word rate",
+        "letters": "word rate",
+        "melody 1": "story-driven",
+        "lm-only 1": "LM-only",
+        "events 1": "spontaneous",
+        "stripes 1": "stripes",
+        "stripes 2": "stripes",
     }
     own = latents.iloc[planted["latent"]].reset_index(drop=True)
     assert own["alive"].all()
     for column in ("r", "agreement"):
         np.testing.assert_allclose(planted[column], own[column])
     np.testing.assert_array_equal(planted["found"], planted["test_correlation"] > planted["null_99"])
-    assert planted.loc[planted["kind"] == "lm-only", "map_correlation"].isna().all()
+    np.testing.assert_array_equal(planted["well_found"], planted["test_correlation"] >= 0.5)
+    assert planted.loc[planted["kind"] == "LM-only", "map_correlation"].isna().all()
 
 
 def test_planted_correlations_are_those_with_the_simulated_time_courses(tiny):
@@ -602,7 +613,7 @@ def test_planted_correlations_are_those_with_the_simulated_time_courses(tiny):
             assert np.corrcoef(course, activation)[0, 1] == pytest.approx(expected, abs=1e-4)
         in_brain = np.corrcoef(course, read_from_brain[:, row.latent])[0, 1]
         assert in_brain == pytest.approx(row.brain_correlation, abs=1e-4)
-        if row.kind != "lm-only":
+        if row.kind != "LM-only":
             map_correlation = np.corrcoef(
                 simulated["maps"].values[number[row.feature]], weights[:, row.latent]
             )

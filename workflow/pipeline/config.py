@@ -16,6 +16,7 @@ from pipeline.experiments import (
     leaves,
     models_of,
     resolve_experiments,
+    resolve_pairings,
     resolve_readings,
     ridge_features,
     variant_name,
@@ -55,6 +56,8 @@ class Plan:
     """Every way to read what the paper leaves open."""
     reading_experiments: dict[str, dict[str, Any]]
     """Like `experiments`: those that only the readings need."""
+    pairing_experiments: dict[str, dict[str, dict[str, Any]]]
+    """"shuffled" and "shifted" -> like `experiments`: other draws of the pairs."""
     feature_variants: dict[str, dict[str, Any]]
     """Name of a set of feature settings, e.g. "block15" -> the settings."""
     variant_of: dict[str, str]
@@ -91,7 +94,7 @@ class Plan:
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """Like `experiments`, for all that may be trained."""
-        return self.experiments | self.reading_experiments
+        return self.experiments | self.reading_experiments | _of_any_control(self.pairing_experiments)
 
 
 def make_plan(config: Mapping[str, Any]) -> Plan:
@@ -140,7 +143,9 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
         _check_experiment(config, name, settings)
     _check_pinned(config["figures"]["pinned_latents"], experiments["matched"]["crosscoder"]["n_latents"])
     readings, added = resolve_readings(config, experiments)
-    seen = {name: settings["features"] for name, settings in (experiments | added).items()}
+    pairings = resolve_pairings(config, experiments)
+    trained = experiments | added | _of_any_control(pairings)
+    seen = {name: settings["features"] for name, settings in trained.items()}
     variant_of = {name: variant_name(config, features) for name, features in seen.items()}
     baseline = ridge_features(config, experiments["matched"])
     variants = {variant_name(config, features): features for features in [*seen.values(), *baseline]}
@@ -154,12 +159,17 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
         models=models_of(config),
         readings=readings,
         reading_experiments=added,
+        pairing_experiments=pairings,
         feature_variants=variants,
         variant_of=variant_of,
         ridge_variants=[variant_name(config, features) for features in baseline],
         faults=faults,
         former_words=former,
     )
+
+
+def _of_any_control(pairings: Mapping[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    return {name: settings for experiments in pairings.values() for name, settings in experiments.items()}
 
 
 def _check_language_model(language_model: Mapping[str, Any]) -> None:

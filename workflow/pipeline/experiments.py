@@ -16,6 +16,8 @@ STANDING_EXPERIMENTS: dict[str, dict[str, Any]] = {
     "shifted": {"pairing": {"brain_time": "shifted"}},
     "noise": {"pairing": {"brain_time": "noise"}},
 }
+PERMUTED = ("shuffled", "shifted")
+"""Those that differ from draw to draw of the pairs."""
 ONE_SEED = "noise"
 """The standing experiment of which one seed tells enough: the r of white noise hardly moves."""
 READING_PREFIX = "reading-"
@@ -131,6 +133,31 @@ def _in_a_name(value: Any) -> str:
         return "_".join(_in_a_name(item) for item in value)
     # 1e+16 is 1e16; names have no plus.
     return str(value).lower().replace("+", "")
+
+
+def resolve_pairings(
+    config: Mapping[str, Any], experiments: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Control -> experiments that differ from it in the permutation, or the shift, alone: their names and settings.
+
+    Raises
+    ------
+    ConfigError: an experiment of the config has a name that is reserved for these.
+    """
+    seed = config["pairing"]["seed"]
+    added = {
+        control: {
+            f"{control}-pairing{number}": merge(experiments[control], {"pairing": {"seed": seed + number}})
+            for number in range(1, config["pairings"] + 1)
+        }
+        for control in PERMUTED
+    }
+    taken = next((name for names in added.values() for name in names if name in experiments), None)
+    if taken:
+        raise ConfigError(
+            f"Config: the experiment '{taken}' has the name of one that `pairings` adds; rename it."
+        )
+    return added
 
 
 def resolve_readings(

@@ -7,12 +7,17 @@ LONGEST_NAME = 80
 """Bytes in UTF-8: three names together make one name of a file, of which disks take 255 bytes (Slurm's logs)."""
 RESULT_FOLDERS = frozenset(
     {
-        *("activations", "benchmarks", "comparisons", "cortex", "ds003020", "features", "fetched", "figures"),
+        *("activations", "comparisons", "cortex", "ds003020", "features", "fetched", "figures"),
         *("logs", "models", "provenance", "responses", "simulation", "tables", "voxels", "words"),
     }
 )
 """What lies beside the folders of subjects and groups in a run's results."""
-SUBJECT_RESULTS = frozenset({"ceiling.tsv", "ceiling.zarr", "normalization", "ridge.zarr", "sources"})
+SUBJECT_RESULTS = frozenset(
+    {
+        *("ceiling.tsv", "ceiling.zarr", "found_again.tsv", "found_in_seeds.tsv", "normalization"),
+        *("ridge.zarr", "sources"),
+    }
+)
 """What lies beside the folders of experiments in the folder of a subject."""
 SIMULATED_RESULTS = frozenset({"planted"})
 """What a simulated dataset keeps beside what it keeps of each subject."""

@@ -55,9 +55,13 @@ class Simulation:
     voxel_size_mm: Annotated[float, Ge(2)] = 8.0
     """Edge of the simulated voxels, mm."""
     n_lm_features: Count = 6
-    """Planted shared features that are read out of the language model."""
-    n_brain_only: Count = 5
-    """Planted features unrelated to the text, besides the stripe artefact."""
+    """Planted components of the language model that voxels follow."""
+    n_lm_only: Count = 2
+    """Planted components of the language model that no voxel follows."""
+    n_story_driven: Count = 2
+    """Planted features that a story drives at every hearing, unrelated to its text."""
+    n_spontaneous: Count = 2
+    """Planted features of the brain's own accord, new at every hearing; there are two stripe artefacts besides."""
     repeated_story: str | None = None
     """A test story that is heard several times."""
     n_repeats: Annotated[int, Ge(2)] = 5
@@ -351,6 +355,9 @@ class Config:
     `matched`, `shuffled` and `shifted` always exist, for all subjects and seeds, and `noise` for all subjects and the
     first seed (or its own `seeds`); anything else but `subjects` and `pairing.brain_time` can be overridden in
     them."""
+    pairings: Annotated[int, Ge(0)] = 0
+    """How many more `shuffled` and `shifted` models are trained of each subject and group, with the first seed, each
+    with a permutation or shift of its own: the null of the share of latents with r near 0, table `pairings`."""
     seeds: Seeds = (0,)
     """Of initial weights, order of rows and draw of dead latents; the first one's models are shown in flatmaps and
     tables 1 and 2."""

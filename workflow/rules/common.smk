@@ -210,6 +210,14 @@ def subjects_files(name, experiments=None):
     ]
 
 
+def summaries_of_draws(control):
+    """The summaries of models that differ from a control in the draw of the pairs."""
+    return [
+        f"<results>/{{subject}}/{experiment}/seed{REPORTED_SEED}/summary.tsv"
+        for experiment in PLAN.pairing_experiments[control]
+    ]
+
+
 def compared_models(name):
     """A function of two subjects: the file `name` of all their matched models."""
 
@@ -221,6 +229,25 @@ def compared_models(name):
         ]
 
     return paths
+
+
+def comparisons_with(subject):
+    """The comparisons in which latents of the subject are looked for."""
+    return [pair for pair in compared_subjects(PLAN.config) if subject in pair]
+
+
+def comparisons_of(wildcards):
+    """Which latents were found again, in all comparisons with the subject."""
+    return [
+        f"{RESULTS}/comparisons/{subject}/{other}.latents.tsv"
+        for subject, other in comparisons_with(wildcards.subject)
+    ]
+
+
+def evidence_of_compared(wildcards):
+    """The evidence of all models that are compared with the subject's."""
+    subjects = dict.fromkeys(name for pair in comparisons_with(wildcards.subject) for name in pair)
+    return [f"{RESULTS}/{name}/matched/seed{seed}/evidence.tsv" for name in subjects for seed in SEEDS]
 
 
 def provenance_of(wildcards):
@@ -355,7 +382,13 @@ def tables():
     """Every table, as TSV."""
     names = ["table1", "table2", "predictions", "rois", *COLLECTED_TABLES]
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
+    paths += [f"{RESULTS}/{subject}/found_again.tsv" for subject in SUBJECTS]
     paths += [f"{RESULTS}/tables/{group}/{name}.tsv" for group in GROUPS for name in GROUP_TABLES]
+    paths += [
+        f"{RESULTS}/tables/{subject}/pairings.tsv"
+        for subject in [*SUBJECTS, *GROUPS]
+        if PLAN.config["pairings"]
+    ]
     paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance", *FILES.run_tables)]
     return paths
 

@@ -143,6 +143,7 @@ rule comparisons:
         latents=compared_models("latents.tsv"),
     output:
         comparison="<results>/comparisons/{subject}/{other}.tsv",
+        latents="<results>/comparisons/{subject}/{other}.latents.tsv",
     log:
         "<logs>/comparisons/{subject}/{other}.log",
     conda:

@@ -75,7 +75,10 @@ rule simulate_features:
     params:
         code=code_of("simulate_features"),
         block=PLAN.config["features"]["block"],
+        seed=SIMULATION["seed"],
         n_lm_features=SIMULATION["n_lm_features"],
+        n_lm_only=SIMULATION["n_lm_only"],
+        n_story_driven=SIMULATION["n_story_driven"],
         tr_s=DATASET["tr_s"],
         sound_onsets_s={story: PLAN.sound_onset_s(story) for story in sorted(STORIES)},
         trim=DATASET["trim"],
@@ -102,7 +105,7 @@ rule simulate_responses:
         seed=SIMULATION["seed"],
         snr=SIMULATION["snr"],
         tr_s=DATASET["tr_s"],
-        n_brain_only=SIMULATION["n_brain_only"],
+        n_spontaneous=SIMULATION["n_spontaneous"],
         repeated_story=SIMULATION["repeated_story"],
         n_repeats=SIMULATION["n_repeats"],
     script:

@@ -29,3 +29,47 @@ rule evidence:
         slice_axis=DATASET["slice_axis"],
     script:
         "../scripts/evidence.py"
+
+
+# Only where the config asks for more draws of the pairs.
+rule pairings:
+    input:
+        matched="<reported>/summary.tsv",
+        shuffled=summaries_of_draws("shuffled"),
+        shifted=summaries_of_draws("shifted"),
+    output:
+        table_files("pairings"),
+    log:
+        "<logs>/pairings/{subject}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("pairings"),
+        simulated=SIMULATED,
+        seed=REPORTED_SEED,
+    script:
+        "../scripts/pairings.py"
+
+
+# Of one subject with one seed, which nothing can be compared with, two tables without rows.
+rule found_again:
+    input:
+        compared=comparisons_of,
+        evidence=evidence_of_compared,
+    output:
+        found="<results>/{subject}/found_again.tsv",
+        in_seeds="<results>/{subject}/found_in_seeds.tsv",
+    log:
+        "<logs>/found_again/{subject}.log",
+    wildcard_constraints:
+        subject="|".join(SUBJECTS),
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("found_again"),
+    script:
+        "../scripts/found_again.py"

@@ -56,6 +56,7 @@ rule evidence_figure:
 rule funnel:
     input:
         evidence=model_files("evidence.tsv", ["matched"]),
+        found_in_seeds=rules.found_again.output.in_seeds,
         summary="<reported>/evidence_summary.tsv",
     output:
         figure_files("funnel"),

@@ -45,6 +45,7 @@ rule tables:
         training=model_files("training.tsv"),
         evidence=model_files("evidence.tsv", STANDING_EXPERIMENTS),
         evidence_summaries=model_files("evidence_summary.tsv", STANDING_EXPERIMENTS),
+        found_in_seeds=rules.found_again.output.in_seeds,
         interpretations="<reported>/interpretations.tsv",
         planted=model_files("planted.tsv", ["matched"]) if SIMULATED else [],
     output:
@@ -184,9 +185,11 @@ if SIMULATED:
         input:
             summaries=subjects_files("summary.tsv"),
             planted=subjects_files("planted.tsv", ["matched", "shuffled"]),
+            evidence=subjects_files("evidence.tsv", STANDING_EXPERIMENTS),
             ceilings=expand("<results>/{subject}/ceiling.tsv", subject=SUBJECTS),
         output:
-            table_files("checks", folder="<tables>", subject="all"),
+            checks=table_files("checks", folder="<tables>", subject="all"),
+            verdicts=table_files("planted_verdicts", folder="<tables>", subject="all"),
         log:
             "<logs>/checks.log",
         conda:

@@ -1,6 +1,12 @@
-"""Does the demo find what was planted, and nothing where nothing is?"""
+"""Does the demo find what was planted, with the right verdicts, and nothing where nothing is?"""
 
+from pathlib import Path
+
+import pandas as pd
+
+from brainlm.files import read_tsv
 from brainlm.report.checks import bars_table, ceiling_check, demo_checks
+from brainlm.report.verdict_checks import confusion_table, planted_verdicts, verdict_checks
 from brainlm.report.write import publish_table
 from job import logged
 from results import read_all, summaries
@@ -9,13 +15,37 @@ with logged(snakemake):
     snr = snakemake.params.snr
     checks = demo_checks(summaries(snakemake.input.summaries), read_all(snakemake.input.planted))
     checks.append(ceiling_check(read_all(snakemake.input.ceilings)))
+
+    # Experiment -> folder of a model -> its evidence.
+    evidence: dict[str, dict[Path, pd.DataFrame]] = {}
+    for path in map(Path, snakemake.input.evidence):
+        evidence.setdefault(path.parents[1].name, {})[path.parent] = read_tsv(path)
+    matched = evidence.pop("matched")
+    planted = {Path(path).parent: path for path in snakemake.input.planted}
+    found = pd.concat(planted_verdicts(read_tsv(planted[model]), table) for model, table in matched.items())
+    controls = {name: pd.concat(of_models.values()) for name, of_models in evidence.items()}
+    checks += verdict_checks(found, controls)
+    signal = "SNR: variance of signal over variance of noise, mean over the voxels that carry signal."
     publish_table(
-        snakemake.output[0],
+        snakemake.output.checks[0],
         bars_table(checks),
         title=f"Checks of the method, SNR {snr:g}",
         notes=[
-            "SNR: variance of signal over variance of noise, mean over the voxels that carry signal.",
-            "Means over subjects and seeds unless stated otherwise.",
+            signal,
+            "Means over subjects and seeds unless stated otherwise. Well found: a latent whose activation correlates "
+            "by 0.5 or more with the feature over test TRs.",
+        ],
+        simulated=True,
+    )
+    publish_table(
+        snakemake.output.verdicts[0],
+        confusion_table(found),
+        title=f"Verdicts on the latents that found planted features, SNR {snr:g}",
+        notes=[
+            signal,
+            "Features x subjects x seeds; counts of verdicts are of those that were well found (a latent whose "
+            "activation correlates by 0.5 or more with the feature over test TRs).",
+            "Right of a component of the LM that follows word rate is what is right of word rate.",
         ],
         simulated=True,
     )

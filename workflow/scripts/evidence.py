@@ -37,7 +37,8 @@ with logged(snakemake):
         # A brain of white noise has heard nothing.
         for story in held_out if params.pairing["brain_time"] != "noise" else []:
             store = open_store(sources[source].stores[story])
-            if "repeats" in store:
+            # One hearing tells nothing of others.
+            if "repeats" in store and store["repeats"].shape[0] > 1:
                 yield story, project_hearings(model, source, store["repeats"])
 
     def texture_of(source: str) -> Texture:
@@ -64,9 +65,8 @@ with logged(snakemake):
                 f"The nuisances of story '{story}' ({', '.join(others)}) are not those of '{first}' "
                 f"({', '.join(names)}): bring the same columns for all stories."
             )
-    activation = np.concatenate(
-        [code.activation for code in load_codes(snakemake.input.codes, "test").values()]
-    )
+    codes = load_codes(snakemake.input.codes, "test")
+    activation = np.concatenate([codes[story].activation for story in params.stories["test"]])
     asking = Asking(
         math.ceil(params.scores["minimum_shift_s"] / params.tr_s),
         params.scores["false_discovery_rate"],

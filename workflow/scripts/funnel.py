@@ -9,6 +9,6 @@ from results import latents_by_seed
 
 with logged(snakemake):
     (summary,) = read_tsv(snakemake.input.summary).to_dict("records")
-    latents = latents_by_seed(snakemake.input.evidence, snakemake.input.get("found_in_seeds"))
+    latents = latents_by_seed(snakemake.input.evidence, snakemake.input.found_in_seeds)
     figure, numbers = funnel_figure(latents, summary, reported=summary["seed"])
     publish_figure(snakemake.output[0], figure, spelt_out(numbers), simulated=snakemake.params.simulated)

@@ -22,6 +22,12 @@ OF_EACH_SOURCE = (
 """What a summary has of every source, in columns called <quantity>_<source>."""
 
 
+def subject_and_seed(path: str) -> tuple[str, int]:
+    """Of a model, from a file <subject>/<experiment>/seed<seed>/<name>."""
+    *_, subject, _, seed, _ = Path(path).parts
+    return subject, int(seed.removeprefix("seed"))
+
+
 def by_experiment(paths: Iterable[str]) -> dict[str, list[pd.DataFrame]]:
     """Experiment -> one table a seed, for files <experiment>/seed<seed>/<name>.tsv, in the order given.
 
@@ -41,17 +47,15 @@ def by_seed(paths: Iterable[str]) -> dict[int, pd.DataFrame]:
     return {int(path.parent.name.removeprefix("seed")): read_tsv(path) for path in map(Path, paths)}
 
 
-def latents_by_seed(evidence: Iterable[str], found_in_seeds: str | None) -> dict[int, pd.DataFrame]:
-    """Seed -> evidence of the latents of a subject's matched model, with whether it is found again, if that is known.
+def latents_by_seed(evidence: Iterable[str], found_in_seeds: str) -> dict[int, pd.DataFrame]:
+    """Seed -> evidence of the latents of a subject's matched model, with whether each is found again in most seeds.
 
     Parameters
     ----------
     evidence: files <experiment>/seed<seed>/evidence.tsv, also of other experiments.
-    found_in_seeds: the file that says how often each latent is found again, if there is one.
+    found_in_seeds: the file that says how often each latent is found again; it may have no rows.
     """
     tables = by_seed(path for path in evidence if Path(path).parents[1].name == "matched")
-    if found_in_seeds is None:
-        return tables
     found = read_tsv(found_in_seeds)
     in_most = {
         seed: found[found["seed"] == seed].set_index("latent")["found_again_in_most"] for seed in tables

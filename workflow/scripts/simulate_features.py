@@ -1,4 +1,4 @@
-"""What the text drives in the simulated brains."""
+"""What the stories drive in the simulated brains, and what only the language model has."""
 
 from pathlib import Path
 
@@ -21,6 +21,14 @@ with logged(snakemake):
         block = store["block"][:].tolist().index(params.block)
         states[story], _ = select_units(store["hidden"][block], store["word_index"][:], unit="word_mean")
         times_s[story] = tr_times(story, snakemake.input.respdict, params)
-    planted = plant_features(words, states, times_s, n_lm_features=params.n_lm_features)
+    planted = plant_features(
+        words,
+        states,
+        times_s,
+        n_lm_features=params.n_lm_features,
+        n_lm_only=params.n_lm_only,
+        n_story_driven=params.n_story_driven,
+        seed=params.seed,
+    )
     lengths = {story: len(times) for story, times in times_s.items()}
     save_planted(planted, lengths, Path(snakemake.output.planted))

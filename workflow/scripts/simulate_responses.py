@@ -12,14 +12,14 @@ from job_inputs import by_story
 
 with logged(snakemake):
     params = snakemake.params
-    text_driven, n_rows = load_planted(Path(snakemake.input.planted))
+    driven, n_rows = load_planted(Path(snakemake.input.planted))
     mask, voxel_size_mm = read_mask(Path(params.mask))
     listener = listen(
-        text_driven,
+        driven,
         n_rows,
         mask,
         voxel_size_mm,
-        n_events=params.n_brain_only,
+        n_spontaneous=params.n_spontaneous,
         snr=params.snr,
         tr_s=params.tr_s,
         random=np.random.default_rng([params.seed, *snakemake.wildcards.subject.encode()]),

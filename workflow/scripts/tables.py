@@ -98,7 +98,7 @@ def funnel(path: str) -> None:
         path,
         spelt_out(
             funnel_table(
-                latents_by_seed(snakemake.input.evidence, snakemake.input.get("found_in_seeds")),
+                latents_by_seed(snakemake.input.evidence, snakemake.input.found_in_seeds),
                 reported=params.seed,
             )
         ),
@@ -199,7 +199,7 @@ def planted(path: str) -> None:
         notes=[
             "A feature's latent has the highest correlation with its time course over training stories.",
             "Found: their correlation over test stories exceeds 99 % of those with the time course shifted in "
-            "a circle (null_99).",
+            "a circle (null_99). Well found: it is 0.5 or more.",
             "map_correlation: planted map against the latent's decoder weights, over voxels.",
         ],
         simulated=True,

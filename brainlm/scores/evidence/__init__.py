@@ -25,5 +25,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "projections": ["SplitProjections", "project_split"],
         "halves": ["Halves", "both_halves"],
         "table": ["Asking", "evidence_table"],
+        "found_again": ["found_again", "found_in_seeds"],
     },
 )

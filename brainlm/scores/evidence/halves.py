@@ -1,6 +1,6 @@
 """What brain and LM each say about a model's live latents over held-out stories: all that evidence is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,8 @@ class Halves:
 
     def chosen(self, stories: Sequence[int]) -> "Halves":
         """The same of some test stories; the others are not swapped in either. Hearings stay."""
-        rows = np.isin(self.story_of_row, stories)
+        story_of_row = self.story_of_row
+        rows = np.concatenate([np.flatnonzero(story_of_row == number) for number in stories])
         others = range(self.n_stories, len(self.lm.plain))
         pool = [*stories, *others]
         return replace(
@@ -119,17 +120,30 @@ def both_halves(
     ------
     InputError: arrays that do not fit each other, or too many nuisances for the training rows.
     """
+    if model.alive is None:
+        raise InputError("The model does not say which of its latents are alive: train it to the end.")
     live = np.flatnonzero(model.alive)
     train, test, validation = (splits.get(name) for name in ("train", "test", "validation"))
     grams = {name: _gram(model.weights[name].numpy()) for name in (source, reference)}
-    _require_rows(test, activation, nuisances, model.n_latents)
+    if activation.shape != (len(test.story), model.n_latents):
+        raise InputError(
+            f"The codes of the test stories are {activation.shape}, but the model's rows and latents "
+            f"{(len(test.story), model.n_latents)}: compute the codes again."
+        )
+    _require_nuisances(splits, nuisances)
+    for story in hearings:
+        if story in train.stories:
+            raise InputError(
+                f"Story '{story}' was trained on: its hearings do not tell how reliable a latent is on others."
+            )
 
     def of_source(name: str) -> tuple[Half, NuisanceFit]:
         gram = grams[name]
         among_live = gram[np.ix_(live, live)]
 
-        def unmix(split: SplitProjections) -> list[np.ndarray]:
-            return [unmixed(values[:, live], among_live, ridge=ridge) for values in split.by_story(name)]
+        def unmix(split: SplitProjections) -> Iterator[np.ndarray]:
+            for values in split.by_story(name):
+                yield unmixed(values[:, live], among_live, ridge=ridge)
 
         fit = fit_nuisances(
             zip(unmix(train), (nuisances[story] for story in train.stories), strict=True),
@@ -179,18 +193,12 @@ def _gram(weights: np.ndarray) -> np.ndarray:
     return gram
 
 
-def _require_rows(
-    test: SplitProjections, activation: np.ndarray, nuisances: Mapping[str, np.ndarray], n_latents: int
-) -> None:
-    if activation.shape != (len(test.story), n_latents):
-        raise InputError(
-            f"The codes of the test stories are {activation.shape}, but the model's rows and latents "
-            f"{(len(test.story), n_latents)}: compute the codes again."
-        )
-    for number, story in enumerate(test.stories):
-        n_rows = int(np.sum(test.story == number))
-        if len(nuisances[story]) != n_rows:
-            raise InputError(
-                f"Story '{story}' has {n_rows} TRs, but nuisances of {len(nuisances[story])}: make its features "
-                "again."
-            )
+def _require_nuisances(splits: Mapping[str, SplitProjections], nuisances: Mapping[str, np.ndarray]) -> None:
+    for split in splits.values():
+        for number, story in enumerate(split.stories):
+            n_rows = int(np.sum(split.story == number))
+            if len(nuisances[story]) != n_rows:
+                raise InputError(
+                    f"Story '{story}' has {n_rows} TRs, but nuisances of {len(nuisances[story])}: make its features "
+                    "again."
+                )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from brainlm.errors import InputError
 from brainlm.rows.pairs import row_order, story_lengths, story_rows
 from brainlm.rows.sources import Source
 
@@ -65,7 +66,16 @@ def project_split(
     sources: where the rows are stored. stories: the split's, in order.
     pairing: brain_time and seed, as for `brainlm.rows.pairs.story_rows`; the rows of sources other than `reference`
         stand where they stood in training.
+
+    Raises
+    ------
+    InputError: other sources than the model's, and as `story_rows`.
     """
+    if set(sources) != set(model.weights):
+        raise InputError(
+            f"The model reads the sources {', '.join(model.weights)}, but rows are of {', '.join(sources)}: take "
+            "both from one run."
+        )
     lengths = story_lengths(sources, stories)
     story = np.repeat(np.arange(len(stories)), lengths)
     order = row_order(len(story), **pairing)
@@ -102,19 +112,23 @@ def project_hearings(model: "Crosscoder", source: str, repeats: Any) -> np.ndarr
     Parameters
     ----------
     repeats: (repeat, time, voxel) raw responses, an array or a Zarr array. A voxel without a finite value at some
-        time (lost in one hearing) says nothing then: it counts as its mean over training rows.
+        times (lost in one hearing) says nothing then: it counts as its mean over the other times of the hearing, or
+        is left out of the hearing if there are none.
 
     Returns
     -------
     (repeat, time, latent) float32.
+
+    Raises
+    ------
+    InputError: other than one column for each voxel of the model's data.
     """
-    normalization = model.normalization[source]
-    mean = np.zeros(normalization.kept.size)
-    mean[normalization.kept] = normalization.offset
+    normalization, weights = model.normalization[source], model.weights[source].numpy()
     projected = []
     for number in range(repeats.shape[0]):
-        hearing = np.asarray(repeats[number])
-        hearing = np.where(np.isfinite(hearing), hearing, mean)
-        rows = normalization.apply(hearing, f"Hearing {number + 1} of source '{source}'")
-        projected.append(rows @ model.weights[source].numpy())
+        rows = normalization.apply(repeats[number], f"Hearing {number + 1} of source '{source}'")
+        finite = np.isfinite(rows)
+        mean = rows.sum(axis=0, dtype=float, where=finite) / np.maximum(finite.sum(axis=0), 1)
+        np.copyto(rows, mean, where=~finite, casting="same_kind")
+        projected.append(rows @ weights)
     return np.stack(projected)

@@ -59,7 +59,8 @@ def evidence_table(
 
     Parameters
     ----------
-    latents: rows of `brainlm.scores.summary.latent_table` for the brain: latent, source, r, class, alive, density.
+    latents: all rows of `brainlm.scores.summary.latent_table` for one brain: latent, source, r, class, alive,
+        density.
     halves: of the live ones. texture: of the live latents' brain decoder maps.
 
     Returns
@@ -75,12 +76,13 @@ def evidence_table(
     And of the model as a whole: live_latents, n_rows, n_stories, n_shifts, n_swaps; p_floor and n_at_floor
     (`resolution`); whole_model_agreement and whole_model_p; n_hearings, n_blocks, nuisances; share_<verdict> of live
     latents and error_<verdict>, its jackknife error over test stories; shifted_share_agreeing, the mean share called
-    agreeing after turns of the brain's rows, and the largest.
+    agreeing after turns of the brain's rows, and largest_shifted_share_agreeing.
 
     Raises
     ------
-    InputError: too few test TRs for a shift or for two blocks.
+    InputError: a table of other latents, or too few test TRs for a shift or for two blocks.
     """
+    _require_same_latents(latents, halves, texture)
     answers = _answers(halves, asking)
     reliability = _reliability(halves, asking)
     fixed = reliability | {
@@ -118,6 +120,15 @@ def evidence_table(
         "shifted_share_agreeing": false_alarms.mean(),
         "largest_shifted_share_agreeing": false_alarms.max(),
     }
+
+
+def _require_same_latents(latents: pd.DataFrame, halves: Halves, texture: Texture) -> None:
+    live = latents.loc[latents["alive"], "latent"].to_numpy()
+    if not np.array_equal(live, halves.latents) or len(texture.total_variation) != len(live):
+        raise InputError(
+            f"The table of latents has {len(live)} live ones, but there are projections of {len(halves.latents)} and "
+            f"maps of {len(texture.total_variation)}, or of others: take all from one model and brain, in order."
+        )
 
 
 def _answers(halves: Halves, asking: Asking) -> _Answers:
@@ -208,8 +219,11 @@ def _judged(
 ) -> pd.DataFrame:
     """The columns, those of dead latents missing, and the verdicts that follow from them."""
     table = latents[["latent", "source", "r", "class", "alive", "density"]].reset_index(drop=True)
-    table.insert(5, "active", table["density"] > 0)
-    table = table.join(pd.DataFrame(columns, index=halves.latents))
+    # Asked of the rows at hand: without a test story a latent may be active in none.
+    active = (table["density"] > 0).to_numpy(copy=True)
+    active[table["alive"]] = (halves.activation != 0).any(axis=0)
+    table.insert(5, "active", active)
+    table = table.join(pd.DataFrame(columns, index=halves.latents), on="latent")
     return table.join(verdicts(table, asking.bounds))
 
 
@@ -217,15 +231,15 @@ def _shares_without_each_story(
     latents: pd.DataFrame, halves: Halves, fixed: dict[str, np.ndarray], asking: Asking
 ) -> list[dict[str, float]]:
     """Shares of verdicts that are given anew with each test story left out; none if too little is then left."""
+    if halves.n_stories < 2:
+        return []
     shares = []
     for left_out in range(halves.n_stories):
         rest = halves.chosen([number for number in range(halves.n_stories) if number != left_out])
-        if rest.n_stories == 0:
-            return []
         try:
             columns = _columns(_answers(rest, asking), asking)
         except InputError:
             return []
-        table = _judged(latents, halves, columns | fixed, asking)
+        table = _judged(latents, rest, columns | fixed, asking)
         shares.append(verdict_shares(table, table["alive"]))
     return shares

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from brainlm.errors import InputError
 from brainlm.scores.evidence.texture import texture
-from brainlm.simulation.listener import stripe_map
+from brainlm.simulation.maps import stripe_map
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -93,7 +93,7 @@ def maps_of(place: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     z, y, x = place.T
     distance = np.square(place - [20, 12, 22]).sum(axis=1)
     clean = {
-        "stripes": stripe_map(z),
+        "stripes": stripe_map(z, 2),
         "front to back": y - y.mean(),
         "bottom to top": z - z.mean(),
         "one hemisphere": (x < x.mean()) * 1.0,

@@ -13,7 +13,7 @@ class Source(Dataset):
 
     is_simulated = True
     subject_tables = ("planted",)
-    run_tables = ("checks",)
+    run_tables = ("checks", "planted_verdicts")
     threads = 1  # small models train fastest side by side
 
     def _faults(self, stories: Mapping[str, list[str]], segments: Mapping[str, Segment]) -> list[str]:

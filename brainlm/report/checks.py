@@ -77,6 +77,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
     in_brain = matched[matched["kind"] != "LM-only"]
     classes = shared["class"].value_counts()
     noise = mean["share_agreeing"].get("noise", np.nan)
+    change, n_models = _largest_change(summaries, "matched", "init-norm")
     return [
         Bar(
             "shared latents, matched : shuffled",
@@ -151,11 +152,11 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
         Bar("white noise: latents with significant agreement", 100 * noise, 1, "<=", "%"),
         Bar(
             "largest change of a class share with another initial norm",
-            _largest_change(summaries, "matched", "init-norm"),
+            change,
             10,
             "<=",
             "points",
-            "one subject and seed; between two seeds of a subject, "
+            f"of means over {n_models} models; between two seeds of a subject, "
             f"{formatted(_largest_change_of_seed(summaries), '.1f')} at most",
         ),
     ]
@@ -180,14 +181,15 @@ def bars_table(rows: Sequence[Bar]) -> pd.DataFrame:
     )
 
 
-def _largest_change(summaries: pd.DataFrame, one: str, other: str) -> float:
-    """Percentage points between two experiments on the models that both have; NaN if there are none."""
+def _largest_change(summaries: pd.DataFrame, one: str, other: str) -> tuple[float, int]:
+    """Percentage points between two experiments' means over the models that both have, and how many these are; NaN if
+    there are none."""
     of = {name: _class_shares(summaries, name) for name in (one, other)}
     both = of[one].index.intersection(of[other].index)
     if both.empty:
-        return float("nan")
+        return float("nan"), 0
     change = (of[one].loc[both].mean() - of[other].loc[both].mean()).abs()
-    return float(100 * change.max())
+    return float(100 * change.max()), len(both)
 
 
 def _largest_change_of_seed(summaries: pd.DataFrame) -> float:

@@ -312,7 +312,12 @@ def test_another_start_is_compared_on_the_models_that_both_have():
     start = table["experiment"] == "init-norm"
     # Seed 1 of matched has other shares, but no other start to compare with.
     table.loc[start, "share_brain-dominant"] = 0.1
-    assert checks(table, planted())["start"].value == pytest.approx(20)
+    bar = checks(table, planted())["start"]
+    assert bar.value == pytest.approx(20) and bar.note.startswith("of means over 1 models; ")
+    # With it, the means of both seeds are compared: what goes one way and the other is chance.
+    second = table[start].assign(seed=1, **{"share_brain-dominant": 0.3, "share_shared": 0.65})
+    bar = checks(pd.concat([table, second]), planted())["start"]
+    assert bar.value == pytest.approx(5) and bar.note.startswith("of means over 2 models; ")
     table.loc[start, "seed"] = 2
     assert checks(table, planted())["start"].met == "not measured"
 

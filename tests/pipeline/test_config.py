@@ -27,6 +27,7 @@ from pipeline.stories import describe_missing, missing_stories, read_stories
 REPOSITORY = Path(__file__).parents[2]
 
 STORIES = {"alpha": "train", "beta": "train", "gamma": "validation", "delta": "test", "omega": "test"}
+STANDING = ["matched", "shuffled", "shifted", "noise"]
 
 
 def write_stories(folder: Path, splits: dict[str, str] | list[tuple[str, str]]) -> str:
@@ -1065,12 +1066,11 @@ def test_unknown_subjects_and_seeds_of_an_experiment_are_refused(simulated, key,
     assert f"experiments.wide.{key} names {value}" in sentence
 
 
-@pytest.mark.parametrize("name", ["matched", "shuffled", "shifted"])
+@pytest.mark.parametrize("name", STANDING)
 @pytest.mark.parametrize(
     ("override", "key"),
     [
         ({"subjects": ["S1"]}, "subjects"),
-        ({"seeds": [0]}, "seeds"),
         ({"pairing": {"brain_time": "noise"}}, "pairing.brain_time"),
         ({"pairing": {"brain_time": "matched", "seed": 1}}, "pairing.brain_time"),
     ],
@@ -1078,6 +1078,15 @@ def test_unknown_subjects_and_seeds_of_an_experiment_are_refused(simulated, key,
 def test_a_standing_experiment_is_what_its_name_says(simulated, name, override, key):
     sentence = refusal(changed(simulated, experiments={name: override}))
     assert f"experiments.{name}.{key} cannot be given" in sentence
+
+
+def test_only_white_noise_may_have_seeds_of_its_own(simulated):
+    for name in ("matched", "shuffled", "shifted"):
+        sentence = refusal(changed(simulated, experiments={name: {"seeds": [0]}}))
+        assert f"experiments.{name}.seeds cannot be given" in sentence
+    plan = make_plan(changed(simulated, seeds=[0, 1, 2], experiments={"noise": {"seeds": [2, 1]}}))
+    models = [(model.subject, model.seed) for model in plan.models if model.experiment == "noise"]
+    assert sorted(models) == [("S1", 1), ("S1", 2), ("S2", 1), ("S2", 2)]
 
 
 @pytest.mark.parametrize("brain_time", ["shuffled", "shifted", "noise"])
@@ -1092,14 +1101,12 @@ def test_matched_is_the_pairing_outside_experiments(simulated, brain_time):
 
 def test_the_standing_experiments_differ_in_pairing_alone(simulated):
     plan = make_plan(simulated)
-    assert list(plan.experiments) == ["matched", "shuffled", "shifted"]
+    assert list(plan.experiments) == STANDING
     pairings = {name: settings.pop("pairing") for name, settings in plan.experiments.items()}
     assert {name: pairing["brain_time"] for name, pairing in pairings.items()} == {
-        "matched": "matched",
-        "shuffled": "shuffled",
-        "shifted": "shifted",
+        name: name for name in STANDING
     }
-    assert plan.experiments["matched"] == plan.experiments["shuffled"] == plan.experiments["shifted"]
+    assert all(plan.experiments[name] == plan.experiments["matched"] for name in STANDING)
 
 
 def test_an_experiment_changes_what_it_names_and_nothing_else(simulated):
@@ -1131,7 +1138,7 @@ def test_experiments_with_the_same_features_share_a_variant(simulated):
     }
     plan = make_plan(changed(simulated, experiments=experiments))
     assert {name: plan.variant_of[name] for name in plan.experiments} == {
-        **dict.fromkeys(["matched", "shuffled", "shifted"], "block8"),
+        **dict.fromkeys(STANDING, "block8"),
         **dict.fromkeys(["early", "early-again"], "block4"),
         "words": "block8-unit_word_mean",
     }
@@ -1258,8 +1265,9 @@ def test_models_are_all_subjects_seeds_and_experiments(simulated):
     expected = {
         (subject, experiment, seed)
         for subject in ("S1", "S2")
-        for experiment in ("matched", "shuffled", "shifted")
-        for seed in (0, 3)
+        for experiment in STANDING
+        # One seed of white noise tells enough: the first, as the config has them.
+        for seed in ([3, 0] if experiment != "noise" else [3])
     }
     models = [(model.subject, model.experiment, model.seed) for model in plan.models]
     assert len(models) == len(expected)
@@ -1271,7 +1279,7 @@ def test_an_experiment_can_be_restricted_to_subjects_and_seeds(simulated):
     plan = make_plan(changed(simulated, seeds=[0, 1], experiments__wide=wide))
     models = [(model.subject, model.seed) for model in plan.models if model.experiment == "wide"]
     assert models == [("S2", 1)]
-    assert len(plan.models) == 3 * 2 * 2 + 1
+    assert len(plan.models) == 3 * 2 * 2 + 2 + 1
 
 
 # Groups
@@ -1280,7 +1288,7 @@ def test_an_experiment_can_be_restricted_to_subjects_and_seeds(simulated):
 def test_a_group_is_trained_like_a_subject(simulated):
     plan = make_plan(changed(simulated, groups={"both": ["S1", "S2"]}, seeds=[0, 1]))
     models = {(m.experiment, m.seed) for m in plan.models if m.subject == "both"}
-    assert models == set(product(["matched", "shuffled", "shifted"], [0, 1]))
+    assert models == {*product(["matched", "shuffled", "shifted"], [0, 1]), ("noise", 0)}
     only = changed(simulated, groups={"both": ["S1", "S2"]}, experiments={"own": {"subjects": ["both"]}})
     assert [m.subject for m in make_plan(only).models if m.experiment == "own"] == ["both"]
 
@@ -1507,3 +1515,24 @@ def test_names_that_look_like_something_else_run_through_the_whole_workflow(loca
     assert "mes résultats/demo/features/lm/block8-delays_s_4/猫.zarr" in run.stdout
     assert "mes résultats/demo/None/nan/seed0/crosscoder.safetensors" in run.stdout
     assert "wildcards: subject=007, experiment=true, seed=0" in run.stdout
+
+
+def test_pairings_add_draws_of_the_pairs_to_both_controls_and_to_no_figure(simulated):
+    plan = make_plan(simulated | {"pairings": 2, "pairing": {"seed": 5}})
+    assert {control: list(names) for control, names in plan.pairing_experiments.items()} == {
+        control: [f"{control}-pairing{number}" for number in (1, 2)] for control in ("shuffled", "shifted")
+    }
+    for control, draws in plan.pairing_experiments.items():
+        base = plan.experiments[control]
+        for number, drawn in enumerate(draws.values(), 1):
+            assert drawn["pairing"] == base["pairing"] | {"seed": 5 + number}
+            assert drawn | {"pairing": None} == base | {"pairing": None}
+            assert plan.variant_of[f"{control}-pairing{number}"] == plan.variant_of[control]
+    assert not {model.experiment for model in plan.models} & {"shuffled-pairing1", "shifted-pairing1"}
+    assert make_plan(simulated).pairing_experiments == {"shuffled": {}, "shifted": {}}
+
+
+def test_an_experiment_cannot_be_called_like_a_draw_of_the_pairs(simulated):
+    config = simulated | {"pairings": 1, "experiments": {"shifted-pairing1": {"crosscoder": {"k": 4}}}}
+    with pytest.raises(ConfigError, match="'shifted-pairing1' has the name of one that `pairings` adds"):
+        make_plan(config)

@@ -263,6 +263,10 @@ def test_notes_give_the_numbers_behind_the_checks():
     assert "lowest 0.30" in bars["maps"].note
     for name in ("1 shared", "1 between", "1 brain-dominant"):
         assert name in bars["called"].note
+    # What the draw alone does: 0.5 against 0.7, where there are two seeds.
+    assert bars["start"].note.endswith("between two seeds of a subject, 20.0 at most")
+    one_seed = summaries()[lambda table: table["seed"] == 0]
+    assert checks(one_seed, planted())["start"].note.endswith("between two seeds of a subject, – at most")
 
 
 def test_shuffled_models_are_only_a_control():

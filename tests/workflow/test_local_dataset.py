@@ -149,7 +149,7 @@ def test_figures_and_tables_are_there(local):
 
 
 def test_names_stand_in_the_tables_as_they_are(local):
-    experiments = ["matched", "shuffled", "shifted", EXPERIMENT]
+    experiments = ["matched", "shuffled", "shifted", "noise", EXPERIMENT]
     assert read_tsv(local.results / "tables" / SUBJECT / "shares.tsv")["experiment"].tolist() == experiments
     of_models = read_tsv(local.results / "figures" / "subjects.tsv")
     assert set(of_models["subject"]) == {SUBJECT} and set(of_models["experiment"]) == set(experiments)

@@ -129,7 +129,7 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
 
 
 def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
-    pending = tiny.changed(experiments__white={"pairing": {"brain_time": "noise"}}).pending()
+    pending = tiny.changed(experiments__unpaired={"pairing": {"brain_time": "noise"}}).pending()
     assert counts(pending) == {
         "train": 1,
         "scores": 1,
@@ -140,7 +140,7 @@ def test_a_new_experiment_adds_its_own_model_and_the_summaries(tiny):
         "checks": 1,
         "provenance": 1,
     }
-    assert {job.wildcards["experiment"] for job in pending if "experiment" in job.wildcards} == {"white"}
+    assert {job.wildcards["experiment"] for job in pending if "experiment" in job.wildcards} == {"unpaired"}
 
 
 def test_a_story_that_is_moved_from_training_to_test_trains_again_and_is_not_read_again(tiny, tmp_path):
@@ -285,7 +285,7 @@ def plan(tmp_path, *arguments) -> list:
 def test_the_papers_config_makes_a_whole_plan_without_data(tmp_path):
     pending = plan(tmp_path, "--configfile", "config/paper.yaml")
     trained = sorted(job.wildcards["experiment"] for job in pending if job.rule == "train")
-    assert trained == ["matched", "shifted", "shuffled"]
+    assert trained == ["matched", "noise", "shifted", "shuffled"]
     assert {job.wildcards["subject"] for job in pending if "subject" in job.wildcards} == {"UTS03"}
     n = counts(pending)
     assert n["fetch"] == 83 + 83 + 2 + 10  # TextGrids, responses, two JSON files, the pycortex subject

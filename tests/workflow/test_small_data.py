@@ -5,6 +5,7 @@ segments, no cortex.
 """
 
 import json
+import math
 
 import h5py
 import numpy as np
@@ -114,6 +115,27 @@ def test_the_comparison_of_models_says_that_there_are_too_few_trs(small):
 def test_nothing_is_found_again_or_not_among_models_that_could_not_be_compared(small, subject):
     for name in ("found_again", "found_in_seeds"):
         assert table(small, subject, f"{name}.tsv").empty
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_what_so_little_data_cannot_tell_is_not_known(small, subject):
+    folder = small.results / subject / "matched" / "seed0"
+    written = pd.read_csv(folder / "evidence.tsv", sep="\t", dtype=str, keep_default_na=False)
+    # Segments of one recording are never swapped, hearings are too short for a shift, and regions have no slices.
+    unknown = ["agreement_p_swap", "reliability", "partialled_reliability", "agreement_at_ceiling"]
+    unknown += ["total_variation", "slice_share", "slice_jumps"]
+    assert (written[unknown] == "not known").all(axis=None)
+    live = written[written["alive"] == "True"]
+    assert (live[["swaps_known", "reliability_known"]] == "False").all(axis=None)
+    assert (live[["agreement_p", "contribution_brain", "contribution_lm", "verdict"]] != "not known").all(
+        axis=None
+    )
+    (summary,) = pd.read_csv(folder / "evidence_summary.tsv", sep="\t").to_dict("records")
+    n_test_trs, shift = 2 * (N_VOLUMES - sum(TRIM.values())), math.ceil(40 / TR_S)
+    assert summary["n_shifts"] == n_test_trs - 2 * shift + 1
+    assert (summary["n_swaps"], summary["n_hearings"]) == (0, 0)
+    # Without either story too few TRs are left for a shift.
+    assert summary["error_shared"] == "not known"
 
 
 def test_regions_have_their_names(small):

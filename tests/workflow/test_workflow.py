@@ -18,7 +18,9 @@ from PIL import Image
 from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table, rois_of
 from brainlm.crosscoder.model import Crosscoder
+from brainlm.files import read_tsv
 from brainlm.rows.codes import load_codes
+from brainlm.scores.evidence.verdict import LABELS, labels
 from pipeline.cost import cost_in
 from pipeline.provenance import difference, load_record, read_record, record_files
 from tiny_dataset import (
@@ -36,6 +38,7 @@ from tiny_dataset import (
 pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp is not recognized")
 
 DELAYS_S = [2, 4, 6, 8]
+STANDING = ["matched", "shuffled", "shifted", "noise"]
 FIGURES = ["figure2", "figure3", "figure4", "agreement", "evidence", "funnel", "training_curves", "ceiling"]
 SUBJECT_TABLES = [
     "table1",
@@ -430,6 +433,7 @@ def test_summaries_name_their_model(tiny):
         [SUBJECT, "matched", 0, "matched", "zscore", "none"],
         [SUBJECT, "shuffled", 0, "shuffled", "zscore", "none"],
         [SUBJECT, "shifted", 0, "shifted", "zscore", "none"],
+        [SUBJECT, "noise", 0, "noise", "zscore", "none"],
         [SUBJECT, "first-block", 0, "matched", "zscore", "center"],
     ]
 
@@ -456,6 +460,125 @@ def test_correlations_are_also_given_for_each_test_story(tiny, source):
         raw = {"brain": story_bold(tiny, story), "lm": story_lm(tiny, story)}
         expected = column_correlations(raw[source], model.decode(model.encode(raw))[source])
         np.testing.assert_allclose(stored, expected, atol=1e-4)
+
+
+# Evidence
+
+ASKED = ["agreement", "agreement_null_99", "agreement_p_shift", "agreement_p_swap", "agreement_p"]
+ASKED += ["agreement_significant", "shift_agreement_significant", "swaps_known"]
+ASKED += ["plain_agreement", "plain_agreement_p", "plain_agreement_significant", "nuisance_loss"]
+ASKED += [f"contribution_{source}{end}" for source in ("brain", "lm") for end in ("", "_low", "_high")]
+ASKED += ["contributes_brain", "contributes_lm", "q"]
+RELIABILITY = [
+    f"{kind}reliability{end}" for kind in ("", "partialled_") for end in ("", "_p", "_significant")
+]
+ASKED += [*RELIABILITY, "reliability_known", "partialled_reliability_known", "agreement_at_ceiling"]
+ASKED += ["total_variation", "slice_share", "slice_jumps"]
+
+
+def evidence(tiny: Workspace, experiment: str = "matched") -> pd.DataFrame:
+    return read_tsv(tiny.model(experiment) / "evidence.tsv")
+
+
+def unmixed(model: Crosscoder, source: str, raw: np.ndarray) -> np.ndarray:
+    """The least-squares code of live latents, from one source's raw rows."""
+    w = model.weights[source].numpy().astype(float)[:, model.alive]
+    gram = w.T @ w
+    ridge = 0.3 * np.mean(np.diag(gram)) * np.eye(len(gram))
+    return model.normalization[source].apply(raw).astype(float) @ w @ np.linalg.inv(gram + ridge)
+
+
+@pytest.mark.parametrize("experiment", STANDING)
+def test_every_standing_experiments_latents_have_all_columns_and_a_verdict(tiny, experiment):
+    found, latents = evidence(tiny, experiment), table(tiny.model(experiment) / "latents.tsv")
+    known = ["latent", "source", "r", "class", "alive", "density"]
+    assert set(found) == {*known, "active", *ASKED, "verdict", "qualifier", "reason"}
+    for name in ("latent", "class", "alive"):
+        assert found[name].tolist() == latents[name].tolist()
+    np.testing.assert_allclose(found[["r", "density"]], latents[["r", "density"]])
+    np.testing.assert_array_equal(found["verdict"] == "dead", ~found["alive"])
+    assert set(labels(found)) <= set(LABELS)
+    assert found.loc[~found["alive"], ASKED].isna().all(axis=None)
+    # In the file it is spelt out.
+    written = pd.read_csv(tiny.model(experiment) / "evidence.tsv", sep="\t", dtype=str, keep_default_na=False)
+    assert (written[ASKED] == "not known")[~found["alive"]].all(axis=None)
+    # One validation and two test stories have too few swaps.
+    assert (written["agreement_p_swap"] == "not known").all()
+    live = found[found["alive"]]
+    assert live[["agreement_p", "contribution_brain", "total_variation"]].notna().all(axis=None)
+    # A brain of white noise has heard nothing.
+    assert live["reliability_known"].eq(experiment != "noise").all()
+    assert live[RELIABILITY].notna().all(axis=None) == (experiment != "noise")
+
+
+def test_only_standing_experiments_are_asked(tiny):
+    assert not (tiny.model("first-block") / "evidence.tsv").exists()
+
+
+def test_agreement_is_that_of_unmixed_projections_without_nuisances(tiny):
+    model, found = crosscoder(tiny), evidence(tiny)
+    nuisances = {
+        split: np.concatenate(
+            [
+                dataset(tiny.results / "features" / "tiny-llama" / "block2" / f"{story}.zarr")["nuisances"]
+                for story in stories
+            ]
+        )
+        for split, stories in SPLITS.items()
+    }
+    mean, deviation = nuisances["train"].mean(axis=0), nuisances["train"].std(axis=0)
+    design = {
+        split: np.column_stack([np.ones(len(values)), (values - mean) / deviation])
+        for split, values in nuisances.items()
+    }
+    plain, partialled = [], []
+    for source in ("brain", "lm"):
+        train, test = (unmixed(model, source, split_rows(tiny, split)[source]) for split in ("train", "test"))
+        fit = np.linalg.lstsq(design["train"], train)[0]
+        plain.append(test)
+        partialled.append(test - design["test"] @ fit)
+    live = model.alive
+    np.testing.assert_allclose(found["plain_agreement"][live], column_correlations(*plain), atol=1e-4)
+    np.testing.assert_allclose(found["agreement"][live], column_correlations(*partialled), atol=1e-4)
+    assert np.abs(found["agreement"] - found["plain_agreement"]).max() > 0.01
+
+
+@pytest.mark.parametrize("source", ["brain", "lm"])
+def test_a_contribution_is_what_a_reconstruction_lacks_without_the_latent(tiny, source):
+    model, found, raw = crosscoder(tiny), evidence(tiny), split_rows(tiny, "test")
+    rows, z = model.normalization[source].apply(raw[source]).astype(float), model.encode(raw).astype(float)
+    w = model.weights[source].numpy().astype(float)
+    total, error = np.square(rows - rows.mean(axis=0)).sum(), np.square(rows - z @ w.T).sum()
+    for latent in np.flatnonzero(model.alive):
+        without = z * (np.arange(model.n_latents) != latent)
+        expected = 100 * (np.square(rows - without @ w.T).sum() - error) / total
+        assert found[f"contribution_{source}"][latent] == pytest.approx(expected, abs=1e-3)
+
+
+def test_reliability_is_that_of_the_hearings_of_the_repeated_story(tiny):
+    model, found = crosscoder(tiny), evidence(tiny)
+    repeats = dataset(tiny.results / "responses" / SUBJECT / f"{REPEATED_STORY}.zarr")["repeats"].values
+    hearings = np.stack([unmixed(model, "brain", hearing) for hearing in repeats])
+    n, of_mean, of_each = len(hearings), hearings.mean(axis=0).var(axis=0), hearings.var(axis=1).mean(axis=0)
+    expected = (n * of_mean / of_each - 1) / (n - 1)
+    np.testing.assert_allclose(found["reliability"][model.alive], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("experiment", STANDING)
+def test_the_summary_of_evidence_counts_verdicts(tiny, experiment):
+    (summary,) = read_tsv(tiny.model(experiment) / "evidence_summary.tsv").to_dict("records")
+    found = evidence(tiny, experiment)
+    live = labels(found)[found["alive"]]
+    assert (summary["subject"], summary["experiment"], summary["source"]) == (SUBJECT, experiment, "brain")
+    for label in LABELS[1:]:
+        assert summary[f"share_{label}"] == pytest.approx((live == label).mean())
+    n_rows = len(split_rows(tiny, "test")["lm"])
+    n_shifts = n_rows - 2 * 5 + 1
+    assert (summary["n_rows"], summary["n_shifts"]) == (n_rows, n_shifts)
+    assert summary["p_floor"] == pytest.approx(1 / (1 + n_shifts))
+    assert summary["n_hearings"] == (3 if experiment != "noise" else 0)
+    names = dataset(tiny.results / "features" / "tiny-llama" / "block2" / f"{STORIES[0]}.zarr")["nuisance"]
+    assert summary["nuisances"] == ", ".join(names.values)
 
 
 # Passages and interpretations
@@ -719,7 +842,7 @@ def test_the_table_of_shares_has_every_experiment(tiny):
 def test_evidence_is_told_of_every_standing_experiment(tiny):
     stem = tiny.results / "tables" / SUBJECT / "evidence"
     evidence = table(stem.with_suffix(".tsv")).set_index("experiment")
-    assert evidence.index.tolist() == ["matched", "shuffled", "shifted", "noise"]
+    assert evidence.index.tolist() == STANDING
     noise = table(tiny.model("noise") / "evidence.tsv")
     np.testing.assert_allclose(evidence["r0"], noise.loc[noise["alive"], "r"].median(), rtol=1e-5)
     for experiment, row in evidence.iterrows():
@@ -846,11 +969,10 @@ def test_the_table_of_planted_features_is_that_of_the_matched_model(tiny):
 
 def test_checks_are_all_there_and_end_what_the_terminal_shows(tiny):
     checks = table(tiny.results / "tables" / "checks.tsv").set_index("check")
-    assert len(checks) == 11
+    assert len(checks) == 16
     assert set(checks["met"]) <= {"yes", "no", "not measured"}
-    # This run has neither of the two experiments.
-    for name in ("noise", "initial norm"):
-        assert checks.filter(like=name, axis=0)["met"].tolist() == ["not measured"]
+    # This run has no such experiment.
+    assert checks.filter(like="initial norm", axis=0)["met"].tolist() == ["not measured"]
     assert checks["met"].isin(["yes", "no"]).sum() >= 6
     terminal = (tiny.folder / "terminal.txt").read_text()
     assert (tiny.results / "tables" / "checks.md").read_text() in terminal

@@ -74,9 +74,10 @@ def evidence_table(
     verdict, qualifier, reason. NaN: not known, and of dead latents not asked.
 
     And of the model as a whole: live_latents, n_rows, n_stories, n_shifts, n_swaps; p_floor and n_at_floor
-    (`resolution`); whole_model_agreement and whole_model_p; n_hearings, n_blocks, nuisances; share_<verdict> of live
-    latents and error_<verdict>, its jackknife error over test stories; shifted_share_agreeing, the mean share called
-    agreeing after turns of the brain's rows, and largest_shifted_share_agreeing.
+    (`resolution`); whole_model_agreement and whole_model_p; n_hearings that reliability rests on; n_blocks;
+    nuisances; share_<verdict> of live latents and error_<verdict>, its jackknife error over test stories;
+    shifted_share_agreeing, the mean share called agreeing after turns of the brain's rows, and
+    largest_shifted_share_agreeing.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def evidence_table(
     """
     _require_same_latents(latents, halves, texture)
     answers = _answers(halves, asking)
-    reliability = _reliability(halves, asking)
+    reliability, n_hearings = _reliability(halves, asking)
     fixed = reliability | {
         name: getattr(texture, name) for name in ("total_variation", "slice_share", "slice_jumps")
     }
@@ -112,7 +113,7 @@ def evidence_table(
         "n_at_floor": floor.n_at_floor,
         "whole_model_agreement": agreement.whole_model_mean,
         "whole_model_p": agreement.whole_model_p,
-        "n_hearings": sum(len(plain) for plain, _ in halves.hearings),
+        "n_hearings": n_hearings,
         "n_blocks": answers.brain.n_blocks,
         "nuisances": ", ".join(halves.nuisances),
         **{f"share_{name}": share for name, share in shares.items()},
@@ -182,8 +183,9 @@ def _columns(answers: _Answers, asking: Asking) -> dict[str, np.ndarray]:
     return columns | {"q": relative_contribution(answers.brain, answers.lm)}
 
 
-def _reliability(halves: Halves, asking: Asking) -> dict[str, np.ndarray]:
-    n_latents = len(halves.latents)
+def _reliability(halves: Halves, asking: Asking) -> tuple[dict[str, np.ndarray], int]:
+    """Columns, and the number of hearings that they rest on: of stories that are long enough."""
+    n_latents, n_hearings = len(halves.latents), 0
     columns: dict[str, np.ndarray] = {}
     for number, name in enumerate(("reliability", "partialled_reliability")):
         found = latent_reliability(
@@ -195,8 +197,9 @@ def _reliability(halves: Halves, asking: Asking) -> dict[str, np.ndarray]:
         else:
             reliable = significant(found.p, asking.false_discovery_rate)
             columns |= {name: found.rho, f"{name}_p": found.p, f"{name}_significant": reliable}
+            n_hearings = found.n_repeats
         columns[f"{name}_known"] = np.full(n_latents, found is not None)
-    return columns
+    return columns, n_hearings
 
 
 def _at_ceiling(halves: Halves, agreement: AgreementTest, reliability: dict[str, np.ndarray]) -> np.ndarray:

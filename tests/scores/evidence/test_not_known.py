@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from brainlm.files import write_tsv
+from brainlm.scores.evidence.table import evidence_table
 from brainlm.scores.evidence.tallies import LIVE_LABELS
 from tests.scores.evidence.planted import (
+    ASKING,
     DEAD,
     LIVE,
     LM_ONLY,
@@ -60,6 +62,15 @@ def test_without_repeats_reliability_is_not_known(planted, tmp_path, trained_on)
     not_known(table, [*RELIABILITY, "agreement_at_ceiling"], tmp_path)
     assert table["reliability_known"][LIVE].eq(False).all() and summary["n_hearings"] == 0
     check_verdicts(table, right(story_driven="brain", spontaneous="brain"))
+
+
+def test_hearings_too_short_for_a_shift_tell_nothing(planted, tmp_path):
+    hearings = planted.halves().hearings
+    short = [(plain[:, :20], partialled[:, :20]) for plain, partialled in hearings]
+    halves = replace(planted.halves(), hearings=short)
+    table, summary = evidence_table(planted.latents(), halves, planted.texture(), ASKING)
+    not_known(table, [*RELIABILITY, "agreement_at_ceiling"], tmp_path)
+    assert summary["n_hearings"] == 0
 
 
 def test_hearings_of_a_validation_story_count(planted):

@@ -842,7 +842,7 @@ def test_the_table_of_shares_has_every_experiment(tiny):
 def test_evidence_is_told_of_every_standing_experiment(tiny):
     stem = tiny.results / "tables" / SUBJECT / "evidence"
     evidence = table(stem.with_suffix(".tsv")).set_index("experiment")
-    assert evidence.index.tolist() == ["matched", "shuffled", "shifted", "noise"]
+    assert evidence.index.tolist() == STANDING
     noise = table(tiny.model("noise") / "evidence.tsv")
     np.testing.assert_allclose(evidence["r0"], noise.loc[noise["alive"], "r"].median(), rtol=1e-5)
     for experiment, row in evidence.iterrows():

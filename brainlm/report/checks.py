@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from brainlm.report.write import formatted, percent, with_unit
+from brainlm.report.write import formatted, number_of, percent, with_unit
 
 BRAIN_ONLY = ("story-driven", "spontaneous", "stripes")
 """Kinds of planted features that voxels follow and the LM has nothing of."""
@@ -156,7 +156,7 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             10,
             "<=",
             "points",
-            f"of means over {n_models} models; between two seeds of a subject, "
+            f"of means over {number_of(n_models, 'model')}; between two seeds of a subject, "
             f"{formatted(_largest_change_of_seed(summaries), '.1f')} at most",
         ),
     ]

@@ -313,7 +313,7 @@ def test_another_start_is_compared_on_the_models_that_both_have():
     # Seed 1 of matched has other shares, but no other start to compare with.
     table.loc[start, "share_brain-dominant"] = 0.1
     bar = checks(table, planted())["start"]
-    assert bar.value == pytest.approx(20) and bar.note.startswith("of means over 1 models; ")
+    assert bar.value == pytest.approx(20) and bar.note.startswith("of means over 1 model; ")
     # With it, the means of both seeds are compared: what goes one way and the other is chance.
     second = table[start].assign(seed=1, **{"share_brain-dominant": 0.3, "share_shared": 0.65})
     bar = checks(pd.concat([table, second]), planted())["start"]

@@ -102,7 +102,8 @@ def _no_words(plan: Plan, rows: Mapping[str, int]) -> Iterator[str]:
 
 
 def _too_many_nuisances(plan: Plan, rows: Mapping[str, int]) -> Iterator[str]:
-    n_rows = _rows_of_split(plan, rows, "train")
+    test, validation = (_rows_of_split(plan, rows, split) for split in ("test", "validation"))
+    n_rows = {subject: n + validation[subject] for subject, n in test.items()}
     for delays_s, models in _models_by_delays(plan).items():
         n_nuisances = len(nuisance_names(delays_s))
         asked = [model for model in models if model.experiment in STANDING_EXPERIMENTS]
@@ -111,9 +112,9 @@ def _too_many_nuisances(plan: Plan, rows: Mapping[str, int]) -> Iterator[str]:
         if few:
             yield (
                 f"The evidence of a latent leaves out {n_nuisances} nuisances, two for each of features.delays_s "
-                f"(experiment '{asked[0].experiment}') and four others, which needs {ROWS_A_NUISANCE} training TRs "
-                f"for each, but {_fewest_first(few)} has {min(few.values())} training TRs: use more or longer "
-                "training stories, or fewer delays."
+                f"(experiment '{asked[0].experiment}') and four others, which needs {ROWS_A_NUISANCE} held-out TRs "
+                f"for each, but {_fewest_first(few)} has {min(few.values())} test and validation TRs: use more or "
+                "longer test and validation stories, or fewer delays."
             )
 
 

@@ -92,10 +92,10 @@ def scoring_gb(sizes: RunSizes, crosscoder: Mapping[str, Any]) -> float:
 
 
 def evidence_gb(sizes: RunSizes, crosscoder: Mapping[str, Any]) -> float:
-    """Memory of a job that keeps of all rows their projections on the latents, those of test rows in some forms."""
+    """Memory of a job that keeps of held-out rows their projections on the latents, in some forms."""
     n_latents, row = crosscoder["n_latents"], sizes.n_columns * 4 / GIGABYTE
-    rows = {split: size / row for split, size in sizes.splits.items()}
-    projections = n_latents * 8 * (3 * sum(rows.values()) + 12 * rows["test"]) / GIGABYTE
+    n_rows = (sizes.splits["test"] + sizes.splits["validation"]) / row
+    projections = n_latents * 8 * 15 * n_rows / GIGABYTE
     return PROGRAM_GB + 6 * sizes.largest_story + 2 * n_latents * row + projections
 
 

@@ -53,9 +53,9 @@ with logged(snakemake):
         )
 
     splits = {
-        split: project_split(model, sources, stories, pairing=params.pairing)
-        for split, stories in params.stories.items()
-        if stories
+        split: project_split(model, sources, params.stories[split], pairing=params.pairing)
+        for split in ("test", "validation")
+        if params.stories[split]
     }
     of_stories = {story: nuisances_of(story) for split in splits.values() for story in split.stories}
     (first, (names, _)), *_ = of_stories.items()

@@ -11,7 +11,7 @@ from brainlm.errors import InputError
 from brainlm.scores.correlation import is_constant
 
 ROWS_A_NUISANCE = 10
-"""Training TRs that each nuisance needs at least."""
+"""TRs that each nuisance needs at least."""
 _LEAST_EIGENVALUE = 1e-10
 """Of the largest one: combinations of nuisances with a standard deviation below 1e-5 of the largest are rounding (of
 float32 data with a mean 100 times their standard deviation, say), and weights on them would be noise."""
@@ -19,19 +19,19 @@ float32 data with a mean 100 times their standard deviation, say), and weights o
 
 @dataclass(frozen=True)
 class NuisanceFit:
-    """A least-squares fit of values by nuisances over training rows, intercept included."""
+    """A least-squares fit of values by nuisances over the rows fitted, intercept included."""
 
     kept: np.ndarray
-    """(nuisance,) bool: varies over training rows; others are left out."""
+    """(nuisance,) bool: varies over the rows fitted; others are left out."""
     nuisance_mean: np.ndarray
-    """(nuisance,) float64 over training rows."""
+    """(nuisance,) float64 over the rows fitted."""
     value_mean: np.ndarray
-    """(latent,) float64 over training rows."""
+    """(latent,) float64 over the rows fitted."""
     coefficients: np.ndarray
     """(nuisance, latent) float64 change of a value with a nuisance, in their units; 0 for those left out."""
 
     def residual(self, values: Any, nuisances: Any) -> np.ndarray:
-        """Values of any rows, test rows say, minus their fitted part: training mean and nuisances.
+        """Values of any rows, test rows say, minus their fitted part: mean and nuisances.
 
         Parameters
         ----------
@@ -51,23 +51,23 @@ class NuisanceFit:
 
 
 def fit_nuisances(stories: Iterable[tuple[Any, Any]], *, names: Sequence[str] | None = None) -> NuisanceFit:
-    """Regress values on nuisances over training rows, in one pass that holds one story at a time.
+    """Regress values on nuisances over the rows fitted, in one pass that holds one story at a time.
 
-    Least squares with an intercept; nuisances are standardized, and those that are constant over training rows
+    Least squares with an intercept; nuisances are standardized, and those that are constant over the rows fitted
     (`is_constant`) left out. Of collinear ones the solution of smallest norm is taken, so that a column that comes
     twice, or that others add up to, changes nothing. Means and products of deviations are pooled over stories
     (Chan, Golub & LeVeque, Am. Stat. 37:242, 1983), which loses no digits to large means.
 
     Parameters
     ----------
-    stories: for each training story values (time, latent), of both sources side by side perhaps, and nuisances
+    stories: for each held-out story values (time, latent), of both sources side by side perhaps, and nuisances
         (time, nuisance), which may be none, (time, 0).
     names: of the nuisances, for errors.
 
     Raises
     ------
     InputError: no rows, other than finite numbers, stories that differ in width, or more nuisances that vary than a
-        tenth of the training rows.
+        tenth of the rows.
     """
     pooled: _Moments | None = None
     for number, (values, nuisances) in enumerate(stories):
@@ -75,13 +75,13 @@ def fit_nuisances(stories: Iterable[tuple[Any, Any]], *, names: Sequence[str] | 
         of_story = _moments(*_side_by_side(values, nuisances, *widths, names=names, story=number))
         pooled = of_story if pooled is None else _pooled(pooled, of_story)
     if pooled is None or pooled.n == 0:
-        raise InputError("Nuisances are fitted over training TRs, but there are none.")
+        raise InputError("Nuisances are fitted over held-out TRs, but there are none.")
     deviations = np.diagonal(pooled.xx)
     kept = ~is_constant(deviations, pooled.x_squares)
     if ROWS_A_NUISANCE * kept.sum() > pooled.n:
         raise InputError(
-            f"{kept.sum()} nuisances cannot be fitted over {pooled.n} training TRs, which allow "
-            f"{pooled.n // ROWS_A_NUISANCE} (a tenth): use more training stories or fewer nuisances."
+            f"{kept.sum()} nuisances cannot be fitted over {pooled.n} held-out TRs, which allow "
+            f"{pooled.n // ROWS_A_NUISANCE} (a tenth): use more test and validation stories, or fewer nuisances."
         )
     scale = np.sqrt(deviations[kept])
     coefficients = np.zeros(pooled.xy.shape)
@@ -149,7 +149,7 @@ def _side_by_side(
     story: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64, checked; `story` is the number of the one that they are of."""
-    where = "" if story is None else f" of training story {story} (counted from 0)"
+    where = "" if story is None else f" of held-out story {story} (counted from 0)"
     values = real_array(values, f"The values{where}", ("time", n_latents), float)
     nuisances = real_array(nuisances, f"The nuisances{where}", ("time", n_nuisances), float)
     if len(values) != len(nuisances):

@@ -87,7 +87,7 @@ def test_constant_within_every_story_is_not_constant():
 
 
 @pytest.mark.parametrize("nuisances", [np.zeros((30, 0)), np.zeros((30, 2))])
-def test_without_nuisances_the_training_mean_is_taken_out(nuisances):
+def test_without_nuisances_the_mean_is_taken_out(nuisances):
     y = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
     residual = fit_nuisances([(y, nuisances)]).residual(y + 1, nuisances)
     assert residual.dtype == np.float64
@@ -98,7 +98,7 @@ def test_a_tenth_as_many_nuisances_as_training_rows():
     random = np.random.default_rng(0)
     y, x = random.standard_normal((49, 2)), random.standard_normal((49, 5))
     fit_nuisances([(y, np.column_stack([x[:, :4], np.zeros(49)]))])
-    with pytest.raises(InputError, match=r"5 nuisances .* over 49 training TRs, which allow 4 \(a tenth\)"):
+    with pytest.raises(InputError, match=r"5 nuisances .* over 49 held-out TRs, which allow 4 \(a tenth\)"):
         fit_nuisances(in_stories(y, x, [20]))
 
 
@@ -111,14 +111,14 @@ def test_what_does_not_fit_is_an_error():
         ([], "there are none"),
         ([(y[:0], x[:0])], "there are none"),
         ([(y, x[:39])], "story 0 .* same TRs; got 40 and 39"),
-        ([(y, x), (y, x[:, :2])], r"nuisances of training story 1 .* \(time, 3\); got \(40, 2\)"),
-        ([(y, x), (y[:, :2], x)], r"values of training story 1 .* \(time, 3\); got \(40, 2\)"),
-        ([(y, x), (y, lost)], "nuisances of training story 1 .* not finite in 1 row"),
-        ([(lost, x)], "values of training story 0 .* not finite"),
+        ([(y, x), (y, x[:, :2])], r"nuisances of held-out story 1 .* \(time, 3\); got \(40, 2\)"),
+        ([(y, x), (y[:, :2], x)], r"values of held-out story 1 .* \(time, 3\); got \(40, 2\)"),
+        ([(y, x), (y, lost)], "nuisances of held-out story 1 .* not finite in 1 row"),
+        ([(lost, x)], "values of held-out story 0 .* not finite"),
     ]:
         with pytest.raises(InputError, match=message):
             fit_nuisances(faulty)
-    with pytest.raises(InputError, match="Nuisance 'pitch' of training story 1 .* not finite"):
+    with pytest.raises(InputError, match="Nuisance 'pitch' of held-out story 1 .* not finite"):
         fit_nuisances([(y, x), (y, lost)], names=["words", "pitch", "letters"])
     with pytest.raises(InputError, match="3 nuisances .* have 2 names"):
         fit_nuisances([(y, x)], names=["words", "pitch"])

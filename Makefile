@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint reference bench readings rehearsal why job export snr-study clean
+.PHONY: setup demo test lint reference bench readings rehearsal why job export snr-study evidence-study clean
 
 setup: $(SETUP)
 
@@ -79,6 +79,10 @@ export: $(SETUP)
 
 snr-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/snr_study.py
+
+# Verdicts on other simulated listeners, and the whole-model test with few test TRs.
+evidence-study: $(SETUP)
+	$(BIN)/python tests/benchmarks/evidence_study.py
 
 clean:
 	rm -rf results .snakemake

@@ -156,7 +156,8 @@ def demo_checks(summaries: pd.DataFrame, planted: pd.DataFrame) -> list[Bar]:
             10,
             "<=",
             "points",
-            f"of means over {n_models} models",
+            f"means over {n_models} models; between two seeds of a subject, "
+            f"{formatted(_largest_change_of_seed(summaries), '.1f')} at most",
         ),
     ]
 
@@ -183,16 +184,25 @@ def bars_table(rows: Sequence[Bar]) -> pd.DataFrame:
 def _largest_change(summaries: pd.DataFrame, one: str, other: str) -> tuple[float, int]:
     """Percentage points between two experiments' means over the models that both have, and how many these are; NaN if
     there are none."""
-    shares = [column for column in summaries if column.startswith("share_") and column != "share_agreeing"]
-    of = {
-        name: summaries[summaries["experiment"] == name].set_index(["subject", "seed"])[shares]
-        for name in (one, other)
-    }
+    of = {name: _class_shares(summaries, name) for name in (one, other)}
     both = of[one].index.intersection(of[other].index)
     if both.empty:
         return float("nan"), 0
     change = (of[one].loc[both].mean() - of[other].loc[both].mean()).abs()
     return float(100 * change.max()), len(both)
+
+
+def _largest_change_of_seed(summaries: pd.DataFrame) -> float:
+    """Percentage points between two seeds of a subject, matched: how much of a change is the draw's alone."""
+    by_subject = _class_shares(summaries, "matched").groupby("subject")
+    several = by_subject.filter(lambda of_subject: len(of_subject) > 1).groupby("subject")
+    return float(100 * (several.max() - several.min()).max(axis=None))
+
+
+def _class_shares(summaries: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """Shares of the classes, one row a model of an experiment, by subject and seed."""
+    shares = [column for column in summaries if column.startswith("share_") and column != "share_agreeing"]
+    return summaries[summaries["experiment"] == experiment].set_index(["subject", "seed"])[shares]
 
 
 def _ratio(above: float, below: float) -> float:

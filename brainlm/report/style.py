@@ -120,9 +120,10 @@ def lettered(titles: Sequence[str]) -> list[str]:
 
 
 def add_titles(panels: Sequence[Axes], titles: Sequence[str], subtitles: Sequence[str] = ()) -> None:
-    """Title the panels, lettered, with a line in grey below."""
+    """Title the panels, lettered, with a line in grey below, or several."""
+    n_lines = max((1 + subtitle.count("\n") for subtitle in subtitles), default=0)
     for axes, title in zip(panels, lettered(titles), strict=True):
-        axes.set_title(plain(title), pad=12 if subtitles else 5)
+        axes.set_title(plain(title), pad=5 + 7 * n_lines)
     for axes, subtitle in zip(panels, subtitles, strict=False):
         axes.annotate(
             subtitle,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.files import write_atomically, write_tsv
+from brainlm.files import NOT_KNOWN, write_atomically, write_tsv
 
 MISSING = "–"
 SIMULATED = "simulated data"
@@ -28,8 +28,7 @@ th, td {{ padding: 0.35em 1.4em 0.35em 0; text-align: left; vertical-align: top;
 th:last-child, td:last-child {{ padding-right: 0; }}
 th {{ border-bottom: 1px solid #222; vertical-align: bottom; }}
 tbody tr + tr td {{ border-top: 1px solid #e4e4e4; }}
-.short {{ white-space: nowrap; }}
-td.number {{ white-space: nowrap; }}
+td.short, td.number {{ white-space: nowrap; }}
 .number {{ text-align: right; font-variant-numeric: tabular-nums; }}
 ul {{ margin: 0.9em 0 0; padding-left: 1.2em; max-width: 62em; color: #555; font-size: 13px; }}
 </style>
@@ -50,7 +49,13 @@ ul {{ margin: 0.9em 0 0; padding-left: 1.2em; max-width: 62em; color: #555; font
 
 
 def publish_table(
-    path: Path | str, frame: pd.DataFrame, *, title: str, notes: Sequence[str], simulated: bool
+    path: Path | str,
+    frame: pd.DataFrame,
+    *,
+    title: str,
+    notes: Sequence[str],
+    simulated: bool,
+    data: pd.DataFrame | None = None,
 ) -> None:
     """Write a table as TSV (the data only), Markdown and HTML (a page that needs no network).
 
@@ -62,6 +67,7 @@ def publish_table(
     path: any of the three, e.g. results/table1.tsv; the others stand beside it.
     frame: the table, without its index.
     notes: sentences below the table.
+    data: what the TSV holds instead, where cells of the table say several numbers at once.
 
     Raises
     ------
@@ -69,7 +75,7 @@ def publish_table(
     """
     files = files_of(path, (".tsv", ".md", ".html"))
     title = f"{title} ({SIMULATED})" if simulated else title
-    write_tsv(frame, files[".tsv"])
+    write_tsv(frame if data is None else data, files[".tsv"])
     write_atomically(files[".md"], _markdown(frame, title, notes).encode())
     write_atomically(files[".html"], _html(frame, title, notes).encode())
 
@@ -86,6 +92,12 @@ def files_of(path: Path | str, extensions: Sequence[str]) -> dict[str, Path]:
         raise ValueError(f"{path} does not end in {', '.join(extensions[:-1])} or {extensions[-1]}")
     # Only the last of several extensions is replaced: names may have dots in them.
     return {extension: path.with_suffix(extension) for extension in extensions}
+
+
+def spelt_out(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table of evidence with "not known" in place of missing values, the others as they are."""
+    cells = frame.astype(object)
+    return cells.where(cells.notna(), NOT_KNOWN)
 
 
 def format_value(value: object) -> str:
@@ -140,7 +152,7 @@ def _html_class(column: pd.Series) -> str:
 
 
 def _is_numeric(column: pd.Series) -> bool:
-    values = column.dropna()
+    values = column[column.notna() & ~column.isin([NOT_KNOWN])]
     return all(isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in values)
 
 

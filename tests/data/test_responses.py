@@ -240,7 +240,7 @@ def test_a_truncated_file(hdf5, data, kept):
         (b"", "is empty: download it again"),
         (b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(300), "is no HDF5 file but a MATLAB file .* -v7.3"),
         (b"\n<!DOCTYPE html><html>Forbidden</html>", "is no HDF5 file but a web page"),
-        (gzip.compress(b"x" * 99), "is no HDF5 file but compressed with gzip"),
+        (gzip.compress(b"x" * 99, mtime=0), "is no HDF5 file but compressed with gzip"),
         (b"\x93NUMPY\x01\x00", r"is no HDF5 file \(it begins with b'.x93NUMPY"),
         (b"\x89HD", r"is no HDF5 file \(it begins with b'.x89HD'"),
     ],

@@ -1515,3 +1515,24 @@ def test_names_that_look_like_something_else_run_through_the_whole_workflow(loca
     assert "mes résultats/demo/features/lm/block8-delays_s_4/猫.zarr" in run.stdout
     assert "mes résultats/demo/None/nan/seed0/crosscoder.safetensors" in run.stdout
     assert "wildcards: subject=007, experiment=true, seed=0" in run.stdout
+
+
+def test_pairings_add_draws_of_the_pairs_to_both_controls_and_to_no_figure(simulated):
+    plan = make_plan(simulated | {"pairings": 2, "pairing": {"seed": 5}})
+    assert {control: list(names) for control, names in plan.pairing_experiments.items()} == {
+        control: [f"{control}-pairing{number}" for number in (1, 2)] for control in ("shuffled", "shifted")
+    }
+    for control, draws in plan.pairing_experiments.items():
+        base = plan.experiments[control]
+        for number, drawn in enumerate(draws.values(), 1):
+            assert drawn["pairing"] == base["pairing"] | {"seed": 5 + number}
+            assert drawn | {"pairing": None} == base | {"pairing": None}
+            assert plan.variant_of[f"{control}-pairing{number}"] == plan.variant_of[control]
+    assert not {model.experiment for model in plan.models} & {"shuffled-pairing1", "shifted-pairing1"}
+    assert make_plan(simulated).pairing_experiments == {"shuffled": {}, "shifted": {}}
+
+
+def test_an_experiment_cannot_be_called_like_a_draw_of_the_pairs(simulated):
+    config = simulated | {"pairings": 1, "experiments": {"shifted-pairing1": {"crosscoder": {"k": 4}}}}
+    with pytest.raises(ConfigError, match="'shifted-pairing1' has the name of one that `pairings` adds"):
+        make_plan(config)

@@ -83,7 +83,7 @@ IMPOSSIBLE = {
         "Config: ridge.n_folds is 3, but 'S2' has 2 training stories",
     ),
     "one training story": (
-        {"absent": ("S2/one", "S2/two"), "ridge__n_folds": 2},
+        {"absent": ("S2/one", "S2/two"), "ridge__n_folds": 2, "rows": {"three": 200}},
         "'S2' has one training story, but ridge regression, the baseline, needs two or more",
     ),
     "no shift": (
@@ -105,6 +105,16 @@ IMPOSSIBLE = {
             "scores__minimum_shift_s": 31,
         },
         "the 30 test TRs of 'S1' (and 1 other) leave no circular shift of at least 16 TRs",
+    ),
+    # Four delays: words and letters behind each, and four others, ten training TRs for each.
+    "nuisances": (
+        {
+            "rows": {"one": 40, "two": 40, "three": 39},
+            "crosscoder__n_latents": 100,
+            "crosscoder__batch_size": 100,
+        },
+        "The evidence of a latent leaves out 12 nuisances, two for each of features.delays_s (experiment 'matched') "
+        "and four others, which needs 10 training TRs for each, but 'S1' (and 1 other) has 119 training TRs",
     ),
     # The last row of 100 is volume 104, whose middle is 209 s after a sound that starts with the recording.
     "delays in another unit": (
@@ -132,6 +142,9 @@ def test_what_would_stop_a_run_at_its_end_is_told(plan_of, changes, sentence):
     [
         {"ridge__n_folds": 2},
         {"rows": {"delta": 20, "omega": 20}},
+        {"rows": {"one": 40, "two": 40, "three": 40}},
+        # Of other experiments no evidence is asked.
+        {"experiments": {"many": {"features": {"delays_s": list(range(1, 31))}}}},
         {"features__delays_s": [2, 209]},
         {"experiments": {"late": {"features": {"delays_s": [2, 209]}}}},
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from brainlm.report.checks import bars_table
 from brainlm.report.paper import paper_comparison
-from brainlm.report.write import format_value, formatted, number_of, percent, publish_table
+from brainlm.report.write import format_value, formatted, number_of, percent, publish_table, spelt_out
 
 TABLE = pd.DataFrame({"latent": [0, 1], "class": ["shared", "brain-dominant"], "agreement": [0.31, np.nan]})
 
@@ -111,3 +111,17 @@ def test_a_table_without_rows_has_its_header(tmp_path):
     for frame in (paper_comparison([]), bars_table([])):
         publish_table(tmp_path / "empty.tsv", frame, title="Nothing", notes=[], simulated=False)
         assert (tmp_path / "empty.tsv").read_text() == "\t".join(frame.columns) + "\n"
+
+
+def test_a_table_for_reading_may_differ_from_its_data(tmp_path):
+    shown = pd.DataFrame({"share": ["23.4 (21.9 to 25.0)"], "n": ["not known"]})
+    data = spelt_out(pd.DataFrame({"share": [23.4], "lowest": [21.9], "n": pd.array([pd.NA], "Int64")}))
+    publish_table(tmp_path / "t.tsv", shown, title="T", notes=[], simulated=False, data=data)
+    assert (tmp_path / "t.tsv").read_text() == "share\tlowest\tn\n23.4\t21.9\tnot known\n"
+    assert "| 23.4 (21.9 to 25.0) | not known |" in (tmp_path / "t.md").read_text()
+
+
+def test_numbers_are_on_the_right_where_some_are_not_known(tmp_path):
+    frame = spelt_out(pd.DataFrame({"step": ["live", "found"], "n": pd.array([9, pd.NA], "Int64")}))
+    publish_table(tmp_path / "t.tsv", frame, title="T", notes=[], simulated=False)
+    assert "| :--- | ---: |" in (tmp_path / "t.md").read_text()

@@ -263,6 +263,10 @@ def test_notes_give_the_numbers_behind_the_checks():
     assert "lowest 0.30" in bars["maps"].note
     for name in ("1 shared", "1 between", "1 brain-dominant"):
         assert name in bars["called"].note
+    # What the draw alone does: 0.5 against 0.7, where there are two seeds.
+    assert bars["start"].note.endswith("between two seeds of a subject, 20.0 at most")
+    one_seed = summaries()[lambda table: table["seed"] == 0]
+    assert checks(one_seed, planted())["start"].note.endswith("between two seeds of a subject, – at most")
 
 
 def test_shuffled_models_are_only_a_control():
@@ -309,11 +313,11 @@ def test_another_start_is_compared_on_the_models_that_both_have():
     # Seed 1 of matched has other shares, but no other start to compare with.
     table.loc[start, "share_brain-dominant"] = 0.1
     bar = checks(table, planted())["start"]
-    assert bar.value == pytest.approx(20) and bar.note == "of means over 1 models"
+    assert bar.value == pytest.approx(20) and bar.note.startswith("means over 1 models;")
     # With it, the means of both seeds are compared: what goes one way and the other is chance.
     second = table[start].assign(seed=1, **{"share_brain-dominant": 0.3, "share_shared": 0.65})
     bar = checks(pd.concat([table, second]), planted())["start"]
-    assert bar.value == pytest.approx(5) and bar.note == "of means over 2 models"
+    assert bar.value == pytest.approx(5) and bar.note.startswith("means over 2 models;")
     table.loc[start, "seed"] = 2
     assert checks(table, planted())["start"].met == "not measured"
 

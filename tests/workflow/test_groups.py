@@ -25,7 +25,7 @@ def joint(tiny, tmp_path_factory) -> Workspace:
     )
     run = workspace.snakemake(
         *(f"results/tiny/figures/{GROUP}/{name}.pdf" for name in ("figure2", "agreement", "training_curves")),
-        f"results/tiny/tables/{GROUP}/shares.tsv",
+        *(f"results/tiny/tables/{GROUP}/{name}.tsv" for name in ("shares", "evidence", "verdicts")),
         f"results/tiny/{GROUP}/matched/seed0/codes.zarr",
         *(f"results/tiny/{subject}/found_in_seeds.tsv" for subject in SUBJECTS),
     )
@@ -70,13 +70,26 @@ def test_figures_and_tables_of_a_group_show_each_brain(joint):
     shares = read_tsv(joint.results / "tables" / GROUP / "shares.tsv")
     wanted = {
         f"{experiment}: {subject}"
-        for experiment in ("matched", "shuffled", "shifted", "first-block")
+        for experiment in ("matched", "shuffled", "shifted", "noise", "first-block")
         for subject in SUBJECTS
     }
     assert set(figure["experiment"]) == set(shares["experiment"]) == wanted
     assert shares["brain correlation, test"].notna().all()
     by_brain = shares.set_index("experiment")["brain correlation, test"]
     assert by_brain[f"matched: {SUBJECTS[0]}"] != by_brain[f"matched: {SUBJECTS[1]}"]
+
+
+def test_evidence_of_a_group_is_told_of_each_brain(joint, model):
+    evidence = read_tsv(joint.results / "tables" / GROUP / "evidence.tsv").set_index("experiment")
+    verdicts = read_tsv(joint.results / "tables" / GROUP / "verdicts.tsv")
+    standing = ("matched", "shuffled", "shifted", "noise")
+    assert set(evidence.index) == {f"{name}: {subject}" for name in standing for subject in SUBJECTS}
+    noise = read_tsv(joint.results / GROUP / "noise" / "seed0" / "evidence.tsv")
+    for subject in SUBJECTS:
+        r = noise.loc[(noise["source"] == subject) & noise["alive"], "r"]
+        assert evidence.loc[f"matched: {subject}", "r0"] == pytest.approx(r.median(), rel=1e-5)
+        of_brain = verdicts[(verdicts["experiment"] == f"matched: {subject}") & (verdicts["class"] == "all")]
+        assert of_brain["live latents"].tolist() == [model.alive.sum()]
 
 
 def test_a_latent_of_a_group_is_active_on_all_its_stories(joint, model):

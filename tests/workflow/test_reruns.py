@@ -20,6 +20,7 @@ AFTER_TRAINING = {
     "evidence": 4,
     **dict.fromkeys(["passages", "interpretations"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
+    **dict.fromkeys(["evidence_figure", "funnel"], 1),
     **dict.fromkeys(["table1", "table2", "tables", "predictions", "checks"], 1),
     **dict.fromkeys(["rois", "subjects", "provenance"], 1),
 }
@@ -28,7 +29,7 @@ NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS - 1),
     "planted": 2,
     "evidence": 3,
-    **dict.fromkeys(["figure2", "agreement", "training_curves"], 1),
+    **dict.fromkeys(["figure2", "agreement", "funnel", "training_curves"], 1),
     **dict.fromkeys(["tables", "checks", "subjects", "provenance"], 1),
     **dict.fromkeys(["comparisons", "stability", "found_again"], 1),
 }
@@ -79,6 +80,10 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
             {"normalization__brain__standardize": "center"},
             AFTER_TRAINING | {"normalization": 2},
         ),
+        (
+            {"evidence": {"nuisance_loss": 0.5}},
+            {"evidence": 4, **dict.fromkeys(["evidence_figure", "funnel", "tables", "checks"], 1)},
+        ),
         ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
         ({"figures__correlation_colormap": "viridis"}, {"figure4": 1, "ceiling_figure": 1}),
@@ -111,14 +116,15 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         **dict.fromkeys(["sources", "normalization"], 2),
         "ridge": 1,
         **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
-        # Of both subjects, whose latents are looked for in each other.
-        "found_again": 2,
+        # Of both subjects, whose latents are looked for in each other, and what says how many are found.
+        **dict.fromkeys(["found_again", "funnel", "tables"], 2),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
     # Whose name says whose they are.
     others.remove("responses_SIM02_0")
     assert others == {
-        *("checks", "simulate_transforms", "subjects", "stability", "provenance", "found_again"),
+        *("checks", "simulate_transforms", "subjects", "stability", "provenance"),
+        *("found_again", "funnel", "tables"),
     }
 
 

@@ -62,3 +62,24 @@ def test_latents_are_told_apart_by_the_names_of_brains(results, tmp_path):
     tables = results.by_experiment([path])
     assert list(tables) == [f"null: {member}" for member in MEMBERS]
     assert all(of_brain["latent"].tolist() == [0, 1, 2] for (of_brain,) in tables.values())
+
+
+def test_what_is_found_again_stands_beside_a_subjects_matched_latents(results, tmp_path):
+    rows = [{"latent": latent, "r": 0.5} for latent in range(3)]
+    paths = [
+        write_table(tmp_path / name / "evidence.tsv", rows)
+        for name in ("matched/seed0", "matched/seed4", "noise/seed0")
+    ]
+    found = [
+        {"subject": "S", "seed": seed, "latent": latent, "found_again_in_most": told}
+        for seed, latent, told in ((4, 2, True), (4, 0, False), (4, 1, "not known"), (0, 0, True))
+    ]
+    tables = results.latents_by_seed(paths, write_table(tmp_path / "found_in_seeds.tsv", found))
+    assert {seed: len(table) for seed, table in tables.items()} == {0: 3, 4: 3}
+    in_most = tables[4]["found_again_in_most"].tolist()
+    assert in_most[0] is False and pd.isna(in_most[1]) and in_most[2] is True
+    assert tables[0]["found_again_in_most"].notna().tolist() == [True, False, False]
+    # One seed alone has no latents to find again.
+    nothing = tmp_path / "nothing.tsv"
+    nothing.write_text("subject\tseed\tlatent\tfound_again_in_most\n")
+    assert results.latents_by_seed(paths, str(nothing))[0]["found_again_in_most"].isna().all()

@@ -29,7 +29,7 @@ REPEATED = ("part-7", "part-9")
 SUBJECTS = ("sub-01", "sub-02")
 REGIONS = ("A1", "STG", "IFG", "AG", "PCC", "V1")
 N_REPEATS = 3
-FIGURES = ("figure2", "figure3", "figure4", "training_curves", "agreement", "ceiling")
+FIGURES = ("figure2", "figure3", "figure4", "training_curves", "agreement", "evidence", "funnel", "ceiling")
 
 
 def configuration() -> dict:
@@ -153,5 +153,5 @@ def test_the_ceiling_is_that_of_both_repeated_segments(small):
 
 def test_the_report_holds_every_figure_and_table(small):
     report = (small.folder / "report.html").read_text(encoding="utf-8")
-    for name in (*FIGURES, "stability", "shares", "paper", "predictions"):
+    for name in (*FIGURES, "stability", "shares", "verdicts", "paper", "predictions"):
         assert name in report

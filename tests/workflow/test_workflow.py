@@ -39,12 +39,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp i
 
 DELAYS_S = [2, 4, 6, 8]
 STANDING = ["matched", "shuffled", "shifted", "noise"]
-FIGURES = ["figure2", "figure3", "figure4", "agreement", "training_curves", "ceiling"]
+FIGURES = ["figure2", "figure3", "figure4", "agreement", "evidence", "funnel", "training_curves", "ceiling"]
 SUBJECT_TABLES = [
     "table1",
     "table2",
     "interpretations",
     "shares",
+    "evidence",
+    "verdicts",
+    "funnel",
     "predictions",
     "sensitivity",
     "paper",
@@ -836,6 +839,36 @@ def test_the_table_of_shares_has_every_experiment(tiny):
         assert shares.loc[experiment, "brain correlation, test"] == expected
 
 
+def test_evidence_is_told_of_every_standing_experiment(tiny):
+    stem = tiny.results / "tables" / SUBJECT / "evidence"
+    evidence = table(stem.with_suffix(".tsv")).set_index("experiment")
+    assert evidence.index.tolist() == ["matched", "shuffled", "shifted", "noise"]
+    noise = table(tiny.model("noise") / "evidence.tsv")
+    np.testing.assert_allclose(evidence["r0"], noise.loc[noise["alive"], "r"].median(), rtol=1e-5)
+    for experiment, row in evidence.iterrows():
+        summary = table(tiny.model(experiment) / "evidence_summary.tsv").iloc[0]
+        assert row["shared (%)"] == pytest.approx(100 * summary["share_shared"], abs=1e-4)
+        assert row["whole-model p, lowest"] == pytest.approx(summary["whole_model_p"])
+    for word in ("words_2s", "mostly nuisance where nuisances take more than 0.4", "3 hearings", "r0"):
+        assert word in stem.with_suffix(".html").read_text()
+
+
+def test_classes_verdicts_and_steps_count_the_same_latents(tiny):
+    latents = table(tiny.model() / "evidence.tsv")
+    live = latents[latents["alive"]]
+    folder = tiny.results / "tables" / SUBJECT
+    counts = table(folder / "verdicts.tsv").set_index("class")
+    for name, row in counts.drop(index="all").iterrows():
+        assert row["live latents"] == (live["class"] == name).sum()
+    assert counts.loc["all", "LM"] == (live["verdict"] == "LM").sum()
+    steps = table(folder / "funnel.tsv").set_index("step")
+    assert float(steps.loc["live", "|r| < 0.2"]) == counts.loc["shared", "live latents"]
+    assert steps.loc["found again in most seeds"].tolist() == 4 * ["not known"]
+    assert table(tiny.results / "figures" / SUBJECT / "funnel.tsv").equals(steps.reset_index())
+    points = table(tiny.results / "figures" / SUBJECT / "evidence.tsv")
+    assert points["latent"].tolist() == live["latent"].tolist()
+
+
 def test_predictions_from_one_source_are_those_of_the_saved_model(tiny):
     rows = table(tiny.results / "tables" / SUBJECT / "predictions.tsv").set_index(["given", "predicted"])
     model, raw = crosscoder(tiny), split_rows(tiny, "test")
@@ -936,7 +969,7 @@ def test_the_table_of_planted_features_is_that_of_the_matched_model(tiny):
 
 def test_checks_are_all_there_and_end_what_the_terminal_shows(tiny):
     checks = table(tiny.results / "tables" / "checks.tsv").set_index("check")
-    assert len(checks) == 11
+    assert len(checks) == 16
     assert set(checks["met"]) <= {"yes", "no", "not measured"}
     # This run has no such experiment.
     assert checks.filter(like="initial norm", axis=0)["met"].tolist() == ["not measured"]

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from brainlm.errors import TooLittleDataError
+from brainlm.lm.nuisances import nuisance_names
 from brainlm.resample import tr_midpoints
+from brainlm.scores.evidence.nuisances import ROWS_A_NUISANCE
 from brainlm.scores.shifts import n_shifts, require_shifts_to_match
 from pipeline.config import Plan
-from pipeline.experiments import Model
+from pipeline.experiments import STANDING_EXPERIMENTS, Model
 
 BEFORE_THE_SOUND = 1 / 10
 """Share of the times that rows look back to which may lie before the sound, where no words are, without a word."""
@@ -36,7 +38,11 @@ def impossible(plan: Plan, rows: Mapping[str, int]) -> list[str]:
     """
     return [
         *_too_few_to_fold(plan),
-        *(sentence for check in (_no_shift, _no_words) for sentence in check(plan, rows)),
+        *(
+            sentence
+            for check in (_no_shift, _no_words, _too_many_nuisances)
+            for sentence in check(plan, rows)
+        ),
     ]
 
 
@@ -92,6 +98,22 @@ def _no_words(plan: Plan, rows: Mapping[str, int]) -> Iterator[str]:
                 f"Config: features.delays_s has {max(delays_s):g} s (experiment '{models[0].experiment}'), but the "
                 f"last training TR of {_fewest_first(beyond)} is {min(beyond.values()):g} s after the sound's "
                 "onset, so that none has words so long before it: give delays in seconds."
+            )
+
+
+def _too_many_nuisances(plan: Plan, rows: Mapping[str, int]) -> Iterator[str]:
+    n_rows = _rows_of_split(plan, rows, "train")
+    for delays_s, models in _models_by_delays(plan).items():
+        n_nuisances = len(nuisance_names(delays_s))
+        asked = [model for model in models if model.experiment in STANDING_EXPERIMENTS]
+        of_models = {model.subject: n_rows[model.subject] for model in asked if n_rows}
+        few = {subject: n for subject, n in of_models.items() if n < ROWS_A_NUISANCE * n_nuisances}
+        if few:
+            yield (
+                f"The evidence of a latent leaves out {n_nuisances} nuisances, two for each of features.delays_s "
+                f"(experiment '{asked[0].experiment}') and four others, which needs {ROWS_A_NUISANCE} training TRs "
+                f"for each, but {_fewest_first(few)} has {min(few.values())} training TRs: use more or longer "
+                "training stories, or fewer delays."
             )
 
 

@@ -67,7 +67,8 @@ RESULTS, ROOT, DERIVATIVE = FILES.results, FILES.root, FILES.derivative
 SIMULATED = FILES.is_simulated
 
 # Of each subject, made together because they only set side by side what models have written.
-COLLECTED_TABLES = ["shares", "sensitivity", "interpretations", "paper", *FILES.subject_tables]
+GROUP_TABLES = ["shares", "evidence", "verdicts"]
+COLLECTED_TABLES = [*GROUP_TABLES, "funnel", "sensitivity", "interpretations", "paper", *FILES.subject_tables]
 
 # Where a job's process, which reads this file as well, keeps the records of its results and finds the dataset.
 os.environ.update(BRAINLM_RESULTS=RESULTS, BRAINLM_DATASET=ROOT)
@@ -369,7 +370,7 @@ def lm_gb(wildcards):
 def figures():
     """Every figure, as PDF."""
     of_any = ["figure2", "training_curves", "agreement"]
-    of_subject = ["figure3", "figure4", "ceiling"]
+    of_subject = ["evidence", "funnel", "figure3", "figure4", "ceiling"]
     return [
         f"{RESULTS}/figures/{subject}/{name}.pdf"
         for subject in [*SUBJECTS, *GROUPS]
@@ -382,7 +383,7 @@ def tables():
     names = ["table1", "table2", "predictions", "rois", *COLLECTED_TABLES]
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/{subject}/found_again.tsv" for subject in SUBJECTS]
-    paths += [f"{RESULTS}/tables/{group}/shares.tsv" for group in GROUPS]
+    paths += [f"{RESULTS}/tables/{group}/{name}.tsv" for group in GROUPS for name in GROUP_TABLES]
     paths += [
         f"{RESULTS}/tables/{subject}/pairings.tsv"
         for subject in [*SUBJECTS, *GROUPS]

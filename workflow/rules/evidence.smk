@@ -1,4 +1,5 @@
-# Of the experiments that always exist: what each latent must show before it is called shared.
+# What each latent must show before it is called shared: in a run of the experiments that always exist, of any other
+# when asked for.
 rule evidence:
     input:
         sources=sources_of,
@@ -11,8 +12,6 @@ rule evidence:
         summary="<model>/evidence_summary.tsv",
     log:
         "<logs>/evidence/{subject}/{experiment}/seed{seed}.log",
-    wildcard_constraints:
-        experiment="|".join(STANDING_EXPERIMENTS),
     conda:
         ENVIRONMENT
     threads: FILES.threads

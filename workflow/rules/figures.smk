@@ -34,6 +34,45 @@ rule agreement:
         "../scripts/agreement.py"
 
 
+rule evidence_figure:
+    input:
+        evidence="<reported>/evidence.tsv",
+        summary="<reported>/evidence_summary.tsv",
+    output:
+        figure_files("evidence"),
+    log:
+        "<logs>/evidence_figure/{subject}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("evidence_figure"),
+        simulated=SIMULATED,
+    script:
+        "../scripts/evidence_figure.py"
+
+
+rule funnel:
+    input:
+        evidence=model_files("evidence.tsv", ["matched"]),
+        found_in_seeds=rules.found_again.output.in_seeds,
+        summary="<reported>/evidence_summary.tsv",
+    output:
+        figure_files("funnel"),
+    log:
+        "<logs>/funnel/{subject}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("funnel"),
+        simulated=SIMULATED,
+    script:
+        "../scripts/funnel.py"
+
+
 rule training_curves:
     input:
         training=model_files("training.tsv", ["matched"]),

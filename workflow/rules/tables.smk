@@ -43,6 +43,9 @@ rule tables:
     input:
         summaries=model_files("summary.tsv"),
         training=model_files("training.tsv"),
+        evidence=model_files("evidence.tsv", STANDING_EXPERIMENTS),
+        evidence_summaries=model_files("evidence_summary.tsv", STANDING_EXPERIMENTS),
+        found_in_seeds=rules.found_again.output.in_seeds,
         interpretations="<reported>/interpretations.tsv",
         planted=model_files("planted.tsv", ["matched"]) if SIMULATED else [],
     output:
@@ -59,6 +62,8 @@ rule tables:
         code=code_of("tables"),
         simulated=SIMULATED,
         seed=REPORTED_SEED,
+        bounds=PLAN.config["evidence"],
+        rate=PLAN.config["scores"]["false_discovery_rate"],
         span_s=PLAN.config["passages"]["span_s"],
         no_flatmaps=no_flatmaps,
         deviations=deviations_of,
@@ -75,13 +80,17 @@ if GROUPS:
         input:
             summaries=model_files("summary.tsv"),
             training=model_files("training.tsv"),
+            evidence=model_files("evidence.tsv", STANDING_EXPERIMENTS),
+            evidence_summaries=model_files("evidence_summary.tsv", STANDING_EXPERIMENTS),
         output:
-            shares=table_files("shares"),
+            **{name: table_files(name) for name in GROUP_TABLES},
         wildcard_constraints:
             subject="|".join(GROUPS),
         params:
             code=code_of("tables"),
             simulated=SIMULATED,
+            bounds=PLAN.config["evidence"],
+            rate=PLAN.config["scores"]["false_discovery_rate"],
 
 
 rule rois:

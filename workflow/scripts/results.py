@@ -42,6 +42,30 @@ def by_experiment(paths: Iterable[str]) -> dict[str, list[pd.DataFrame]]:
     return tables
 
 
+def by_seed(paths: Iterable[str]) -> dict[int, pd.DataFrame]:
+    """Seed -> table, for files seed<seed>/<name>.tsv of one experiment."""
+    return {int(path.parent.name.removeprefix("seed")): read_tsv(path) for path in map(Path, paths)}
+
+
+def latents_by_seed(evidence: Iterable[str], found_in_seeds: str) -> dict[int, pd.DataFrame]:
+    """Seed -> evidence of the latents of a subject's matched model, with whether each is found again in most seeds.
+
+    Parameters
+    ----------
+    evidence: files <experiment>/seed<seed>/evidence.tsv, also of other experiments.
+    found_in_seeds: the file that says how often each latent is found again; it may have no rows.
+    """
+    tables = by_seed(path for path in evidence if Path(path).parents[1].name == "matched")
+    found = read_tsv(found_in_seeds)
+    in_most = {
+        seed: found[found["seed"] == seed].set_index("latent")["found_again_in_most"] for seed in tables
+    }
+    return {
+        seed: table.assign(found_again_in_most=table["latent"].map(in_most[seed]))
+        for seed, table in tables.items()
+    }
+
+
 def titles(experiments: Iterable[str]) -> dict[str, str]:
     """Experiment -> title of its panel."""
     pieces = {name: name.partition(": ") for name in experiments}

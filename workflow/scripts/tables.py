@@ -1,6 +1,14 @@
 """The tables that only set side by side what the run's models have written, each by the function of its name."""
 
 from brainlm.files import read_tsv
+from brainlm.report.evidence import (
+    evidence_table,
+    funnel_table,
+    never_given,
+    shown_evidence,
+    verdicts_table,
+)
+from brainlm.report.evidence_notes import evidence_notes, funnel_notes, verdicts_notes
 from brainlm.report.paper import PAPER_NUMBERS, Comparison, grouped_deviations, paper_comparison
 from brainlm.report.tables import (
     interpretation_notes,
@@ -9,9 +17,10 @@ from brainlm.report.tables import (
     shares_table,
     theme_warnings,
 )
-from brainlm.report.write import publish_table
+from brainlm.report.write import publish_table, spelt_out
+from brainlm.scores.evidence.bounds import VerdictBounds
 from job import logged
-from results import read_all, summaries
+from results import by_experiment, latents_by_seed, read_all, summaries
 
 params = snakemake.params
 simulated = params.simulated
@@ -36,6 +45,70 @@ def shares(path: str) -> None:
                 * simulated
             ),
         ],
+        simulated=simulated,
+    )
+
+
+def evidence(path: str) -> None:
+    """What the latents of each experiment show besides norms that are alike."""
+    asked, latents = summaries(snakemake.input.evidence_summaries), by_experiment(snakemake.input.evidence)
+    numbers = evidence_table(asked, latents)
+    publish_table(
+        path,
+        shown_evidence(numbers),
+        title="What the latents show, by experiment",
+        notes=evidence_notes(
+            asked, latents, never_given(numbers), VerdictBounds(**params.bounds), rate=params.rate
+        ),
+        simulated=simulated,
+        data=spelt_out(numbers),
+    )
+
+
+def verdicts(path: str) -> None:
+    """The paper's classes beside the verdicts, matched."""
+    counts = verdicts_table(
+        {
+            name: latents
+            for name, latents in by_experiment(snakemake.input.evidence).items()
+            if name.partition(": ")[0] == "matched"
+        }
+    )
+    never = never_given(counts)
+    asked = summaries(snakemake.input.evidence_summaries)
+    publish_table(
+        path,
+        counts.drop(columns=never),
+        title="The paper's classes and the verdicts",
+        notes=verdicts_notes(
+            asked[asked["experiment"].isin(counts["experiment"])],
+            never,
+            VerdictBounds(**params.bounds),
+            rate=params.rate,
+        ),
+        simulated=simulated,
+        data=counts,
+    )
+
+
+def funnel(path: str) -> None:
+    """What is left of the latents that the paper calls shared after each further test, matched."""
+    asked = summaries(snakemake.input.evidence_summaries)
+    publish_table(
+        path,
+        spelt_out(
+            funnel_table(
+                latents_by_seed(snakemake.input.evidence, snakemake.input.found_in_seeds),
+                reported=params.seed,
+            )
+        ),
+        title="Latents left after each test",
+        notes=funnel_notes(
+            asked[asked["experiment"] == "matched"],
+            by_experiment(snakemake.input.evidence),
+            reported=params.seed,
+            rate=params.rate,
+        ),
         simulated=simulated,
     )
 
@@ -133,7 +206,10 @@ def planted(path: str) -> None:
     )
 
 
-TABLES = {table.__name__: table for table in (shares, sensitivity, interpretations, paper, planted)}
+TABLES = {
+    table.__name__: table
+    for table in (shares, evidence, verdicts, funnel, sensitivity, interpretations, paper, planted)
+}
 
 with logged(snakemake):
     for name, files in snakemake.output.items():

@@ -1,6 +1,6 @@
 """What brain and LM each say about a model's live latents over held-out stories: all that evidence is made of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -139,18 +139,22 @@ def both_halves(
 
     def of_source(name: str) -> tuple[Half, NuisanceFit]:
         gram = grams[name]
-        among_live = gram[np.ix_(live, live)]
 
-        def unmix(split: SplitProjections) -> Iterator[np.ndarray]:
-            for values in split.by_story(name):
-                yield unmixed(values[:, live], among_live, ridge=ridge)
+        def unmix(values: np.ndarray) -> np.ndarray:
+            return unmixed(values, gram[np.ix_(live, live)], ridge=ridge)
 
         fit = fit_nuisances(
-            zip(unmix(train), (nuisances[story] for story in train.stories), strict=True),
+            (
+                (values[:, live], nuisances[story])
+                for values, story in zip(train.by_story(name), train.stories, strict=True)
+            ),
             names=nuisance_names,
         )
+        # Unmixing is linear: what fits projections, once unmixed, fits unmixed projections, of which training needs
+        # none.
+        fit = replace(fit, value_mean=unmix(fit.value_mean[None])[0], coefficients=unmix(fit.coefficients))
         held_out = [test, *([validation] if name == reference and validation is not None else [])]
-        plain = [values for split in held_out for values in unmix(split)]
+        plain = [unmix(values[:, live]) for split in held_out for values in split.by_story(name)]
         stories = [story for split in held_out for story in split.stories]
         return (
             Half(

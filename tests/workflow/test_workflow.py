@@ -517,26 +517,20 @@ def test_only_standing_experiments_are_asked(tiny):
 
 def test_agreement_is_that_of_unmixed_projections_without_nuisances(tiny):
     model, found = crosscoder(tiny), evidence(tiny)
-    nuisances = {
-        split: np.concatenate(
-            [
-                dataset(tiny.results / "features" / "tiny-llama" / "block2" / f"{story}.zarr")["nuisances"]
-                for story in stories
-            ]
-        )
-        for split, stories in SPLITS.items()
-    }
-    mean, deviation = nuisances["train"].mean(axis=0), nuisances["train"].std(axis=0)
-    design = {
-        split: np.column_stack([np.ones(len(values)), (values - mean) / deviation])
-        for split, values in nuisances.items()
-    }
+    held_out = [*SPLITS["test"], *SPLITS["validation"]]
+    stores = [tiny.results / "features" / "tiny-llama" / "block2" / f"{story}.zarr" for story in held_out]
+    nuisances = np.concatenate([dataset(store)["nuisances"] for store in stores])
+    design = np.column_stack(
+        [np.ones(len(nuisances)), (nuisances - nuisances.mean(axis=0)) / nuisances.std(axis=0)]
+    )
     plain, partialled = [], []
     for source in ("brain", "lm"):
-        train, test = (unmixed(model, source, split_rows(tiny, split)[source]) for split in ("train", "test"))
-        fit = np.linalg.lstsq(design["train"], train)[0]
+        test, validation = (
+            unmixed(model, source, split_rows(tiny, split)[source]) for split in ("test", "validation")
+        )
+        fit = np.linalg.lstsq(design, np.concatenate([test, validation]))[0]
         plain.append(test)
-        partialled.append(test - design["test"] @ fit)
+        partialled.append(test - design[: len(test)] @ fit)
     live = model.alive
     np.testing.assert_allclose(found["plain_agreement"][live], column_correlations(*plain), atol=1e-4)
     np.testing.assert_allclose(found["agreement"][live], column_correlations(*partialled), atol=1e-4)

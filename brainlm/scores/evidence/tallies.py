@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
@@ -59,22 +58,6 @@ def jackknife_error(leave_one_out: Sequence[float]) -> float:
     if n < 2:
         return float("nan")
     return float(np.sqrt((n - 1) / n * np.square(values - values.mean()).sum()))
-
-
-def jackknife_interval(share: float, leave_one_out: Sequence[float]) -> tuple[float, float]:
-    """95 % interval of a share over test stories: share ± t s.e., t of n - 1 degrees of freedom, within 0 and 1.
-
-    Parameters
-    ----------
-    share: with all n test stories.
-    leave_one_out: see `jackknife_error`.
-
-    Returns
-    -------
-    Both ends; NaN with fewer than two stories.
-    """
-    half = jackknife_error(leave_one_out) * stats.t.ppf(0.975, max(len(leave_one_out) - 1, 1))
-    return float(np.maximum(share - half, 0)), float(np.minimum(share + half, 1))
 
 
 def cross_table(classes: Sequence[str], verdicts: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from brainlm.report.evidence import neutral_point
 from brainlm.report.style import (
     CLASS_COLORS,
-    CLASS_LABELS,
     DOUBLE_COLUMN_CM,
     GREY,
     SINGLE_COLUMN_CM,
@@ -21,11 +21,14 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
 )
-from brainlm.report.write import formatted, number_of, percent
+from brainlm.report.write import CLASS_LABELS, formatted, number_of, percent
+from brainlm.scores.evidence.tallies import verified, verified_shares
 from brainlm.scores.latents import DOMINANT_BOUND, SHARED_BOUND, class_shares, classify
 
 BIN_EDGES = np.arange(-10, 11) / 10
 """Of r; the classes' bounds are among them."""
+_BELOW_SHARES = 0.66
+"""Height of the part of a histogram that is left to its bars."""
 R_LABEL = "← LM        relative difference r        brain →"
 
 
@@ -35,26 +38,37 @@ def relative_difference_histograms(
 ) -> tuple[Figure, pd.DataFrame]:
     """Figure 2: whose are the latents? One panel per experiment.
 
+    Where verdicts are known, the part of each bar that is verified (`brainlm.scores.evidence.tallies.verified`) has
+    its full colour and the rest is pale; a line marks r0 (`brainlm.report.evidence.neutral_point`).
+
     Parameters
     ----------
-    latents: experiment -> one table per seed with columns latent, r, class, alive (bool).
+    latents: experiment -> one table per seed with columns latent, r, class, alive (bool), and verdict and qualifier
+        if its latents were asked for evidence.
     titles: experiment -> title of its panel.
 
     Returns
     -------
     The figure, and the numbers: experiment, bin_low, bin_high, mean_share_percent (of the live latents, mean
-    over seeds), sd_share_percent (over seeds; NaN for one seed).
+    over seeds), sd_share_percent (over seeds; NaN for one seed), mean_verified_percent (of the live latents, those
+    that are verified), r0; NaN where verdicts, or a model of white noise, are not known.
     """
     figure, panels = _panel_grid(list(latents), height_cm=4.9, share_y="row")
     numbers = pd.concat(
-        [_binned(tables).assign(experiment=experiment) for experiment, tables in latents.items()],
+        [
+            _binned(tables).assign(
+                experiment=experiment,
+                r0=neutral_point(latents, experiment) if _are_judged(tables) else np.nan,
+            )
+            for experiment, tables in latents.items()
+        ],
         ignore_index=True,
     )
     for experiment, axes in panels.items():
         bins = numbers[numbers["experiment"] == experiment]
         highest = (bins["mean_share_percent"] + bins["sd_share_percent"].fillna(0)).max()
-        # The upper third is for the shares of the classes; the panels of a row share the y axis.
-        axes.set_ylim(0, max(axes.get_ylim()[1], 1.45 * highest, 10.0))
+        # The upper part is for the shares of the classes; the panels of a row share the y axis.
+        axes.set_ylim(0, max(axes.get_ylim()[1], highest / _BELOW_SHARES, 10.0))
         _draw_histogram(axes, bins)
         _write_class_shares(axes, latents[experiment])
     for axes in panels.values():
@@ -67,7 +81,8 @@ def relative_difference_histograms(
     )
     figure.supxlabel(R_LABEL)
     figure.supylabel("live latents (%)")
-    return figure, numbers[["experiment", "bin_low", "bin_high", "mean_share_percent", "sd_share_percent"]]
+    columns = ["mean_share_percent", "sd_share_percent", "mean_verified_percent", "r0"]
+    return figure, numbers[["experiment", "bin_low", "bin_high", *columns]]
 
 
 @journal_style()
@@ -169,27 +184,45 @@ def _panel_grid(
 def _binned(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Share of live latents in each bin of r, in percent, over seeds."""
     counts = pd.DataFrame([np.histogram(_live(table)["r"].dropna(), BIN_EDGES)[0] for table in tables])
-    shares = 100 * counts.div([len(_live(table)) or np.nan for table in tables], axis=0)
+    n_live = [len(_live(table)) or np.nan for table in tables]
+    shares = 100 * counts.div(n_live, axis=0)
+    proven = pd.Series(np.nan, index=shares.columns)
+    if _are_judged(tables):
+        of_verified = [_live(table)["r"][verified(_live(table))] for table in tables]
+        counts = pd.DataFrame([np.histogram(r.dropna(), BIN_EDGES)[0] for r in of_verified])
+        proven = (100 * counts.div(n_live, axis=0)).mean()
     return pd.DataFrame(
         {
             "bin_low": BIN_EDGES[:-1],
             "bin_high": BIN_EDGES[1:],
             "mean_share_percent": shares.mean(),
             "sd_share_percent": shares.std(),
+            "mean_verified_percent": proven,
         }
     )
 
 
+def _are_judged(tables: Sequence[pd.DataFrame]) -> bool:
+    """Whether their latents were asked for evidence."""
+    return all("verdict" in table for table in tables)
+
+
 def _draw_histogram(axes: Axes, bins: pd.DataFrame) -> None:
     centres = (bins["bin_low"] + bins["bin_high"]) / 2
-    axes.bar(
-        centres,
-        bins["mean_share_percent"],
-        width=0.1,
-        color=[CLASS_COLORS[name] for name in classify(centres)],
-        edgecolor="white",
-        linewidth=0.3,
+    colors = [CLASS_COLORS[name] for name in classify(centres)]
+    are_judged = bins["mean_verified_percent"].notna().any()
+    layers = (
+        {"mean_share_percent": 0.4, "mean_verified_percent": 1} if are_judged else {"mean_share_percent": 1}
     )
+    for column, alpha in layers.items():
+        axes.bar(
+            centres, bins[column], width=0.1, color=colors, alpha=alpha, edgecolor="white", linewidth=0.3
+        )
+    r0 = bins["r0"].iloc[0]
+    if np.isfinite(r0):
+        axes.axvline(r0, ymax=_BELOW_SHARES - 0.06, color="black", linewidth=0.8)
+        place = (r0, _BELOW_SHARES - 0.05)
+        axes.text(*place, "r₀", transform=axes.get_xaxis_transform(), ha="center", fontsize=SMALL_PT)
     if bins["sd_share_percent"].notna().any():
         axes.errorbar(
             centres,
@@ -200,7 +233,7 @@ def _draw_histogram(axes: Axes, bins: pd.DataFrame) -> None:
             elinewidth=0.5,
         )
     # The bounds' lines end below the shares of the classes.
-    _mark_class_bounds(axes, top=0.78)
+    _mark_class_bounds(axes, top=_BELOW_SHARES)
 
 
 def _mark_class_bounds(axes: Axes, *, top: float) -> None:
@@ -213,12 +246,19 @@ def _mark_class_bounds(axes: Axes, *, top: float) -> None:
 def _write_class_shares(axes: Axes, tables: Sequence[pd.DataFrame]) -> None:
     """The class's share over its part of the r axis, in its colour, which makes a legend unnecessary."""
     shares = pd.DataFrame([class_shares(table["class"], table["alive"]) for table in tables]).mean()
+    proven = pd.DataFrame(map(verified_shares, tables)).mean() if _are_judged(tables) else {}
     places = {"lm-dominant": (-1, "left"), "shared": (0, "center"), "brain-dominant": (1, "right")}
     for name, (x, alignment) in places.items():
         axes.text(
             x,
             0.985,
-            f"{CLASS_LABELS[name]}\n{percent(shares[name])}",
+            "\n".join(
+                [
+                    CLASS_LABELS[name],
+                    percent(shares[name]),
+                    *([f"verified: {percent(proven[name])}"] if name in proven else []),
+                ]
+            ),
             transform=axes.get_xaxis_transform(),
             ha=alignment,
             va="top",

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from brainlm.report.style import (
     CLASS_COLORS,
-    CLASS_LABELS,
     DOUBLE_COLUMN_CM,
     SINGLE_COLUMN_CM,
     SMALL_PT,
@@ -17,7 +16,7 @@ from brainlm.report.style import (
     plain,
     wrapped,
 )
-from brainlm.report.write import formatted, number_of
+from brainlm.report.write import CLASS_LABELS, formatted, number_of
 
 PANEL_TITLES = {"seeds": "Found again with another seed", "subjects": "Found again in another subject"}
 _HALF_WIDTH = 0.3

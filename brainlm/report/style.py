@@ -29,7 +29,6 @@ PURPLE = "#CC79A7"
 GREY = "#999999"
 
 CLASS_COLORS = {"shared": GREEN, "brain-dominant": VERMILION, "lm-dominant": BLUE, "between": GREY}
-CLASS_LABELS = {"shared": "shared", "brain-dominant": "brain-dominant", "lm-dominant": "LM-dominant"}
 SOURCE_COLORS = {"brain": VERMILION, "lm": BLUE}
 OTHER_SOURCE_COLORS = (GREEN, ORANGE, PURPLE, SKY_BLUE)
 SOURCE_LABELS = {"brain": "brain", "lm": "LM"}

@@ -10,7 +10,6 @@ from matplotlib.lines import Line2D
 
 from brainlm.report.style import (
     CLASS_COLORS,
-    CLASS_LABELS,
     DOUBLE_COLUMN_CM,
     GREY,
     SOURCE_COLORS,
@@ -19,16 +18,24 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
 )
-from brainlm.report.write import number_of
+from brainlm.report.write import CLASS_LABELS, number_of
 
 SHARES = {f"{label} (%)": f"share_{name}" for name, label in CLASS_LABELS.items()}
+VERIFIED = {f"{label}, verified (%)": f"verified_{name}" for name, label in CLASS_LABELS.items()}
 CORRELATIONS = {
     f"{label} correlation, test": f"test_correlation_{source}" for source, label in SOURCE_LABELS.items()
 }
 COLORS = {f"{label} (%)": CLASS_COLORS[name] for name, label in CLASS_LABELS.items()} | {
     f"{label} correlation, test": SOURCE_COLORS[source] for source, label in SOURCE_LABELS.items()
 }
-MARKERS = "osD^vP*X<>"
+MARKERS = "os^vP*X<>h"
+VERIFIED_STYLE = {
+    "marker": "D",
+    "markersize": 3.5,
+    "markerfacecolor": "none",
+    "linestyle": "",
+    "markeredgewidth": 0.7,
+}
 
 
 def long_summaries(summaries: pd.DataFrame) -> pd.DataFrame:
@@ -36,15 +43,17 @@ def long_summaries(summaries: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    summaries: one row a model, with columns subject, experiment, seed and those of
-        `brainlm.scores.summary.model_summary`.
+    summaries: one row a model, with columns subject, experiment, seed, those of
+        `brainlm.scores.summary.model_summary`, and verified_<class> and r0, NaN of models whose latents were not
+        asked for evidence.
 
     Returns
     -------
-    Columns experiment, quantity, subject, seed, value: class shares in percent of live latents, and the mean test
-    correlations.
+    Columns experiment, quantity, subject, seed, value: class shares and how much of them is verified, in percent of
+    live latents, r0, and the mean test correlations.
     """
-    quantities = {name: 100 * summaries[column] for name, column in SHARES.items()}
+    quantities = {name: 100 * summaries[column] for name, column in (SHARES | VERIFIED).items()}
+    quantities["r0"] = summaries["r0"]
     quantities["agreeing (%)"] = 100 * summaries["share_agreeing"]
     quantities |= {name: summaries[column] for name, column in CORRELATIONS.items()}
     models = summaries[["experiment", "subject", "seed"]]
@@ -80,6 +89,7 @@ def across_subjects_table(summaries: pd.DataFrame) -> pd.DataFrame:
 def across_subjects_figure(summaries: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Class shares and test correlations of every experiment: a point a model, mean and s.d. over all.
 
+    A diamond marks how much of a class is verified, the mean over models, where verdicts are known.
     A line of the s.d. ends where the scale does: at shares of 0 and 100 %, at correlations of -1 and 1. Subjects have
     markers of their own if there are enough.
 
@@ -112,6 +122,8 @@ def across_subjects_figure(summaries: pd.DataFrame) -> tuple[Figure, pd.DataFram
         for label, marker in labels.items()
     ]
     handles.append(Line2D([], [], color=GREY, marker="|", markersize=7, label="mean ± s.d."))
+    if summaries[list(VERIFIED.values())].notna().any(axis=None):
+        handles.append(Line2D([], [], **VERIFIED_STYLE, markeredgecolor=GREY, label="of it verified, mean"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 9))
     return figure, numbers
 
@@ -143,6 +155,10 @@ def _draw(
                 reach = np.clip([mean - deviation, mean + deviation], *ends)
                 axes.hlines(row + offset, *reach, color=COLORS[quantity], linewidth=0.8)
             axes.plot(mean, row + offset, "|", color=COLORS[quantity], markersize=7)
+            proven = numbers["quantity"] == quantity.replace(" (%)", ", verified (%)")
+            of_it = numbers.loc[proven & (numbers["experiment"] == experiment), "value"].mean()
+            if np.isfinite(of_it) and quantity in SHARES:
+                axes.plot(of_it, row + offset, **VERIFIED_STYLE, markeredgecolor=COLORS[quantity])
     if not numbers.loc[numbers["quantity"].isin(quantities), "value"].notna().any():
         axes.set_xlim(*ends)
     handles = [Line2D([], [], color=COLORS[name], label=name.split()[0]) for name in quantities]

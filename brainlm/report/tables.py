@@ -5,6 +5,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from brainlm.files import NOT_KNOWN
+from brainlm.report.write import CLASS_LABELS, formatted
+from brainlm.scores.evidence.verdict import labels
+
 
 def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
     """Table 1: latents chosen to illustrate the classes, each with the theme that it separates best.
@@ -13,11 +17,12 @@ def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
     ----------
     chosen: columns latent (-1: none), class, theme, auc, null_95, n_candidates, pinned; one row of the table
         each, as `brainlm.scores.interpretation.interpret` gives them.
-    latents: columns latent, r, class, agreement, density; one row for each latent of the dictionary.
+    latents: columns latent, r, class, verdict, qualifier, agreement, density; one row for each latent of the
+        dictionary.
 
     Returns
     -------
-    Columns latent, r, class, interpretation, AUC, null (95 %), agreement, density. The class is the latent's
+    Columns latent, r, class, verdict, interpretation, AUC, null (95 %), agreement, density. The class is the latent's
     own, which for a pinned latent need not be the one asked for.
     """
     rows = _with_latents(chosen, latents)
@@ -26,6 +31,7 @@ def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
             "latent": rows["latent"],
             "r": rows["r"],
             "class": rows["class"],
+            "verdict": rows["label"],
             "interpretation": rows["interpretation"],
             "AUC": rows["auc"],
             "null (95 %)": rows["null_95"],
@@ -55,12 +61,13 @@ def table2(chosen: pd.DataFrame, latents: pd.DataFrame, passages: pd.DataFrame) 
 
 
 def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
-    """Each experiment's class shares, agreement and fit, mean over seeds.
+    """Each experiment's class shares, how much of them is verified, agreement and fit, mean over seeds.
 
     Parameters
     ----------
-    summaries: one row a model, with the columns that the scoring rule writes, and validation_explained_brain and
-        validation_explained_lm, the fractions of variance that its last epoch explained in validation.
+    summaries: one row a model, with the columns that the scoring rule writes; validation_explained_brain and
+        validation_explained_lm, the fractions of variance that its last epoch explained in validation; and
+        verified_<class> and r0, NaN of models whose latents were not asked for evidence.
 
     Returns
     -------
@@ -68,12 +75,10 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
     """
     numbers = summaries.groupby("experiment", sort=False).mean(numeric_only=True)
     first = summaries.groupby("experiment", sort=False).first()
-    percent = {
-        "shared": "share_shared",
-        "brain-dominant": "share_brain-dominant",
-        "LM-dominant": "share_lm-dominant",
-        "agreeing": "share_agreeing",
-    }
+    percent: dict[str, str] = {}
+    for name, label in CLASS_LABELS.items():
+        percent |= {label: f"share_{name}", f"{label}, verified": f"verified_{name}"}
+    percent["agreeing"] = "share_agreeing"
     return pd.DataFrame(
         {
             "experiment": first.index,
@@ -82,6 +87,7 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
             "seeds": summaries.groupby("experiment", sort=False).size().to_numpy(),
             "live latents": numbers["live_latents"].to_numpy(),
             **{f"{name} (%)": 100 * numbers[column].to_numpy() for name, column in percent.items()},
+            "r0": numbers["r0"].to_numpy(),
             "brain correlation, test": numbers["test_correlation_brain"].to_numpy(),
             "brain correlation, training": numbers["training_correlation_brain"].to_numpy(),
             "LM correlation, test": numbers["test_correlation_lm"].to_numpy(),
@@ -89,6 +95,27 @@ def shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
             "brain variance explained, validation": numbers["validation_explained_brain"].to_numpy(),
             "LM variance explained, validation": numbers["validation_explained_lm"].to_numpy(),
         }
+    )
+
+
+def shown_shares(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The table of shares for reading: what of each class is verified stands in its cell.
+
+    Parameters
+    ----------
+    numbers: of `shares_table`.
+    """
+    shown = numbers.copy()
+    for label in CLASS_LABELS.values():
+        both = numbers[[f"{label} (%)", f"{label}, verified (%)"]].to_numpy(float)
+        cells = [
+            f"{formatted(share, '.1f')} ({formatted(proven, '.1f') if np.isfinite(proven) else NOT_KNOWN})"
+            for share, proven in both
+        ]
+        shown[f"{label} (%)"] = cells
+    shown = shown.drop(columns=[f"{label}, verified (%)" for label in CLASS_LABELS.values()])
+    return shown.rename(
+        columns={f"{label} (%)": f"{label} (verified) (%)" for label in CLASS_LABELS.values()}
     )
 
 
@@ -150,10 +177,22 @@ def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
     return [
         "A latent's interpretation is the theme whose TRs its activation separates best from the others on test "
         f"stories: AUC, the area under the ROC curve. A TR belongs to a theme {belongs}.",
-        "Null: 95th percentile of the best AUC among the class's live latents and all themes after the themes' "
-        "labels are shifted in a circle; a label is given only above it, one in twenty by chance.",
-        "Agreement: correlation over test TRs of the latent's brain part with its LM part.",
+        "Null: 95th percentile of the best AUC among the latents that could be chosen and all themes after the "
+        "themes' labels are shifted in a circle; a label is given only above it, one in twenty by chance.",
     ]
+
+
+VERIFIED_NOTE = (
+    "Verified: latents of the class with a verdict that bears it out (see the table evidence), in percent of live "
+    "latents too: shared; contributing to the brain alone, artefacts apart, or to the LM alone, or shared and "
+    "mostly the brain's or the LM's. r0: the r of white noise in the brain's place, around which r tells nothing."
+)
+"""What shares of classes are to be read with."""
+CHOICE_NOTE = (
+    "Chosen: of each class the latent that separates a theme best, among those whose verdict bears out their class "
+    "if there are any, else, of the class shared, among those that agree; none is shown twice."
+)
+"""How the latents of tables 1 and 2 were chosen."""
 
 
 def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[str]:
@@ -181,8 +220,9 @@ def theme_warnings(n_heard: Mapping[str, int], untested: Iterable[str]) -> list[
 
 
 def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
-    """The chosen latents with their r, own class, agreement and density, and an interpretation in words."""
+    """The chosen latents with their r, own class, verdict, agreement and density, and an interpretation in words."""
     own = latents[["latent", "r", "class", "agreement", "density"]].rename(columns={"class": "own_class"})
+    own = own.assign(label=labels(latents))
     rows = chosen.merge(own, on="latent", how="left")
     return rows.assign(
         **{

@@ -11,6 +11,8 @@ import pandas as pd
 from brainlm.files import NOT_KNOWN, write_atomically, write_tsv
 
 MISSING = "–"
+CLASS_LABELS = {"shared": "shared", "brain-dominant": "brain-dominant", "lm-dominant": "LM-dominant"}
+"""The paper's classes, as readers see them."""
 SIMULATED = "simulated data"
 """What all tables and figures of such data say."""
 

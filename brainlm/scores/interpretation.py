@@ -15,7 +15,6 @@ from brainlm.scores.shifts import require_shifts
 _ALIKE = str.maketrans(
     dict.fromkeys("\u2018\u2019\u02bc\uff07\u00b4`", "'") | dict.fromkeys("\u2010\u2011", "-")
 )
-ROLES = ("uninterpretable", "shared", "brain-dominant", "lm-dominant")
 
 
 def words_heard(words: pd.DataFrame, time_s: float, span_s: float) -> pd.DataFrame:
@@ -252,61 +251,3 @@ def interpret(
         ]
     columns = ["class", "theme", "rank", "latent", "auc", "null_95", "n_candidates"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def choose_latents(
-    separations: Mapping[str, Separation], latents: pd.DataFrame, pinned: Mapping[str, int]
-) -> pd.DataFrame:
-    """The latents that figure 3 and the tables show, one of each role, unless pinned. None is shown twice.
-
-    - shared, brain-dominant, lm-dominant: the class's live latent, and the theme, of the highest AUC. Its null
-      is the 95th percentile, over shifted labels, of the highest AUC of all the class's latents and themes;
-    - uninterpretable: of the brain-dominant latents whose AUC for no theme exceeds its own 95th percentile
-      under shifted labels, the most brain-dominant one (the paper's figure 3a shows such a latent) that is not
-      shown as brain-dominant already.
-
-    What is pinned for one role is no candidate for another.
-
-    Parameters
-    ----------
-    separations: theme -> separation over all latents.
-    latents: columns latent, class, r, alive, one row a latent in order.
-    pinned: role -> latent.
-
-    Returns
-    -------
-    Columns role, latent (-1 where there is none), class, theme, auc, null_95, n_candidates, pinned.
-    """
-    live = latents[latents["alive"]]
-    candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in ROLES[1:]}
-    own_null = {theme: np.quantile(found.null, 0.95, axis=0) for theme, found in separations.items()}
-    unexplained = candidates["brain-dominant"]
-    for theme, found in separations.items():
-        unexplained = unexplained[~(found.auc[unexplained] > own_null[theme][unexplained])]
-    by_r = latents.set_index("latent")["r"]
-    candidates["uninterpretable"] = unexplained[np.argsort(-by_r[unexplained].to_numpy())]
-    themes = list(separations)
-    auc = np.stack([separations[theme].auc for theme in themes])
-    null = np.stack([separations[theme].null for theme in themes])
-    rows, shown = {}, list(pinned.values())
-    # The classes choose first: tables 1 and 2 show one latent of each.
-    for role in (*ROLES[1:], ROLES[0]):
-        if role in pinned:
-            chosen_from = np.array([pinned[role]])
-        else:
-            chosen_from = candidates[role][~np.isin(candidates[role], shown)]
-        if role == "uninterpretable":
-            chosen_from = chosen_from[:1]
-        row = {"role": role, "latent": -1, "class": role, "theme": "", "auc": np.nan, "null_95": np.nan}
-        if chosen_from.size:
-            of_role = auc[:, chosen_from]
-            testable = np.isfinite(of_role).any()
-            theme, position = np.unravel_index(np.nanargmax(of_role), of_role.shape) if testable else (0, 0)
-            row["latent"] = int(chosen_from[position])
-            row["class"] = latents["class"].iloc[row["latent"]]
-            shown.append(row["latent"])
-        if chosen_from.size and testable:
-            row["theme"], row["auc"] = themes[theme], float(of_role[theme, position])
-            row["null_95"] = float(np.quantile(np.nanmax(null[..., chosen_from], axis=(0, 2)), 0.95))
-        rows[role] = {**row, "n_candidates": chosen_from.size, "pinned": role in pinned}
-    return pd.DataFrame([rows[role] for role in ROLES])

@@ -1,9 +1,9 @@
 """Are verdicts right at other signal-to-noise ratios, and does the whole-model test hold with few test TRs?
 
 Runs the demo's workflow on other simulated listeners: two subjects and three seeds at each ratio; and one subject
-with a single test story and half as many latents, matched and shifted by twenty other shifts. Writes three tables to
-results/evidence-study/: how often planted features are found and called right, the verdicts of each kind, and the
-whole-model tests. Run it from the repository's root: `make evidence-study`.
+with a single test story and half as many latents, matched and shifted by twenty other shifts. Writes to
+results/evidence-study/ how often planted features are found and called right, as a table and a figure, and tables of
+the verdicts of each kind and of the whole-model tests. Run it from the repository's root: `make evidence-study`.
 """
 
 import subprocess
@@ -18,10 +18,19 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
 from brainlm.files import read_tsv
+from brainlm.report.latents import snr_study
+from brainlm.report.style import publish_figure
 from brainlm.report.write import publish_table
 
 FOLDER = Path("results", "evidence-study")
 RATIOS = (0.3, 1.0, 3.0)
+SHORT_NAMES = {
+    "planted features that voxels follow, well found (%)": "features that voxels follow, found (%)",
+    "right verdict, of those well found (%)": "right verdict, of those found (%)",
+    "right verdict, the kind with fewest (%)": "... of the kind with fewest (%)",
+    "planted as anything else, but called shared without a qualifier (%)": "others called shared (%)",
+    "live latents called shared where time does not correspond (%)": "called shared in controls (%)",
+}
 SHIFTS = range(1, 21)
 FEW_TEST_STORIES = ("riverferry",)
 FEW_LATENTS = {"n_latents": 32, "k": 2, "k_aux": 16}
@@ -68,8 +77,7 @@ def at_ratio(snr: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     checks, verdicts = (
         read_tsv(folder / "tables" / f"{name}.tsv") for name in ("checks", "planted_verdicts")
     )
-    asked = checks["check"].str.contains("verdict|voxels follow|called shared without|does not correspond")
-    return checks[asked].assign(SNR=snr), verdicts.assign(SNR=snr)
+    return checks[checks["check"].isin(SHORT_NAMES)].assign(SNR=snr), verdicts.assign(SNR=snr)
 
 
 def with_few_rows() -> pd.DataFrame:
@@ -95,34 +103,52 @@ def with_few_rows() -> pd.DataFrame:
     return summaries[[*columns, "share_shared"]]
 
 
+def draw(checks: pd.DataFrame) -> None:
+    """The checks over ratios, a panel each."""
+    drawn = pd.DataFrame(
+        {
+            "snr": checks["SNR"],
+            "seed": 1,
+            "metric": checks["check"].map(SHORT_NAMES),
+            "value": checks["result"].astype(float),
+            # "≥ 85"
+            "bar": checks["bar"].str.split().str[-1].astype(float),
+        }
+    )
+    publish_figure(FOLDER / "checks.pdf", *snr_study(drawn), simulated=True)
+
+
+def publish(name: str, frame: pd.DataFrame, title: str, note: str) -> None:
+    """Write a table, and print it."""
+    publish_table(FOLDER / f"{name}.tsv", frame, title=title, notes=[note], simulated=True)
+    print((FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+
+
 def main() -> None:
     """Run the study, and write and print its tables."""
     checks, verdicts = (pd.concat(of_ratios) for of_ratios in zip(*map(at_ratio, RATIOS), strict=True))
+    draw(checks)
+    publish(
+        "checks",
+        checks,
+        "Verdicts over signal-to-noise ratios",
+        "Two subjects and three seeds at each ratio.",
+    )
+    publish(
+        "planted_verdicts",
+        verdicts,
+        "Verdicts of each planted kind",
+        "Counts of features x subjects x seeds.",
+    )
     few = with_few_rows()
-    shifted = few[few["experiment"] != "matched"]
-    tables = {
-        "checks": (
-            checks,
-            "Verdicts over signal-to-noise ratios",
-            ["Two subjects and three seeds at each ratio."],
-        ),
-        "planted_verdicts": (
-            verdicts,
-            "Verdicts of each planted kind",
-            ["Counts of features x subjects x seeds."],
-        ),
-        "whole_model": (
-            few,
-            "The whole-model test with few test TRs",
-            [
-                f"{(shifted['whole_model_p'] < 0.05).sum()} of {len(shifted)} shifted models have p below 0.05.",
-                "One subject, one seed of training.",
-            ],
-        ),
-    }
-    for name, (frame, title, notes) in tables.items():
-        publish_table(FOLDER / f"{name}.tsv", frame, title=title, notes=notes, simulated=True)
-        print((FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+    shifted = few.loc[few["experiment"] != "matched", "whole_model_p"]
+    publish(
+        "whole_model",
+        few,
+        "The whole-model test with few test TRs",
+        f"{(shifted < 0.05).sum()} of {len(shifted)} shifted models have p below 0.05. One subject, one seed of "
+        "training.",
+    )
 
 
 if __name__ == "__main__":

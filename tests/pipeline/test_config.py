@@ -469,6 +469,11 @@ def test_pinning_a_latent_that_does_not_exist_is_refused(simulated, role):
     assert f"figures.pinned_latents.{role} is 1024" in sentence
 
 
+def test_a_latent_pinned_twice_is_refused(simulated):
+    sentence = refusal(changed(simulated, figures__pinned_latents={"shared": 3, "lm-dominant": 3}))
+    assert "names latent 3 as shared and as lm-dominant: no latent is shown twice" in sentence
+
+
 @pytest.mark.parametrize(
     "source",
     ["/no/such/model", "./model", "../model", "~/no-such-model", "~no-such-user/m", "m.gguf", "a/b/c"],

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from brainlm.scores.interpretation import ROLES
+from brainlm.scores.choice import ROLES
 from pipeline.config import make_plan
 from pipeline.reference import MARKS, README, SCHEMA, entries, json_schema, readme
 

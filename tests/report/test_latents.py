@@ -25,6 +25,13 @@ def latent_table(r, alive=True, agreement=0.0, significant=False) -> pd.DataFram
     )
 
 
+def judged(table: pd.DataFrame, *verified: int) -> pd.DataFrame:
+    """The same, with verdicts that bear out the class of some latents alone."""
+    proof = {"shared": "shared", "brain-dominant": "brain, spontaneous", "lm-dominant": "LM"}
+    proven = table["latent"].isin(verified)
+    return table.assign(verdict=np.where(proven, table["class"].map(proof), "unclear"), qualifier="")
+
+
 def histogram(*tables: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     return relative_difference_histograms({"matched": tables}, titles={"matched": "Matched stories"})
 
@@ -59,6 +66,39 @@ def test_live_latents_without_r_are_counted_and_mentioned():
 def test_r_of_exactly_one_and_minus_one_is_in_the_outermost_bins():
     _, numbers = histogram(latent_table([-1.0, 1.0]))
     assert numbers["mean_share_percent"].iloc[[0, -1]].tolist() == [50, 50]
+
+
+def test_the_verified_part_of_a_bar_stands_out_and_is_counted():
+    table = judged(latent_table([0.0, 0.05, 0.05, 0.95, -0.95]), 1, 4)
+    figure, numbers = histogram(table)
+    shares = numbers.set_index("bin_low")[["mean_share_percent", "mean_verified_percent"]]
+    assert shares.loc[0.0].tolist() == pytest.approx([60, 20])
+    assert shares.loc[0.9].tolist() == pytest.approx([20, 0])
+    assert shares.loc[-1.0].tolist() == pytest.approx([20, 20])
+    text = texts(figure)
+    assert "shared\n60.0 %\nverified: 20.0 %" in text and "brain-dominant\n20.0 %\nverified: 0.0 %" in text
+    pale, full = figure.axes[0].containers[:2]
+    assert pale[10].get_height() == pytest.approx(60) and full[10].get_height() == pytest.approx(20)
+    assert pale[10].get_alpha() < full[10].get_alpha()
+
+
+def test_without_verdicts_nothing_is_said_of_what_is_verified():
+    figure, numbers = histogram(latent_table([0.0, 0.95]))
+    assert numbers["mean_verified_percent"].isna().all() and numbers["r0"].isna().all()
+    assert "verified" not in texts(figure) and "r₀" not in texts(figure)
+
+
+def test_r0_is_that_of_white_noise_and_stands_where_verdicts_do():
+    latents = {
+        "matched": [judged(latent_table([0.0, 0.95]), 0)],
+        "noise": [judged(latent_table([0.3, 0.4, 0.5, -0.9], alive=[True, True, True, False]))],
+        "wide": [latent_table([0.0])],
+    }
+    figure, numbers = relative_difference_histograms(latents, titles={name: name for name in latents})
+    r0 = numbers.groupby("experiment", sort=False)["r0"].first()
+    assert r0["matched"] == r0["noise"] == pytest.approx(0.4) and np.isnan(r0["wide"])
+    marked = [[text.get_text() for text in axes.texts].count("r₀") for axes in figure.axes]
+    assert marked == [1, 1, 0]
 
 
 def test_no_share_beyond_all_latents_has_a_tick():

@@ -20,6 +20,11 @@ def summaries() -> pd.DataFrame:
     random = np.random.default_rng(0)
     for name in ("share_shared", "share_brain-dominant", "share_lm-dominant", "share_agreeing"):
         frame[name] = random.uniform(0, 1, len(frame))
+    for name in ("shared", "brain-dominant", "lm-dominant"):
+        frame[f"verified_{name}"] = frame[f"share_{name}"] / 2
+    frame["r0"] = np.where(frame["subject"] == "S1", 0.1, 0.3)
+    # Of an experiment that nobody asked for evidence nothing is known.
+    frame.loc[frame["experiment"] == "one", ["r0", *frame.filter(like="verified_")]] = np.nan
     for source in ("brain", "lm"):
         frame[f"test_correlation_{source}"] = random.uniform(-1, 1, len(frame))
     return frame
@@ -36,6 +41,11 @@ def test_each_experiment_has_its_mean_and_standard_deviation_over_all_models(sum
         assert table.loc[experiment, "± shared (%)"] == pytest.approx(np.std(shares, ddof=1))
         correlation = of_models["test_correlation_lm"]
         assert table.loc[experiment, "LM correlation, test"] == pytest.approx(correlation.mean())
+    assert table.loc["matched", "shared, verified (%)"] == pytest.approx(
+        table.loc["matched", "shared (%)"] / 2
+    )
+    assert table.loc["matched", "r0"] == pytest.approx(0.2)
+    assert np.isnan(table.loc["one", "r0"]) and np.isnan(table.loc["one", "LM-dominant, verified (%)"])
     assert np.isnan(table.loc["one", "± shared (%)"])
     assert table.loc["one", "agreeing (%)"] == pytest.approx(100 * summaries["share_agreeing"].iloc[-1])
 
@@ -50,6 +60,22 @@ def test_the_figure_shows_every_model_and_says_how_many_there_are(summaries):
     assert [label.get_text() for label in shares.get_yticklabels()] == ["matched", "shuffled", "one"]
     points = [line for line in shares.lines if line.get_marker() in "os" and len(line.get_xdata())]
     assert sum(len(line.get_xdata()) for line in points) == 3 * len(summaries)
+
+
+def test_what_is_verified_of_a_class_is_marked_where_it_is_known(summaries):
+    def diamonds(frame: pd.DataFrame) -> list[float]:
+        figure, _ = across_subjects_figure(frame)
+        marked = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "D"]
+        in_legend = [
+            text.get_text() for text in figure.legends[0].get_texts() if "verified" in text.get_text()
+        ]
+        assert bool(in_legend) == bool(marked)
+        return marked
+
+    matched = summaries[summaries["experiment"] == "matched"]
+    columns = [f"verified_{name}" for name in ("shared", "brain-dominant", "lm-dominant")]
+    assert diamonds(matched) == pytest.approx((100 * matched[columns].mean()).tolist())
+    assert len(diamonds(summaries)) == 6 and diamonds(summaries.tail(1)) == []
 
 
 def test_a_single_model_has_no_spread(summaries):

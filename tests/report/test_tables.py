@@ -9,6 +9,7 @@ from brainlm.report.tables import (
     scalings_without_partner,
     sensitivity_table,
     shares_table,
+    shown_shares,
     table1,
     table2,
     theme_warnings,
@@ -27,6 +28,8 @@ def latents():
             "latent": [0, 1, 2],
             "r": [0.05, -0.12, 0.9],
             "class": ["shared", "shared", "brain-dominant"],
+            "verdict": ["shared", "shared", "artefact"],
+            "qualifier": ["", "mostly LM", np.nan],
             "agreement": [0.31, 0.02, np.nan],
             "density": [0.06, 0.03, 0.1],
         }
@@ -44,9 +47,10 @@ def test_table1_names_the_theme_only_if_it_is_above_its_null(latents):
         (0, "shared", "food", 0.91, 0.7, 2, False), (1, "shared", "animals", 0.66, 0.7, 2, False)
     )
     table = table1(chosen, latents)
-    expected = "latent r class interpretation AUC null(95%) agreement density"
+    expected = "latent r class verdict interpretation AUC null(95%) agreement density"
     assert [name.replace(" ", "") for name in table.columns] == expected.split()
     assert table["interpretation"].tolist() == ["food", "not above its null (best theme: animals)"]
+    assert table["verdict"].tolist() == ["shared", "shared, mostly LM"]
     assert table["r"].tolist() == [0.05, -0.12] and table["agreement"].tolist() == [0.31, 0.02]
 
 
@@ -107,7 +111,10 @@ def model_rows() -> pd.DataFrame:
     numbers = {name: shares for name in ("share_shared", "share_brain-dominant", "share_lm-dominant")}
     others = ("live_latents", "share_agreeing", "test_correlation_brain", "training_correlation_brain")
     others += ("test_correlation_lm", "training_correlation_lm")
-    others += ("validation_explained_brain", "validation_explained_lm")
+    others += ("validation_explained_brain", "validation_explained_lm", "r0")
+    numbers |= {
+        name: shares / 2 for name in ("verified_shared", "verified_brain-dominant", "verified_lm-dominant")
+    }
     return frame.assign(**numbers, **{name: 10 + shares for name in others})
 
 
@@ -125,6 +132,18 @@ def test_shares_have_the_variance_explained_in_validation():
     assert table.loc["matched", "brain variance explained, validation"] == pytest.approx(-0.2)
     assert table.loc["alone", "brain variance explained, validation"] == pytest.approx(0.2)
     assert table.loc["mixed", "LM variance explained, validation"] == pytest.approx(10.3)
+
+
+def test_what_is_verified_of_a_class_stands_in_its_cell():
+    rows = model_rows().assign(verified_shared=[0.02, 0.04, np.nan, np.nan, np.nan, 0.5], r0=0.125)
+    numbers = shares_table(rows)
+    shown = shown_shares(numbers).set_index("experiment")
+    assert shown.loc["matched", "shared (verified) (%)"] == "5.0 (3.0)"
+    assert shown.loc["alone", "shared (verified) (%)"] == "50.0 (50.0)"
+    assert shown.loc["mixed", "shared (verified) (%)"].endswith(" (not known)")
+    assert shown.loc["matched", "r0"] == pytest.approx(0.125)
+    assert not [name for name in shown if "verified (%)" in name]
+    assert numbers.set_index("experiment").loc["matched", "shared, verified (%)"] == pytest.approx(3)
 
 
 def test_sensitivity_sets_matched_beside_shuffled_for_each_scaling():

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from brainlm.errors import InputError
 from brainlm.scores.interpretation import (
     Separation,
-    choose_latents,
     heard_in_rows,
     interpret,
     maximal_passages,
@@ -204,15 +203,6 @@ def test_without_two_kinds_of_rows_there_is_no_auc(value):
     assert np.isnan(found.auc).all() and np.isnan(found.null).all()
 
 
-@pytest.fixture
-def separations() -> dict[str, Separation]:
-    null = np.random.default_rng(0).uniform(0.3, 0.7, (101, 6))
-    return {
-        "place": Separation(np.array([0.6, 0.9, 0.5, 0.95, 0.2, 0.55]), null),
-        "negative": Separation(np.array([0.8, 0.3, 0.5, 0.4, 0.99, 0.1]), null + 0.1),
-    }
-
-
 def test_interpret_picks_the_best_latent_of_the_class(separations):
     candidates = {"shared": np.array([0, 2, 5]), "brain-dominant": np.array([4, 1])}
     wanted = [("shared", "place"), ("brain-dominant", "place"), ("brain-dominant", "negative")]
@@ -248,92 +238,12 @@ def test_a_theme_that_does_not_occur_has_no_best():
     assert row["latent"] == -1 and np.isnan(row["auc"]) and row["n_candidates"] == 2
 
 
-@pytest.fixture
-def latents() -> pd.DataFrame:
-    """Latents 0 and 5 are shared, 1-4 of the brain; 3, the best of all, is dead."""
-    classes = ["shared", "brain-dominant", "brain-dominant", "brain-dominant", "brain-dominant", "shared"]
-    return pd.DataFrame(
-        {
-            "latent": np.arange(6),
-            "class": classes,
-            "r": [0.0, 0.6, 0.7, 1.0, 0.9, 0.1],
-            "alive": [True, True, True, False, True, True],
-        }
-    )
-
-
-def test_chosen_latents_separate_some_theme_best_and_their_null_covers_that_choice(separations, latents):
-    chosen = choose_latents(separations, latents, {}).set_index("role")
-    assert set(chosen.index) == {"shared", "brain-dominant", "lm-dominant", "uninterpretable"}
-    for role, members in (("shared", [0, 5]), ("brain-dominant", [1, 2, 4])):
-        auc, latent, theme = max((s.auc[i], i, theme) for theme, s in separations.items() for i in members)
-        best_by_shift = np.max([s.null[:, members].max(axis=1) for s in separations.values()], axis=0)
-        row = chosen.loc[role]
-        assert (row["latent"], row["theme"], row["class"]) == (latent, theme, role)
-        assert row["auc"] == auc and row["null_95"] == pytest.approx(np.quantile(best_by_shift, 0.95))
-        assert row["n_candidates"] == len(members) and not row["pinned"]
-    assert chosen.loc["lm-dominant", "latent"] == -1 and np.isnan(chosen.loc["lm-dominant", "auc"])
-
-
-def test_an_uninterpretable_latent_exceeds_no_null(separations, latents):
-    # Latent 1 separates places and latent 4 the negative; only latent 2 separates nothing.
-    chosen = choose_latents(separations, latents, {}).set_index("role").loc["uninterpretable"]
-    assert (chosen["latent"], chosen["class"]) == (2, "brain-dominant")
-    # Of several, the one that is most the brain's.
-    for found in separations.values():
-        found.auc[:] = 0.5
-    chosen = choose_latents(separations, latents, {}).set_index("role").loc["uninterpretable"]
-    assert chosen["latent"] == 4
-    for found in separations.values():
-        found.auc[:] = 1.0
-    chosen = choose_latents(separations, latents, {}).set_index("role").loc["uninterpretable"]
-    assert chosen["latent"] == -1
-
-
-def test_no_latent_is_shown_twice(separations, latents):
-    # Of latents that separate nothing, 1 is the first of its class and 4 the most the brain's.
-    for found in separations.values():
-        found.auc[:] = 0.5
-    for pinned, expected in (
-        ({}, {"brain-dominant": 1, "uninterpretable": 4}),
-        ({"uninterpretable": 1}, {"brain-dominant": 2, "uninterpretable": 1}),
-        ({"brain-dominant": 4}, {"brain-dominant": 4, "uninterpretable": 2}),
-        ({"shared": 4}, {"shared": 4, "brain-dominant": 1, "uninterpretable": 2}),
-    ):
-        chosen = choose_latents(separations, latents, pinned).set_index("role")["latent"]
-        assert chosen[list(expected)].to_dict() == expected
-        assert chosen[chosen >= 0].is_unique
-    alone = latents.assign(alive=latents["latent"].isin([0, 4]))
-    chosen = choose_latents(separations, alone, {}).set_index("role")
-    assert chosen.loc["brain-dominant", "latent"] == 4 and chosen.loc["uninterpretable", "latent"] == -1
-    chosen = choose_latents(separations, alone, {"uninterpretable": 4}).set_index("role")
-    assert chosen.loc["brain-dominant", "latent"] == -1 and chosen.loc["brain-dominant", "n_candidates"] == 0
-
-
-def test_latents_can_be_pinned(separations, latents):
-    chosen = choose_latents(separations, latents, {"shared": 5, "uninterpretable": 3}).set_index("role")
-    assert chosen["latent"].loc[["shared", "uninterpretable"]].tolist() == [5, 3]
-    assert chosen["pinned"].to_dict() == {
-        "shared": True,
-        "brain-dominant": False,
-        "lm-dominant": False,
-        "uninterpretable": True,
-    }
-    assert chosen.loc["shared", "theme"] == "place" and chosen.loc["shared", "auc"] == 0.55
-
-
 def test_interpret_ranks_as_many_latents_as_asked_for(separations):
     candidates = {"shared": np.array([0, 2, 5])}
     table = interpret(separations, candidates, [("shared", "place"), ("shared", "negative")], n_best=2)
     assert table["rank"].tolist() == [1, 2, 1, 2]
     assert table["latent"].tolist() == [0, 5, 0, 2]
     assert table["null_95"].nunique() == 2
-
-
-def test_a_pinned_latent_is_shown_even_where_no_theme_can_be_tested(latents):
-    nowhere = {"place": Separation(np.full(6, np.nan), np.full((9, 6), np.nan))}
-    chosen = choose_latents(nowhere, latents, {"shared": 5}).set_index("role")
-    assert chosen.loc["shared", "latent"] == 5 and np.isnan(chosen.loc["shared", "auc"])
 
 
 def test_with_spans_most_words_make_a_theme_and_with_lists_the_most_hit_tenth_of_trs():

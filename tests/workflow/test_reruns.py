@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from brainlm.scores.interpretation import ROLES
+from brainlm.scores.choice import ROLES
 from tiny_dataset import EXPERIMENTS, SPLITS, SUBJECT, Workspace, jobs, run_snakemake
 
 MODELS = len(EXPERIMENTS)
@@ -264,12 +264,16 @@ def test_why_names_the_definition_that_has_changed(clone):
 
 
 def test_a_pinned_latent_is_shown(tiny, tmp_path):
-    pinned = tiny.copy(tmp_path).changed(figures__pinned_latents={role: 7 for role in ROLES})
+    pinned = tiny.copy(tmp_path).changed(
+        figures__pinned_latents={role: 7 + n for n, role in enumerate(ROLES)}
+    )
     chosen = pinned.model() / "chosen.tsv"
     run = pinned.snakemake(chosen.relative_to(tmp_path))
     assert run.returncode == 0, run.stdout[-3000:]
     rows = [line.split("\t") for line in chosen.read_text().splitlines()[1:]]
-    assert [(row[0], row[1], row[-1]) for row in rows] == [(role, "7", "True") for role in ROLES]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        (role, str(7 + n), "True") for n, role in enumerate(ROLES)
+    ]
 
 
 # The configs that come with the workflow, from the repository's root

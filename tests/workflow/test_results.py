@@ -64,6 +64,69 @@ def test_latents_are_told_apart_by_the_names_of_brains(results, tmp_path):
     assert all(of_brain["latent"].tolist() == [0, 1, 2] for (of_brain,) in tables.values())
 
 
+def test_verdicts_and_r0_stand_beside_the_summaries_of_the_models_that_were_asked(results, tmp_path):
+    def evidence(
+        subject: str, experiment: str, seed: int, r: float, *called: str, brain: str = "brain"
+    ) -> str:
+        rows = [
+            {
+                "latent": n,
+                "source": brain,
+                "r": r,
+                "class": "shared",
+                "alive": True,
+                "verdict": said,
+                "qualifier": "",
+            }
+            for n, said in enumerate(called)
+        ]
+        return write_table(tmp_path / subject / experiment / f"seed{seed}" / "evidence.tsv", rows)
+
+    files = [
+        evidence("NA", "matched", 0, 0.1, "shared", "unclear"),
+        evidence("NA", "matched", 1, 0.1, "shared", "shared"),
+        evidence("NA", "noise", 0, 0.25, "unclear"),
+        evidence("S2", "matched", 0, 0.1, "unclear", "unclear", "unclear", "shared"),
+    ]
+    models = pd.DataFrame(
+        [
+            ("NA", "matched", 0),
+            ("NA", "matched", 1),
+            ("NA", "wide", 0),
+            ("S2", "matched", 0),
+            ("NA", "noise", 0),
+        ],
+        columns=["subject", "experiment", "seed"],
+    )
+    table = results.with_verdicts(models, files)
+    assert table[["subject", "experiment", "seed"]].equals(models)
+    assert table["verified_shared"].fillna(-1).tolist() == [0.5, 1, -1, 0.25, 0]
+    # Another subject's white noise says nothing of this one.
+    assert table["r0"].fillna(-1).tolist() == [0.25, 0.25, -1, -1, 0.25]
+
+
+def test_each_brain_of_a_group_has_its_own_verdicts(results, tmp_path):
+    rows = [
+        {
+            "latent": 0,
+            "source": brain,
+            "r": r,
+            "class": "shared",
+            "alive": True,
+            "verdict": said,
+            "qualifier": "",
+        }
+        for brain, r, said in (("a", 0.1, "shared"), ("b", 0.2, "unclear"))
+    ]
+    files = [
+        write_table(tmp_path / "both" / name / "seed0" / "evidence.tsv", rows)
+        for name in ("matched", "noise")
+    ]
+    models = pd.DataFrame({"subject": "both", "experiment": ["matched: a", "matched: b"], "seed": 0})
+    table = results.with_verdicts(models, files)
+    assert table["verified_shared"].tolist() == [1, 0] and table["r0"].tolist() == [0.1, 0.2]
+
+
 def test_what_is_found_again_stands_beside_a_subjects_matched_latents(results, tmp_path):
     rows = [{"latent": latent, "r": 0.5} for latent in range(3)]
     paths = [

@@ -267,6 +267,14 @@ def _check_pinned(pinned: Mapping[str, int], n_latents: int) -> None:
             raise ConfigError(
                 f"Config: figures.pinned_latents.{role} is {latent}, but the latents are 0 to {n_latents - 1}."
             )
+    roles_of: dict[int, str] = {}
+    for role, latent in pinned.items():
+        if latent in roles_of:
+            raise ConfigError(
+                f"Config: figures.pinned_latents names latent {latent} as {roles_of[latent]} and as {role}: no "
+                "latent is shown twice."
+            )
+        roles_of[latent] = role
 
 
 def deviations(plan: Plan, paper: Plan, subject: str) -> list[str]:

@@ -389,7 +389,10 @@ def tables():
         for subject in [*SUBJECTS, *GROUPS]
         if PLAN.config["pairings"]
     ]
-    paths += [f"{RESULTS}/tables/{name}.tsv" for name in ("subjects", "provenance", *FILES.run_tables)]
+    paths += [
+        f"{RESULTS}/tables/{name}.tsv"
+        for name in ("subjects", "verdict_shares", "provenance", *FILES.run_tables)
+    ]
     return paths
 
 

@@ -114,7 +114,7 @@ rule passages:
 rule interpretations:
     input:
         codes=rules.scores.output.codes,
-        latents=rules.scores.output.latents,
+        evidence="<model>/evidence.tsv",
         words=words_of_test_stories,
         annotations=["<results>/simulation/annotations.tsv"] * SIMULATED,
     output:

@@ -1,6 +1,7 @@
 rule figure2:
     input:
         latents=model_files("latents.tsv"),
+        evidence=model_files("evidence.tsv", STANDING_EXPERIMENTS),
     output:
         figure_files("figure2"),
     log:
@@ -96,7 +97,7 @@ rule figure3:
         cortex=cortex_store,
         voxels=rules.voxels.output.voxels,
         crosscoder="<reported>/crosscoder.safetensors",
-        latents="<reported>/latents.tsv",
+        evidence="<reported>/evidence.tsv",
         chosen="<reported>/chosen.tsv",
     output:
         figure_files("figure3"),

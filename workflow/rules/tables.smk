@@ -1,7 +1,7 @@
 rule table1:
     input:
         chosen="<reported>/chosen.tsv",
-        latents="<reported>/latents.tsv",
+        evidence="<reported>/evidence.tsv",
     output:
         table_files("table1"),
     log:
@@ -21,7 +21,7 @@ rule table1:
 rule table2:
     input:
         chosen="<reported>/chosen.tsv",
-        latents="<reported>/latents.tsv",
+        evidence="<reported>/evidence.tsv",
         passages="<reported>/passages.tsv",
     output:
         table_files("table2"),
@@ -138,6 +138,7 @@ rule readings_table:
 rule subjects:
     input:
         summaries=subjects_files("summary.tsv"),
+        evidence=subjects_files("evidence.tsv", STANDING_EXPERIMENTS),
     output:
         figure=figure_files("subjects", folder="<figures>", subject="all"),
         table=table_files("subjects", folder="<tables>", subject="all"),
@@ -152,6 +153,28 @@ rule subjects:
         simulated=SIMULATED,
     script:
         "../scripts/subjects.py"
+
+
+rule verdict_shares:
+    input:
+        summaries=subjects_files("evidence_summary.tsv", STANDING_EXPERIMENTS),
+        matched=subjects_files("evidence.tsv", ["matched"]),
+        found_in_seeds=expand(rules.found_again.output.in_seeds, subject=SUBJECTS),
+    output:
+        figure=figure_files("verdict_shares", folder="<figures>", subject="all"),
+        table=table_files("verdict_shares", folder="<tables>", subject="all"),
+    log:
+        "<logs>/verdict_shares.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=15),
+    params:
+        code=code_of("verdict_shares"),
+        simulated=SIMULATED,
+        rate=PLAN.config["scores"]["false_discovery_rate"],
+    script:
+        "../scripts/verdict_shares.py"
 
 
 rule provenance:

@@ -8,13 +8,15 @@ from brainlm.report.brain import DecoderPanel, draw_decoders, read_anatomy
 from brainlm.report.style import publish_figure
 from brainlm.report.tables import interpretation
 from brainlm.report.write import formatted
-from brainlm.scores.interpretation import ROLES
+from brainlm.scores.choice import ROLES
+from brainlm.scores.evidence.verdict import labels
 from job import log, logged
 
 with logged(snakemake):
     model = Crosscoder.load(snakemake.input.crosscoder)
     kept = model.normalization["brain"].kept
-    r = read_tsv(snakemake.input.latents).set_index("latent")["r"]
+    latents = read_tsv(snakemake.input.evidence).set_index("latent")
+    r, verdict = latents["r"], labels(latents)
     panels = []
     for row in read_tsv(snakemake.input.chosen).itertuples():
         if row.role not in ROLES[:3]:
@@ -27,7 +29,11 @@ with logged(snakemake):
         weights[kept] = model.weights["brain"][:, row.latent].numpy()
         what = row.role if row.role == "uninterpretable" else f"{row.role}, {interpretation(row)}"
         panels.append(
-            DecoderPanel(f"latent {row.latent}, r = {formatted(r[row.latent], '.2f')}\n{what}", weights)
+            DecoderPanel(
+                f"latent {row.latent}, r = {formatted(r[row.latent], '.2f')}\n{what}\n"
+                f"(verdict: {verdict[row.latent]})",
+                weights,
+            )
         )
     anatomy = read_anatomy(snakemake.input.cortex, snakemake.input.voxels, kept.size)
     drawn = draw_decoders(anatomy, panels, colormap=snakemake.params.colormap)

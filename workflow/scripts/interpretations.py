@@ -8,8 +8,9 @@ from brainlm.data.words import load_words
 from brainlm.files import read_tsv, write_tsv
 from brainlm.report.tables import theme_warnings
 from brainlm.rows.codes import load_codes
+from brainlm.scores.choice import choose_latents
+from brainlm.scores.evidence.verdict import labels
 from brainlm.scores.interpretation import (
-    choose_latents,
     heard_in_rows,
     interpret,
     separation,
@@ -25,7 +26,7 @@ from job_inputs import by_story
 with logged(snakemake):
     params = snakemake.params
     codes = load_codes(snakemake.input.codes, "test")
-    latents = read_tsv(snakemake.input.latents)
+    latents = read_tsv(snakemake.input.evidence)
     words = {story: load_words(path) for story, path in by_story(snakemake.input.words).items()}
     heard = {story: heard_in_rows(words[story], code.time_s, params.span_s) for story, code in codes.items()}
     if snakemake.input.annotations:
@@ -66,7 +67,8 @@ with logged(snakemake):
     candidates = {name: live.loc[live["class"] == name, "latent"].to_numpy() for name in CLASSES[:3]}
     wanted = [(name, theme) for name in candidates for theme in themes]
     ranked = interpret(separations, candidates, wanted, n_best=3)
-    ranked = ranked.assign(n_heard=ranked["theme"].map(n_heard))
+    verdict_of = latents.set_index("latent").pipe(labels)
+    ranked = ranked.assign(verdict=ranked["latent"].map(verdict_of), n_heard=ranked["theme"].map(n_heard))
     write_tsv(ranked, snakemake.output.interpretations, digits=None)
     chosen = choose_latents(separations, latents, params.pinned)
     write_tsv(chosen, snakemake.output.chosen, digits=None)

@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from brainlm.files import read_tsv
+from brainlm.report.evidence import neutral_point
+from brainlm.scores.evidence.tallies import verified_shares
 
 TITLES = {
     "matched": "matched",
     "shuffled": "shuffled in time",
     "shifted": "shifted in a circle",
+    "noise": "white noise for a brain",
 }
 OF_EACH_SOURCE = (
     "standardize",
@@ -73,6 +76,32 @@ def titles(experiments: Iterable[str]) -> dict[str, str]:
         name: "".join([TITLES.get(experiment, experiment), *of_brain])
         for name, (experiment, *of_brain) in pieces.items()
     }
+
+
+def with_verdicts(models: pd.DataFrame, evidence: Iterable[str]) -> pd.DataFrame:
+    """Rows of `summaries`, and how much of each class is verified.
+
+    Parameters
+    ----------
+    evidence: files <subject>/<experiment>/seed<seed>/evidence.tsv of all or some of the models.
+
+    Returns
+    -------
+    The rows with columns verified_<class>, shares of live latents, and r0, of the same subject and brain; missing of
+    models without evidence.
+    """
+    of_subjects: dict[str, list[str]] = {}
+    for path in evidence:
+        of_subjects.setdefault(subject_and_seed(path)[0], []).append(path)
+    rows = []
+    for subject, paths in of_subjects.items():
+        latents = by_experiment(paths)
+        for path in paths:
+            for name, (table,) in by_experiment([path]).items():
+                proven = {f"verified_{of}": share for of, share in verified_shares(table).items()}
+                model = {"subject": subject, "experiment": name, "seed": subject_and_seed(path)[1]}
+                rows.append({**model, **proven, "r0": neutral_point(latents, name)})
+    return models.merge(pd.DataFrame(rows), on=["subject", "experiment", "seed"], how="left")
 
 
 def read_all(paths: Iterable[str]) -> pd.DataFrame:

@@ -11,16 +11,18 @@ from brainlm.report.evidence import (
 from brainlm.report.evidence_notes import evidence_notes, funnel_notes, verdicts_notes
 from brainlm.report.paper import PAPER_NUMBERS, Comparison, grouped_deviations, paper_comparison
 from brainlm.report.tables import (
+    VERIFIED_NOTE,
     interpretation_notes,
     scalings_without_partner,
     sensitivity_table,
     shares_table,
+    shown_shares,
     theme_warnings,
 )
-from brainlm.report.write import publish_table, spelt_out
+from brainlm.report.write import formatted, percent, publish_table, spelt_out
 from brainlm.scores.evidence.bounds import VerdictBounds
 from job import logged
-from results import by_experiment, latents_by_seed, read_all, summaries
+from results import by_experiment, latents_by_seed, read_all, summaries, with_verdicts
 
 params = snakemake.params
 simulated = params.simulated
@@ -28,12 +30,16 @@ simulated = params.simulated
 
 def shares(path: str) -> None:
     """Class shares, agreement and fit of every experiment."""
+    models = summaries(snakemake.input.summaries, snakemake.input.training)
+    numbers = shares_table(with_verdicts(models, snakemake.input.evidence))
     publish_table(
         path,
-        shares_table(summaries(snakemake.input.summaries, snakemake.input.training)),
+        shown_shares(numbers),
         title="Whose are the latents, by experiment",
         notes=[
-            "Shares are percentages of live latents, mean over seeds; they hold for the scaling named.",
+            "Shares are percentages of live latents, mean over seeds; they hold for the scaling named. In "
+            "parentheses how much of a class is verified.",
+            VERIFIED_NOTE,
             "Agreeing: latents whose brain and LM parts correlate over test TRs beyond circular shifts (FDR).",
             "Correlations: Pearson over all TRs of a split concatenated, one a voxel or dimension, mean over "
             "the finite ones. Training TRs are those the model was fitted to. All are fits: the model sees what "
@@ -46,6 +52,7 @@ def shares(path: str) -> None:
             ),
         ],
         simulated=simulated,
+        data=numbers,
     )
 
 
@@ -153,17 +160,23 @@ def interpretations(path: str) -> None:
 
 def paper(path: str) -> None:
     """The paper's numbers beside this run's."""
-    mean = summaries(snakemake.input.summaries).groupby("experiment").mean(numeric_only=True)
+    models = with_verdicts(summaries(snakemake.input.summaries), snakemake.input.evidence)
+    mean = models.groupby("experiment").mean(numeric_only=True)
     shuffled = mean.loc["shuffled"]
     rows = [
         *(
             Comparison(
                 number.name,
                 number.paper,
-                number.of(mean.loc[["shuffled" if number.shuffled else "matched"]]).item(),
-                note="of live latents" * number.is_share,
+                number.of(mean.loc[[experiment]]).item(),
+                note=(
+                    f"of live latents; verified: {percent(mean.loc[experiment, 'verified_shared'])}; r0 = "
+                    f"{formatted(mean.loc[experiment, 'r0'], '.2f')}"
+                )
+                * number.is_share,
             )
             for number in PAPER_NUMBERS
+            for experiment in ["shuffled" if number.shuffled else "matched"]
         ),
         Comparison(
             "latents with |r| > 0.5, shuffled",
@@ -182,6 +195,7 @@ def paper(path: str) -> None:
             "This run: mean over seeds. Correlations: Pearson over all test TRs concatenated, mean over columns.",
             "The paper's and this run's correlations are of a reconstruction that sees what it reconstructs: fits, "
             "no predictions, and not to be compared with the noise ceiling. The table predictions has what may be.",
+            VERIFIED_NOTE,
             *filter(None, [params.no_flatmaps]),
             *params.missing_stories,
             *grouped_deviations(params.deviations),

@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "texture": ["Texture", "texture"],
         "bounds": ["VerdictBounds"],
         "verdict": ["verdicts"],
-        "tallies": ["cross_table", "funnel", "verdict_shares"],
+        "tallies": ["cross_table", "funnel", "verdict_shares", "verified"],
         "projections": ["SplitProjections", "project_split"],
         "halves": ["Halves", "both_halves"],
         "table": ["Asking", "evidence_table"],

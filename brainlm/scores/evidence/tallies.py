@@ -13,6 +13,13 @@ from brainlm.scores.latents import CLASSES, SHARED_BOUND
 DEAD = VERDICTS[0]
 LIVE_LABELS = tuple(label for label in LABELS if label != DEAD)
 """Of live latents, in order: shared without a qualifier, and with each of them, apart."""
+VERIFYING = {
+    "shared": (HEADLINE,),
+    "brain-dominant": ("shared, mostly brain", "brain, story-driven", "brain, spontaneous", "brain"),
+    "lm-dominant": ("shared, mostly LM", "LM"),
+}
+"""Class of the paper -> the verdicts that bear it out: for a dominant one, that the latent contributes to the one
+source alone, or far more to it than to the other. An artefact is the scanner's, not the brain's."""
 
 
 def verdict_shares(verdicts: pd.DataFrame, live: np.ndarray) -> dict[str, float]:
@@ -37,6 +44,42 @@ def verdict_shares(verdicts: pd.DataFrame, live: np.ndarray) -> dict[str, float]
     return {
         label: float(np.mean(of_latent[live] == label)) if live.any() else float("nan")
         for label in LIVE_LABELS
+    }
+
+
+def verified(table: pd.DataFrame) -> np.ndarray:
+    """Which latents have a verdict that bears out their class, see VERIFYING.
+
+    Parameters
+    ----------
+    table: columns class, verdict and qualifier, one row a latent.
+
+    Returns
+    -------
+    (latent,) bool; False for those of the class between.
+    """
+    return np.array(
+        [label in VERIFYING.get(name, ()) for name, label in zip(table["class"], labels(table), strict=True)],
+        bool,
+    )
+
+
+def verified_shares(table: pd.DataFrame) -> dict[str, float]:
+    """How much of each class is verified: share of live latents that are of it and `verified`. NaN if none is alive.
+
+    Parameters
+    ----------
+    table: columns class, alive, verdict and qualifier, one row a latent.
+
+    Returns
+    -------
+    Class, of VERIFYING -> share, at most that of `brainlm.scores.latents.class_shares`.
+    """
+    live = table[table["alive"]]
+    holds = verified(live)
+    return {
+        name: float(np.mean(holds & (live["class"] == name))) if len(live) else float("nan")
+        for name in VERIFYING
     }
 
 

@@ -13,7 +13,10 @@ from brainlm.scores.evidence.tallies import (
     funnel,
     jackknife_error,
     verdict_shares,
+    verified,
+    verified_shares,
 )
+from brainlm.scores.latents import CLASSES, class_shares
 
 EXAMPLES = settings(max_examples=100, deadline=None, derandomize=True)
 
@@ -63,6 +66,58 @@ def test_verdicts_of_another_model_are_refused():
     for live in (LIVE[:-1], ~LIVE, np.roll(LIVE, 1)):
         with pytest.raises(InputError, match="take both from one model"):
             verdict_shares(CALLED, live)
+
+
+# Verified classes
+
+
+def judged(*latents: tuple[str, str]) -> pd.DataFrame:
+    """Of pairs of class and label; "dead" are not alive."""
+    classes, called = zip(*latents, strict=True)
+    return verdicts_of(*called).assign(**{"class": classes, "alive": [label != "dead" for label in called]})
+
+
+def test_a_class_is_verified_by_the_verdicts_that_say_the_same_of_the_latent():
+    verify = {
+        "shared": {"shared"},
+        "brain-dominant": {
+            "brain",
+            "brain, story-driven",
+            "brain, spontaneous",
+            "shared, mostly brain",
+        },
+        "lm-dominant": {"LM", "shared, mostly LM"},
+        "between": set(),
+        "undefined": set(),
+    }
+    for name, proving in verify.items():
+        table = judged(*((name, label) for label in LIVE_LABELS))
+        assert {label for label, is_so in zip(LIVE_LABELS, verified(table), strict=True) if is_so} == proving
+
+
+def test_what_is_verified_of_a_class_is_a_share_of_live_latents():
+    table = judged(
+        ("shared", "shared"),
+        ("shared", "shared, mostly nuisance"),
+        ("shared", "brain, spontaneous"),
+        ("brain-dominant", "artefact"),
+        ("brain-dominant", "brain, spontaneous"),
+        ("lm-dominant", "LM"),
+        ("lm-dominant", "shared"),
+        ("between", "shared"),
+        ("shared", "dead"),
+    )
+    assert verified_shares(table) == {"shared": 1 / 8, "brain-dominant": 1 / 8, "lm-dominant": 1 / 8}
+    assert all(np.isnan(share) for share in verified_shares(judged(("shared", "dead"))).values())
+
+
+@EXAMPLES
+@given(st.lists(st.tuples(st.sampled_from(CLASSES), st.sampled_from(["dead", *LIVE_LABELS])), min_size=1))
+def test_no_more_of_a_class_is_verified_than_there_is(latents):
+    table = judged(*latents)
+    shares = class_shares(table["class"], table["alive"])
+    for name, share in verified_shares(table).items():
+        assert np.isnan(shares[name]) if np.isnan(share) else share <= shares[name]
 
 
 # Jackknife

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from brainlm.files import NOT_KNOWN
-from brainlm.report.write import CLASS_LABELS, formatted
+from brainlm.report.write import CLASS_LABELS, formatted, spelt_out
 from brainlm.scores.evidence.verdict import labels
 
 
@@ -117,6 +117,12 @@ def shown_shares(numbers: pd.DataFrame) -> pd.DataFrame:
     return shown.rename(
         columns={f"{label} (%)": f"{label} (verified) (%)" for label in CLASS_LABELS.values()}
     )
+
+
+def with_unknown_spelt_out(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with "not known" for what models without evidence lack: what is verified, and r0."""
+    of_evidence = [name for name in table if name.endswith((", verified (%)", "r0"))]
+    return table.assign(**spelt_out(table[of_evidence]))
 
 
 def sensitivity_table(summaries: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from brainlm.report.tables import (
     table1,
     table2,
     theme_warnings,
+    with_unknown_spelt_out,
 )
 
 
@@ -142,6 +143,9 @@ def test_what_is_verified_of_a_class_stands_in_its_cell():
     assert shown.loc["alone", "shared (verified) (%)"] == "50.0 (50.0)"
     assert shown.loc["mixed", "shared (verified) (%)"].endswith(" (not known)")
     assert shown.loc["matched", "r0"] == pytest.approx(0.125)
+    said = with_unknown_spelt_out(numbers).set_index("experiment")
+    assert said.loc["mixed", "shared, verified (%)"] == "not known"
+    assert said.loc["matched", ["shared, verified (%)", "shared (%)"]].tolist() == pytest.approx([3, 5])
     assert not [name for name in shown if "verified (%)" in name]
     assert numbers.set_index("experiment").loc["matched", "shared, verified (%)"] == pytest.approx(3)
 

@@ -22,7 +22,7 @@ AFTER_TRAINING = {
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["evidence_figure", "funnel"], 1),
     **dict.fromkeys(["table1", "table2", "tables", "predictions", "checks"], 1),
-    **dict.fromkeys(["rois", "subjects", "provenance"], 1),
+    **dict.fromkeys(["rois", "subjects", "verdict_shares", "provenance"], 1),
 }
 # White noise is asked once.
 NEW_SEED = {
@@ -30,7 +30,7 @@ NEW_SEED = {
     "planted": 2,
     "evidence": 3,
     **dict.fromkeys(["figure2", "agreement", "funnel", "training_curves"], 1),
-    **dict.fromkeys(["tables", "checks", "subjects", "provenance"], 1),
+    **dict.fromkeys(["tables", "checks", "subjects", "verdict_shares", "provenance"], 1),
     **dict.fromkeys(["comparisons", "stability", "found_again"], 1),
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
@@ -82,7 +82,11 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
         ),
         (
             {"evidence": {"nuisance_loss": 0.5}},
-            {"evidence": 4, **dict.fromkeys(["evidence_figure", "funnel", "tables", "checks"], 1)},
+            {
+                "evidence": 4,
+                **dict.fromkeys(["interpretations", "figure2", "figure3", "evidence_figure", "funnel"], 1),
+                **dict.fromkeys(["table1", "table2", "tables", "subjects", "verdict_shares", "checks"], 1),
+            },
         ),
         ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
         ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
@@ -123,7 +127,7 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
     # Whose name says whose they are.
     others.remove("responses_SIM02_0")
     assert others == {
-        *("checks", "simulate_transforms", "subjects", "stability", "provenance"),
+        *("checks", "simulate_transforms", "subjects", "verdict_shares", "stability", "provenance"),
         *("found_again", "funnel", "tables"),
     }
 

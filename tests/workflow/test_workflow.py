@@ -53,7 +53,7 @@ SUBJECT_TABLES = [
     "paper",
     "planted",
 ]
-TABLES = [f"{SUBJECT}/{name}" for name in SUBJECT_TABLES] + ["checks"]
+TABLES = [f"{SUBJECT}/{name}" for name in SUBJECT_TABLES] + ["checks", "subjects", "verdict_shares"]
 ROLES = ["uninterpretable", "shared", "brain-dominant", "lm-dominant"]
 
 
@@ -644,7 +644,7 @@ def test_the_auc_of_an_interpretation_compares_moments_inside_and_outside_its_th
 
 
 def test_one_latent_of_each_role_is_chosen(tiny):
-    chosen, latents = table(tiny.model() / "chosen.tsv"), table(tiny.model() / "latents.tsv")
+    chosen, latents = table(tiny.model() / "chosen.tsv"), evidence(tiny, "matched")
     interpretations = table(tiny.model() / "interpretations.tsv")
     assert chosen["role"].tolist() == ROLES
     assert not chosen["pinned"].any()
@@ -653,11 +653,24 @@ def test_one_latent_of_each_role_is_chosen(tiny):
         assert latent["alive"]
         expected_class = "brain-dominant" if row.role == "uninterpretable" else row.role
         assert row[3] == latent["class"] == expected_class
+    proofs = {
+        "shared": {"shared"},
+        "brain-dominant": {"brain, story-driven", "brain, spontaneous", "brain", "shared, mostly brain"},
+        "lm-dominant": {"LM", "shared, mostly LM"},
+    }
+    called = (latents["verdict"] + ", " + latents["qualifier"]).str.removesuffix(", ")
     for role in ROLES[1:]:
-        of_class = interpretations[interpretations["class"] == role]
-        if (of_class["latent"] >= 0).any():
-            best = of_class.loc[of_class["auc"].idxmax()]
-            picked = chosen.set_index("role").loc[role]
+        of_class = latents["alive"] & (latents["class"] == role)
+        verified = set(latents.loc[of_class & called.isin(proofs[role]), "latent"])
+        agreeing = set(latents.loc[of_class & (latents["agreement_significant"] == True), "latent"])  # noqa: E712
+        picked = chosen.set_index("role").loc[role]
+        best = interpretations[interpretations["class"] == role]
+        if verified:
+            assert picked["latent"] in verified and picked["n_candidates"] == len(verified)
+        elif agreeing and role == "shared":
+            assert picked["latent"] in agreeing and picked["n_candidates"] == len(agreeing)
+        elif (best["latent"] >= 0).any():
+            best = best.loc[best["auc"].idxmax()]
             assert (picked["latent"], picked["theme"]) == (best["latent"], best["theme"])
 
 
@@ -748,9 +761,9 @@ def test_the_simulated_signal_has_the_wanted_ratio_to_noise(tiny):
 # Figures and tables
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [*(f"{SUBJECT}/{name}" for name in FIGURES), "subjects", "verdict_shares"])
 def test_figures_come_as_pdf_png_and_numbers_and_say_that_data_are_simulated(tiny, name):
-    stem = tiny.results / "figures" / SUBJECT / name
+    stem = tiny.results / "figures" / name
     pdf = stem.with_suffix(".pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     assert b"simulated data" in pdf
@@ -773,6 +786,12 @@ def test_figure_2_shows_every_experiment_and_all_live_latents(tiny):
         expected = 100 * np.histogram(r, edges)[0] / len(r)
         shown = numbers.loc[numbers["experiment"] == experiment, "mean_share_percent"]
         np.testing.assert_allclose(shown, expected, rtol=1e-5)
+    verified = numbers.groupby("experiment")["mean_verified_percent"].sum(min_count=1)
+    assert verified[STANDING].notna().all() and np.isnan(verified["first-block"])
+    assert (numbers["mean_verified_percent"].fillna(0) <= numbers["mean_share_percent"] + 1e-6).all()
+    noise = evidence(tiny, "noise")
+    r0 = numbers.groupby("experiment")["r0"].first()
+    np.testing.assert_allclose(r0[STANDING], noise.loc[noise["alive"], "r"].median(), rtol=1e-5)
 
 
 def test_figure_3_shows_the_decoder_weights_of_the_chosen_latents(tiny):
@@ -782,7 +801,7 @@ def test_figure_3_shows_the_decoder_weights_of_the_chosen_latents(tiny):
     panels = list(numbers.groupby("panel", sort=False))
     assert len(panels) == 3
     for (title, panel), row in zip(panels, chosen.itertuples(), strict=True):
-        assert row.role in title
+        assert row.role in title and (row.latent < 0 or "(verdict: " in title)
         expected = weights[:, row.latent] if row.latent >= 0 else np.full(len(panel), np.nan)
         np.testing.assert_allclose(panel["weight"], expected, rtol=1e-5)
 
@@ -811,6 +830,9 @@ def test_table_1_has_a_row_for_each_class(tiny):
     chosen = table(tiny.model() / "chosen.tsv").iloc[1:].reset_index(drop=True)
     assert rows["class"].tolist() == ROLES[1:]
     np.testing.assert_array_equal(rows["latent"].fillna(-1), chosen["latent"])
+    verdicts = evidence(tiny, "matched").set_index("latent")["verdict"]
+    for row in rows.dropna(subset="latent").itertuples():
+        assert row.verdict.startswith(verdicts[row.latent])
 
 
 def test_table_2_has_the_passages_of_the_latents_of_table_1(tiny):
@@ -831,6 +853,14 @@ def test_the_table_of_shares_has_every_experiment(tiny):
         assert shares.loc[experiment, "shared (%)"] == pytest.approx(100 * summary["share_shared"], abs=1e-4)
         expected = pytest.approx(summary["test_correlation_brain"], abs=1e-5)
         assert shares.loc[experiment, "brain correlation, test"] == expected
+    for experiment in STANDING:
+        found = evidence(tiny, experiment)
+        live = found[found["alive"]]
+        proven = (live["class"] == "shared") & (live["verdict"] == "shared") & (live["qualifier"] == "")
+        assert float(shares.loc[experiment, "shared, verified (%)"]) == pytest.approx(
+            100 * proven.mean(), abs=1e-4
+        )
+    assert shares.loc["first-block", ["shared, verified (%)", "r0"]].tolist() == ["not known"] * 2
 
 
 def test_evidence_is_told_of_every_standing_experiment(tiny):

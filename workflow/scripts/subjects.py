@@ -2,7 +2,7 @@
 
 from brainlm.report.style import publish_figure
 from brainlm.report.subjects import across_subjects_figure, across_subjects_table
-from brainlm.report.tables import VERIFIED_NOTE
+from brainlm.report.tables import VERIFIED_NOTE, with_unknown_spelt_out
 from brainlm.report.write import publish_table
 from job import logged
 from results import summaries, with_verdicts
@@ -13,7 +13,7 @@ with logged(snakemake):
     publish_figure(snakemake.output.figure[0], *across_subjects_figure(models), simulated=simulated)
     publish_table(
         snakemake.output.table[0],
-        across_subjects_table(models),
+        with_unknown_spelt_out(across_subjects_table(models)),
         title="Over subjects and seeds",
         notes=[
             "Mean over an experiment's models, all subjects and seeds alike; ±: standard deviation over them.",

@@ -18,6 +18,7 @@ from brainlm.report.tables import (
     shares_table,
     shown_shares,
     theme_warnings,
+    with_unknown_spelt_out,
 )
 from brainlm.report.write import formatted, percent, publish_table, spelt_out
 from brainlm.scores.evidence.bounds import VerdictBounds
@@ -34,7 +35,7 @@ def shares(path: str) -> None:
     numbers = shares_table(with_verdicts(models, snakemake.input.evidence))
     publish_table(
         path,
-        shown_shares(numbers),
+        with_unknown_spelt_out(shown_shares(numbers)),
         title="Whose are the latents, by experiment",
         notes=[
             "Shares are percentages of live latents, mean over seeds; they hold for the scaling named. In "
@@ -52,7 +53,7 @@ def shares(path: str) -> None:
             ),
         ],
         simulated=simulated,
-        data=numbers,
+        data=with_unknown_spelt_out(numbers),
     )
 
 

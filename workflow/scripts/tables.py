@@ -134,7 +134,12 @@ def sensitivity(path: str) -> None:
         path,
         sensitivity_table(models),
         title="Class shares under each scaling",
-        notes=[f"One subject, seed {params.seed}; percentages of live latents.", *([without] * bool(alone))],
+        notes=[
+            f"One subject, seed {params.seed}; percentages of live latents.",
+            "How much of a class is verified is told of the standing experiments alone, in the table shares; r0 moves "
+            "with the scaling.",
+            *([without] * bool(alone)),
+        ],
         simulated=simulated,
     )
 

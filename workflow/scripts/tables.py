@@ -136,8 +136,8 @@ def sensitivity(path: str) -> None:
         title="Class shares under each scaling",
         notes=[
             f"One subject, seed {params.seed}; percentages of live latents.",
-            "How much of a class is verified is told of the standing experiments alone, in the table shares; r0 moves "
-            "with the scaling.",
+            "How much of a class is verified is told of the standing experiments alone, in the table shares; r0 "
+            "moves with the scaling.",
             *([without] * bool(alone)),
         ],
         simulated=simulated,

@@ -14,7 +14,7 @@ from brainlm.scores.evidence.verdict import HEADLINE, told
 from brainlm.scores.latents import SHARED_BOUND, class_shares
 
 NOISE = "noise"
-"""The experiment whose brain is white noise of the same shape."""
+"""The experiment whose sources are both white noise of the same shapes."""
 WITHIN = f"|r| < {SHARED_BOUND:g}"
 """What the paper's class "shared" asks."""
 VERDICT_COLUMNS = {label: f"{label} (%)" for label in dict.fromkeys((HEADLINE, *LIVE_LABELS))}

@@ -158,7 +158,7 @@ def neutral_note(latents: Mapping[str, Sequence[pd.DataFrame]]) -> str:
     """Where r has its zero, and what classes may be compared with."""
     n_live = [int(table["alive"].sum()) for name, of in latents.items() if _is_noise(name) for table in of]
     known = (
-        f"the median r over the {span(n_live, ',')} live latents of a model of white noise in the brain's shape"
+        f"the median r over the {span(n_live, ',')} live latents of a model of white noise in both sources' shapes"
         if n_live
         else "which a model of white noise would tell: not known"
     )

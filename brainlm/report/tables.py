@@ -191,7 +191,7 @@ def interpretation_notes(span_s: float, *, simulated: bool) -> list[str]:
 VERIFIED_NOTE = (
     "Verified: latents of the class with a verdict that bears it out (see the table evidence), in percent of live "
     "latents too: shared; contributing to the brain alone, artefacts apart, or to the LM alone, or shared and "
-    "mostly the brain's or the LM's. r0: the r of white noise in the brain's place, around which r tells nothing."
+    "mostly the brain's or the LM's. r0: the r of white noise in both sources, around which r tells nothing."
 )
 """What shares of classes are to be read with."""
 CHOICE_NOTE = (

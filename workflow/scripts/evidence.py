@@ -34,7 +34,7 @@ with logged(snakemake):
 
     def hearings_of(source: str) -> Iterator[tuple[str, np.ndarray]]:
         """Story, and (repeat, time, latent) projections of its hearings, which no pairing moves in time."""
-        # A brain of white noise has heard nothing.
+        # White noise has heard nothing.
         for story in held_out if params.pairing["brain_time"] != "noise" else []:
             store = open_store(sources[source].stores[story])
             # One hearing tells nothing of others.

@@ -14,7 +14,7 @@ TITLES = {
     "matched": "matched",
     "shuffled": "shuffled in time",
     "shifted": "shifted in a circle",
-    "noise": "white noise for a brain",
+    "noise": "white noise in both sources",
 }
 OF_EACH_SOURCE = (
     "standardize",

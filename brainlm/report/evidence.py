@@ -131,13 +131,13 @@ def shown_evidence(numbers: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "experiment": numbers["experiment"],
         "models": numbers["models"],
-        LIVE: _with_range(numbers, LIVE, ",.0f"),
+        LIVE: with_range(numbers, LIVE, ",.0f"),
         **{
-            column: _with_range(numbers, column, ".1f")
+            column: with_range(numbers, column, ".1f")
             for label, column in VERDICT_COLUMNS.items()
             if label not in none
         },
-        SIGNIFICANT: _with_range(numbers, SIGNIFICANT, ".1f"),
+        SIGNIFICANT: with_range(numbers, SIGNIFICANT, ".1f"),
         "after turns (%)": [
             _at_most(mean, largest)
             for mean, largest in zip(
@@ -146,14 +146,14 @@ def shown_evidence(numbers: pd.DataFrame) -> pd.DataFrame:
                 strict=True,
             )
         ],
-        WHOLE_MODEL: _with_range(numbers, WHOLE_MODEL, ".3f"),
+        WHOLE_MODEL: with_range(numbers, WHOLE_MODEL, ".3f"),
         "its p": [
             span([low, high], ".2g")
             for low, high in zip(
                 numbers["whole-model p, lowest"], numbers["whole-model p, highest"], strict=True
             )
         ],
-        CLASS_SHARED: _with_range(numbers, CLASS_SHARED, ".1f"),
+        CLASS_SHARED: with_range(numbers, CLASS_SHARED, ".1f"),
         "r0": [_text(value, ".2f") for value in numbers["r0"]],
     }
     table = pd.DataFrame(columns)
@@ -228,6 +228,20 @@ def span(values: Sequence[float], spec: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def with_range(numbers: pd.DataFrame, name: str, spec: str) -> list[str]:
+    """Cells that say a mean and, if they differ, the lowest and the highest, e.g. "5.0 (3.0 to 7.0)".
+
+    Parameters
+    ----------
+    numbers: columns <name>, "<name>, lowest" and "<name>, highest"; NaN: not known.
+    """
+    cells = []
+    for mean, low, high in numbers[[name, f"{name}, lowest", f"{name}, highest"]].itertuples(index=False):
+        text, extent = _text(mean, spec), span([low, high], spec)
+        cells.append(text if extent == text else f"{text} ({extent})")
+    return cells
+
+
 def _numbers(summary: Mapping[str, Any], table: pd.DataFrame) -> dict[str, float]:
     """What the table of evidence says of one model."""
     live = table["alive"].to_numpy(bool)
@@ -244,14 +258,6 @@ def _numbers(summary: Mapping[str, Any], table: pd.DataFrame) -> dict[str, float
         "turned": 100 * summary["shifted_share_agreeing"],
         "turned, largest": 100 * summary["largest_shifted_share_agreeing"],
     }
-
-
-def _with_range(numbers: pd.DataFrame, name: str, spec: str) -> list[str]:
-    cells = []
-    for mean, low, high in numbers[[name, f"{name}, lowest", f"{name}, highest"]].itertuples(index=False):
-        text, extent = _text(mean, spec), span([low, high], spec)
-        cells.append(text if extent == text else f"{text} ({extent})")
-    return cells
 
 
 def _at_most(mean: float, largest: float) -> str:

@@ -27,6 +27,7 @@ from brainlm.scores.latents import DOMINANT_BOUND, SHARED_BOUND, class_shares, c
 
 BIN_EDGES = np.arange(-10, 11) / 10
 """Of r; the classes' bounds are among them."""
+_VERIFIED_LEGEND = "✓ in full colour: with a verdict that bears the class out; r₀: of white noise"
 _BELOW_SHARES = 0.66
 """Height of the part of a histogram that is left to its bars."""
 R_LABEL = "← LM        relative difference r        brain →"
@@ -79,7 +80,8 @@ def relative_difference_histograms(
         [titles[name] for name in panels],
         [_live_latents(tables) for tables in latents.values()],
     )
-    figure.supxlabel(R_LABEL)
+    legend = f"\n{_VERIFIED_LEGEND}" * any(map(_are_judged, latents.values()))
+    figure.supxlabel(f"{R_LABEL}{legend}")
     figure.supylabel("live latents (%)")
     columns = ["mean_share_percent", "sd_share_percent", "mean_verified_percent", "r0"]
     return figure, numbers[["experiment", "bin_low", "bin_high", *columns]]
@@ -256,7 +258,7 @@ def _write_class_shares(axes: Axes, tables: Sequence[pd.DataFrame]) -> None:
                 [
                     CLASS_LABELS[name],
                     percent(shares[name]),
-                    *([f"verified: {percent(proven[name])}"] if name in proven else []),
+                    *([f"✓ {percent(proven[name])}"] if name in proven else []),
                 ]
             ),
             transform=axes.get_xaxis_transform(),

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from brainlm.files import NOT_KNOWN
 from brainlm.report.style import (
     CLASS_COLORS,
     DOUBLE_COLUMN_CM,
@@ -18,7 +19,7 @@ from brainlm.report.style import (
     journal_style,
     new_figure,
 )
-from brainlm.report.write import CLASS_LABELS, number_of
+from brainlm.report.write import CLASS_LABELS, MISSING, formatted, number_of
 
 SHARES = {f"{label} (%)": f"share_{name}" for name, label in CLASS_LABELS.items()}
 VERIFIED = {f"{label}, verified (%)": f"verified_{name}" for name, label in CLASS_LABELS.items()}
@@ -85,6 +86,31 @@ def across_subjects_table(summaries: pd.DataFrame) -> pd.DataFrame:
     return counts.join(pd.DataFrame(columns)).reset_index()
 
 
+def shown_across_subjects(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The table for reading: mean and standard deviation in one cell, and what of a class is verified behind its
+    share.
+
+    Parameters
+    ----------
+    numbers: of `across_subjects_table`.
+    """
+
+    def cells(quantity: str, spec: str, missing: str) -> list[str]:
+        both = numbers[[quantity, f"± {quantity}"]].to_numpy(float)
+        return [missing if np.isnan(mean) else _with_deviation(mean, sd, spec) for mean, sd in both]
+
+    columns = {name: numbers[name] for name in ("experiment", "subjects", "models")}
+    for share, verified in zip(SHARES, VERIFIED, strict=True):
+        columns[share] = cells(share, ".1f", MISSING)
+        columns[f"of it verified: {verified.removesuffix(', verified (%)')} (%)"] = cells(
+            verified, ".1f", NOT_KNOWN
+        )
+    columns["r0"] = cells("r0", ".2f", NOT_KNOWN)
+    columns["agreeing (%)"] = cells("agreeing (%)", ".1f", MISSING)
+    columns |= {name: cells(name, ".3f", MISSING) for name in CORRELATIONS}
+    return pd.DataFrame(columns)
+
+
 @journal_style()
 def across_subjects_figure(summaries: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
     """Class shares and test correlations of every experiment: a point a model, mean and s.d. over all.
@@ -126,6 +152,11 @@ def across_subjects_figure(summaries: pd.DataFrame) -> tuple[Figure, pd.DataFram
         handles.append(Line2D([], [], **VERIFIED_STYLE, markeredgecolor=GREY, label="of it verified, mean"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 9))
     return figure, numbers
+
+
+def _with_deviation(mean: float, deviation: float, spec: str) -> str:
+    text = formatted(mean, spec)
+    return f"{text} ± {formatted(deviation, spec)}" if np.isfinite(deviation) else text
 
 
 def _draw(

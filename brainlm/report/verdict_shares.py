@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from brainlm.errors import InputError
+from brainlm.report.evidence import with_range
 from brainlm.report.style import (
     BLUE,
     DOUBLE_COLUMN_CM,
@@ -157,9 +158,26 @@ def verdict_shares_table(summaries: pd.DataFrame) -> pd.DataFrame:
     for name in (HEADLINE, OVER_STORIES, AFTER_TURNS, IN_MOST_SEEDS, *LIVE_LABELS):
         columns[f"{name} (%)"] = mean[name]
         if name in (HEADLINE, IN_MOST_SEEDS):
-            columns[f"{name}, lowest (%)"] = low[name]
-            columns[f"{name}, highest (%)"] = high[name]
+            columns[f"{name} (%), lowest"] = low[name]
+            columns[f"{name} (%), highest"] = high[name]
     return pd.DataFrame(columns).reset_index()
+
+
+def shown_verdict_shares(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The table for reading: ranges in the cells of means, verdicts that no latent has left out.
+
+    Parameters
+    ----------
+    numbers: of `verdict_shares_table`.
+    """
+    ranged = {f"{name} (%)": with_range(numbers, f"{name} (%)", ".1f") for name in (HEADLINE, IN_MOST_SEEDS)}
+    edges = [f"{name}, {edge}" for name in ranged for edge in ("lowest", "highest")]
+    never = [
+        f"{label} (%)"
+        for label in LIVE_LABELS
+        if label != HEADLINE and not (numbers[f"{label} (%)"] > 0).any()
+    ]
+    return numbers.drop(columns=[*edges, *never]).assign(**ranged)
 
 
 @journal_style()

@@ -76,7 +76,8 @@ def test_the_verified_part_of_a_bar_stands_out_and_is_counted():
     assert shares.loc[0.9].tolist() == pytest.approx([20, 0])
     assert shares.loc[-1.0].tolist() == pytest.approx([20, 20])
     text = texts(figure)
-    assert "shared\n60.0 %\nverified: 20.0 %" in text and "brain-dominant\n20.0 %\nverified: 0.0 %" in text
+    assert "shared\n60.0 %\n✓ 20.0 %" in text and "brain-dominant\n20.0 %\n✓ 0.0 %" in text
+    assert "✓ in full colour: with a verdict" in text
     pale, full = figure.axes[0].containers[:2]
     assert pale[10].get_height() == pytest.approx(60) and full[10].get_height() == pytest.approx(20)
     assert pale[10].get_alpha() < full[10].get_alpha()
@@ -85,7 +86,7 @@ def test_the_verified_part_of_a_bar_stands_out_and_is_counted():
 def test_without_verdicts_nothing_is_said_of_what_is_verified():
     figure, numbers = histogram(latent_table([0.0, 0.95]))
     assert numbers["mean_verified_percent"].isna().all() and numbers["r0"].isna().all()
-    assert "verified" not in texts(figure) and "r₀" not in texts(figure)
+    assert "✓" not in texts(figure) and "r₀" not in texts(figure)
 
 
 def test_r0_is_that_of_white_noise_and_stands_where_verdicts_do():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from brainlm.report.subjects import across_subjects_figure, across_subjects_table
+from brainlm.report.subjects import across_subjects_figure, across_subjects_table, shown_across_subjects
 
 
 @pytest.fixture
@@ -48,6 +48,18 @@ def test_each_experiment_has_its_mean_and_standard_deviation_over_all_models(sum
     assert np.isnan(table.loc["one", "r0"]) and np.isnan(table.loc["one", "LM-dominant, verified (%)"])
     assert np.isnan(table.loc["one", "± shared (%)"])
     assert table.loc["one", "agreeing (%)"] == pytest.approx(100 * summaries["share_agreeing"].iloc[-1])
+
+
+def test_for_reading_mean_and_deviation_stand_in_one_cell(summaries):
+    numbers = across_subjects_table(summaries).set_index("experiment")
+    shown = shown_across_subjects(across_subjects_table(summaries)).set_index("experiment")
+    mean, deviation = (numbers.loc["matched", name] for name in ("LM-dominant (%)", "± LM-dominant (%)"))
+    assert shown.loc["matched", "LM-dominant (%)"] == f"{mean:.1f} ± {deviation:.1f}"
+    assert shown.loc["one", "LM-dominant (%)"] == f"{numbers.loc['one', 'LM-dominant (%)']:.1f}"
+    of_it = "of it verified: LM-dominant (%)"
+    assert shown.loc["one", [of_it, "r0"]].tolist() == ["not known"] * 2
+    assert shown.loc["matched", "r0"] == "0.20 ± 0.12"
+    assert shown["models"].tolist() == [4, 4, 1]
 
 
 def test_the_figure_shows_every_model_and_says_how_many_there_are(summaries):

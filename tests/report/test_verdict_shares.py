@@ -13,6 +13,7 @@ from brainlm.report.verdict_shares import (
     OVER_STORIES,
     long_verdicts,
     shared_in_most_seeds,
+    shown_verdict_shares,
     verdict_shares_figure,
     verdict_shares_table,
 )
@@ -84,8 +85,8 @@ def test_the_table_has_means_and_extremes_over_models():
     assert (matched["subjects"], matched["models"]) == (2, 6)
     expected = {
         "shared (%)": 30,
-        "shared, lowest (%)": 20,
-        "shared, highest (%)": 40,
+        "shared (%), lowest": 20,
+        "shared (%), highest": 40,
         f"{OVER_STORIES} (%)": 5,
         f"{AFTER_TURNS} (%)": 1,
         f"{IN_MOST_SEEDS} (%)": 15,
@@ -96,6 +97,14 @@ def test_the_table_has_means_and_extremes_over_models():
     assert np.isnan(table.loc["shuffled", f"{IN_MOST_SEEDS} (%)"])
     # All verdicts together are all live latents.
     assert matched[[f"{label} (%)" for label in LIVE_LABELS]].sum() == pytest.approx(100)
+
+
+def test_for_reading_ranges_stand_in_the_cells_and_what_is_never_given_is_left_out():
+    shown = shown_verdict_shares(verdict_shares_table(summaries())).set_index("experiment")
+    assert shown["shared (%)"].tolist() == ["30.0 (20.0 to 40.0)", "0.0"]
+    assert shown[f"{IN_MOST_SEEDS} (%)"].tolist() == ["15.0 (10.0 to 20.0)", "not known"]
+    assert "LM (%)" in shown and "artefact (%)" not in shown
+    assert not [name for name in shown if "lowest" in name]
 
 
 def test_what_is_not_known_of_one_model_is_not_known_of_their_mean():

@@ -172,6 +172,7 @@ rule verdict_shares:
     params:
         code=code_of("verdict_shares"),
         simulated=SIMULATED,
+        bounds=PLAN.config["evidence"],
         rate=PLAN.config["scores"]["false_discovery_rate"],
     script:
         "../scripts/verdict_shares.py"

@@ -1,7 +1,7 @@
 """Class shares and correlations of every experiment, over subjects and seeds."""
 
 from brainlm.report.style import publish_figure
-from brainlm.report.subjects import across_subjects_figure, across_subjects_table
+from brainlm.report.subjects import across_subjects_figure, across_subjects_table, shown_across_subjects
 from brainlm.report.tables import VERIFIED_NOTE, with_unknown_spelt_out
 from brainlm.report.write import publish_table
 from job import logged
@@ -11,9 +11,10 @@ with logged(snakemake):
     models = with_verdicts(summaries(snakemake.input.summaries), snakemake.input.evidence)
     simulated = snakemake.params.simulated
     publish_figure(snakemake.output.figure[0], *across_subjects_figure(models), simulated=simulated)
+    numbers = across_subjects_table(models)
     publish_table(
         snakemake.output.table[0],
-        with_unknown_spelt_out(across_subjects_table(models)),
+        shown_across_subjects(numbers),
         title="Over subjects and seeds",
         notes=[
             "Mean over an experiment's models, all subjects and seeds alike; ±: standard deviation over them.",
@@ -22,4 +23,5 @@ with logged(snakemake):
             VERIFIED_NOTE,
         ],
         simulated=simulated,
+        data=with_unknown_spelt_out(numbers),
     )

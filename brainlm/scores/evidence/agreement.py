@@ -5,6 +5,11 @@ unmixed projections (`brainlm.scores.evidence.unmixing`), nuisances taken out (`
 It is tested, one-sided, against every circular shift of the test rows and against swaps of stories; its p is the
 larger of the two. Shifts keep each signal's smoothness. Swaps also keep what all stories have in common at the same
 time since their start, but there must be enough of them.
+
+A shifted signal follows the nuisances again, by chance, which the unshifted one cannot any more. So that both compare
+what is left, nuisances are taken out of the shifted brain once more: as the LM's half has nothing of them, that only
+divides the correlation by the root of the share of variance that they leave (without it the null is too narrow where
+rows are few: M. Anderson & P. Legendre, J. Stat. Comput. Simul. 62:271, 1999).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +20,7 @@ import numpy as np
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
+from brainlm.scores.evidence.nuisances import share_left_by_lag
 from brainlm.scores.evidence.significance import at_most, significant
 from brainlm.scores.evidence.swaps import N_SWAPS, draw_swaps, paired_stories, swap_correlations
 from brainlm.scores.shifts import (
@@ -29,6 +35,8 @@ FEWEST_SWAPS = 199
 """With fewer, no p could be as low as 1/200, and swaps are not asked."""
 N_TURNS = 20
 """Shifts of the brain's test rows after which the share of latents called agreeing is measured."""
+_LEAST_LEFT = 1e-9
+"""Of the variance of shifted rows; less is rounding."""
 _BLOCK_LATENTS = 128
 """5,376 TRs by 128 latents take 6 MB, of which some 10 are held at a time."""
 
@@ -67,6 +75,7 @@ def agreement_evidence(
     *,
     recordings: Sequence[str],
     minimum_shift: int,
+    nuisances: Sequence[Any] | None = None,
     n_swaps: int = N_SWAPS,
     fewest_swaps: int = FEWEST_SWAPS,
     seed: int = 0,
@@ -79,6 +88,7 @@ def agreement_evidence(
     lm: for each test story, and then for each validation story, (time, latent).
     recordings: for each story of `lm` the recording that it is, or that it is cut from.
     minimum_shift: rows; should exceed the haemodynamic response.
+    nuisances: for each test story (time, nuisance), in the LM's time: those that were taken out of both. None: none.
     n_swaps: at most.
     fewest_swaps: with fewer, `p_swap` is not known.
     seed: of the choice of swaps.
@@ -89,7 +99,7 @@ def agreement_evidence(
     """
     brain, lm = paired_stories(brain, lm)
     swaps = _swaps(brain, lm, recordings, n_swaps, seed)
-    test, mean_by_lag = _against_shifts(*_test_rows(brain, lm), minimum_shift)
+    test, mean_by_lag = _against_shifts(*_test_rows(brain, lm), minimum_shift, nuisances)
     p_swap = _p_of_swaps(brain, lm, swaps, test.correlation, fewest_swaps)
     whole_model = shift_test_of_lags(mean_by_lag[:, None], minimum_shift=minimum_shift)
     return AgreementTest(
@@ -150,6 +160,7 @@ def shifted_shares(
     recordings: Sequence[str],
     minimum_shift: int,
     rate: float,
+    nuisances: Sequence[Any] | None = None,
     n_turns: int = N_TURNS,
     n_swaps: int = N_SWAPS,
     fewest_swaps: int = FEWEST_SWAPS,
@@ -162,7 +173,7 @@ def shifted_shares(
 
     Parameters
     ----------
-    brain, lm, recordings, minimum_shift, n_swaps, fewest_swaps, seed: as for `agreement_evidence`.
+    brain, lm, recordings, minimum_shift, nuisances, n_swaps, fewest_swaps, seed: as for `agreement_evidence`.
     rate: false discovery rate over the latents given (`significant`).
     n_turns: at most; fewer if there are no more shifts.
 
@@ -180,7 +191,7 @@ def shifted_shares(
     require_shifts(len(x), minimum_shift)
     turns = np.unique(np.linspace(minimum_shift, len(x) - minimum_shift, n_turns).round().astype(int))
     correlation, p = np.empty((2, len(turns), x.shape[1]))
-    for latents, by_lag in _by_lag(x, y):
+    for latents, by_lag in _by_lag(x, y, nuisances):
         for turn, rows in enumerate(turns):
             test = shift_test_of_lags(np.roll(by_lag, rows, axis=0), minimum_shift=minimum_shift)
             correlation[turn, latents], p[turn, latents] = test.correlation, test.p_value
@@ -221,17 +232,26 @@ def _blocks(n_latents: int) -> Iterator[slice]:
         yield slice(start, start + _BLOCK_LATENTS)
 
 
-def _by_lag(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Some latents at a time: (lag, latent) correlations."""
+def _by_lag(
+    x: np.ndarray, y: np.ndarray, nuisances: Sequence[Any] | None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Some latents at a time: (lag, latent) correlations, nuisances taken out of shifted rows once more."""
     for latents in _blocks(x.shape[1]):
-        yield latents, circular_cross_correlation(x[:, latents], y[:, latents])
+        by_lag = circular_cross_correlation(x[:, latents], y[:, latents])
+        if nuisances is not None:
+            left = share_left_by_lag(x[:, latents], np.concatenate(nuisances))
+            # They were taken out of the rows as they are, in the fit over all held-out rows.
+            by_lag[1:] /= np.sqrt(np.maximum(left[1:], _LEAST_LEFT))
+        yield latents, by_lag
 
 
-def _against_shifts(x: np.ndarray, y: np.ndarray, minimum_shift: int) -> tuple[ShiftTest, np.ndarray]:
+def _against_shifts(
+    x: np.ndarray, y: np.ndarray, minimum_shift: int, nuisances: Sequence[Any] | None = None
+) -> tuple[ShiftTest, np.ndarray]:
     """The test of every latent, and (lag,) the mean correlation over latents."""
     require_shifts(len(x), minimum_shift)
     tests, total, n_defined = [], np.zeros(len(x)), 0
-    for _, by_lag in _by_lag(x, y):
+    for _, by_lag in _by_lag(x, y, nuisances):
         tests.append(shift_test_of_lags(by_lag, minimum_shift=minimum_shift))
         defined = np.isfinite(by_lag[0])
         total += by_lag[:, defined].sum(axis=1)

@@ -53,6 +53,8 @@ class Halves:
     """Hearings of each test story, of which the brain's rows are the mean; 1 of one heard once."""
     nuisances: tuple[str, ...]
     """Names of the nuisances that were taken out."""
+    nuisance_rows: list[np.ndarray]
+    """Of each test story (time, nuisance) float64, those nuisances in the LM's time."""
 
     @property
     def n_stories(self) -> int:
@@ -77,6 +79,7 @@ class Halves:
             recordings=tuple(self.recordings[number] for number in pool),
             activation=self.activation[rows],
             hearings_of_mean=tuple(self.hearings_of_mean[number] for number in stories),
+            nuisance_rows=[self.nuisance_rows[number] for number in stories],
         )
 
 
@@ -180,6 +183,7 @@ def both_halves(
         hearings=heard,
         hearings_of_mean=tuple(len(hearings[story]) if story in hearings else 1 for story in test.stories),
         nuisances=tuple(name for name, kept in zip(nuisance_names, fit.kept, strict=True) if kept),
+        nuisance_rows=[np.asarray(nuisances[story], float)[:, fit.kept] for story in test.stories],
     )
 
 

@@ -93,6 +93,46 @@ def fit_nuisances(stories: Iterable[tuple[Any, Any]], *, names: Sequence[str] | 
     return NuisanceFit(kept, pooled.x_mean, pooled.y_mean, coefficients)
 
 
+def share_left_by_lag(values: Any, nuisances: Any) -> np.ndarray:
+    """What nuisances leave of the variance of values after these were turned around in a circle by every possible
+    lag.
+
+    Of values that nuisances were taken out of all is left without a turn, and less after one: turned rows follow
+    other moments' nuisances by chance, the more the slower both are. With Q an orthonormal basis of the centred
+    nuisances and x_l the centred values turned by l rows, 1 - ‖Qᵀ x_l‖² / ‖x‖².
+
+    Parameters
+    ----------
+    values: (time, latent). nuisances: (time, nuisance); constant and collinear ones change nothing.
+
+    Returns
+    -------
+    (lag, latent) float64 from 0 to 1, as many lags as rows; lag l is that of
+    `brainlm.scores.shifts.circular_cross_correlation` with the values first; 1 of constant values.
+
+    Raises
+    ------
+    InputError: other than finite numbers of the same rows.
+    """
+    values, nuisances = _side_by_side(values, nuisances, "latent", "nuisance")
+    centred, basis = values - values.mean(axis=0), _orthonormal(nuisances)
+    squares = np.square(centred).sum(axis=0)
+    spectrum, explained = np.fft.rfft(centred, axis=0), np.zeros(centred.shape)
+    for direction in np.fft.rfft(basis, axis=0).T:
+        explained += np.square(np.fft.irfft(spectrum * np.conj(direction)[:, None], n=len(values), axis=0))
+    return 1 - np.clip(np.divide(explained, squares, out=explained, where=squares > 0), 0, 1)
+
+
+def _orthonormal(nuisances: np.ndarray) -> np.ndarray:
+    """(time, direction) an orthonormal basis of the nuisances that vary, about their means."""
+    centred = nuisances - nuisances.mean(axis=0)
+    deviations = np.square(centred).sum(axis=0)
+    varies = ~is_constant(deviations, np.square(nuisances).sum(axis=0))
+    scaled = centred[:, varies] / np.sqrt(deviations[varies])
+    vectors, singular, _ = np.linalg.svd(scaled, full_matrices=False)
+    return vectors[:, singular**2 > _LEAST_EIGENVALUE * (singular**2).max(initial=0)]
+
+
 @dataclass(frozen=True)
 class _Moments:
     """Of some rows of nuisances x and values y: their number, means, and sums of products of deviations from them."""

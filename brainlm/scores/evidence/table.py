@@ -100,6 +100,7 @@ def evidence_table(
         recordings=halves.recordings,
         minimum_shift=asking.minimum_shift,
         rate=asking.false_discovery_rate,
+        nuisances=halves.nuisance_rows,
     )
     shares = verdict_shares(table, table["alive"])
     without_each = _shares_without_each_story(latents, halves, fixed, asking)
@@ -147,7 +148,11 @@ def _answers(halves: Halves, asking: Asking) -> _Answers:
 
     return _Answers(
         agreement_evidence(
-            brain.partialled, lm.partialled, recordings=halves.recordings, minimum_shift=asking.minimum_shift
+            brain.partialled,
+            lm.partialled,
+            recordings=halves.recordings,
+            minimum_shift=asking.minimum_shift,
+            nuisances=halves.nuisance_rows,
         ),
         plain_agreement(brain.plain, lm.plain[: halves.n_stories], minimum_shift=asking.minimum_shift),
         contribution_to(brain),

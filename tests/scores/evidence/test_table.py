@@ -223,7 +223,17 @@ def halves_of(strength: np.ndarray, lengths: list[int], *, seed: int = 0) -> Hal
 
     names = tuple(f"story {number}" for number in range(len(lengths)))
     code = np.abs(random.standard_normal(both.shape))
-    return Halves(np.arange(strength.size), half(), half(), names, code, [], (1,) * len(lengths), ())
+    return Halves(
+        np.arange(strength.size),
+        half(),
+        half(),
+        names,
+        code,
+        [],
+        (1,) * len(lengths),
+        (),
+        [np.empty((n, 0)) for n in lengths],
+    )
 
 
 def latents_of(halves: Halves) -> pd.DataFrame:

@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint reference bench readings rehearsal why job export snr-study evidence-study clean
+.PHONY: setup demo test lint reference bench readings rehearsal why job export snr-study evidence-study data-study clean
 
 setup: $(SETUP)
 
@@ -83,6 +83,10 @@ snr-study: $(SETUP)
 # Verdicts on other simulated listeners, and the whole-model test with few test TRs.
 evidence-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/evidence_study.py
+
+# How the verdicts fare with few test TRs and few training TRs, on stories drawn at random: ten minutes of one core.
+data-study: $(SETUP)
+	$(BIN)/python tests/benchmarks/data_size_study.py
 
 clean:
 	rm -rf results .snakemake

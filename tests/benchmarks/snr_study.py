@@ -24,16 +24,13 @@ from brainlm.crosscoder.training import train
 from brainlm.report.checks import demo_checks
 from brainlm.report.latents import snr_study
 from brainlm.report.style import publish_figure
-from brainlm.rows.codes import StoryCode
 from brainlm.rows.pairs import assemble, fit_sources
 from brainlm.rows.sources import Source
 from brainlm.scores.reconstruction import reconstruction_fit
 from brainlm.scores.summary import latent_table, model_summary
-from brainlm.simulation.components import standardize
 from brainlm.simulation.features import load_planted
 from brainlm.simulation.listener import listen
-from brainlm.simulation.recovery import match_planted
-from brainlm.store import add_array, new_store
+from listeners import found_by, write_responses
 from pipeline.config import Plan, make_plan
 
 SHORT_NAMES = {
@@ -65,17 +62,10 @@ def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.D
         # Other than the demo's, and others for every ratio.
         random=np.random.default_rng([seed, round(1000 * snr), *b"snr study"]),
     )
-    planted, maps = listener.planted, listener.maps
-    for story, (bold,) in listener.runs.items():
-        with new_store(work / f"{story}.zarr", {}) as store:
-            add_array(store, "bold", standardize(bold).astype(np.float32), ("time", "voxel"))
-    edges = np.cumsum([0, *n_rows.values()])
-    rows_of = {story: slice(*edges[i : i + 2]) for i, story in enumerate(n_rows)}
-
     lm, settings = plan.config["language_model"]["name"], plan.experiments["matched"]
     features = root / "features" / lm / plan.variant_of["matched"]
     sources = {
-        "brain": Source("bold", {story: work / f"{story}.zarr" for story in n_rows}),
+        "brain": write_responses(listener.runs, work),
         "lm": Source("features", {story: features / f"{story}.zarr" for story in n_rows}),
     }
     normalization, _ = fit_sources(
@@ -116,19 +106,12 @@ def study_one(plan: Plan, root: Path, snr: float, seed: int, work: Path) -> pd.D
             }
         )
         if experiment in ("matched", "shuffled"):
-            pairs = {}
-            for split in ("train", "test"):
-                values, active = model.active_rows({s: rows[split].source(s) for s in model.weights})
-                index = np.concatenate([np.arange(edges[-1])[rows_of[s]] for s in plan.stories[split]])
-                code = StoryCode(values, active, index, model.n_latents)
-                pairs[split] = planted.time_courses[index], code.activation
-            matches = match_planted(
-                planted,
-                maps,
-                training=pairs["train"],
-                test=pairs["test"],
-                test_brain=model.project("brain", rows["test"].source("brain")).numpy(),
-                decoder_maps=model.weights["brain"].numpy(),
+            matches = found_by(
+                model,
+                listener,
+                n_rows,
+                training=rows["train"],
+                test=rows["test"],
                 latents=latents,
                 minimum_shift=minimum_shift,
             )

@@ -239,6 +239,24 @@ class Crosscoder:
         return model
 
     @classmethod
+    def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Crosscoder":
+        """Read a crosscoder that was shared: a folder, or a repository on the Hugging Face hub.
+
+        Parameters
+        ----------
+        source: a folder with model.safetensors and config.json, or a hub name, "organisation/model".
+        revision: of a repository: a branch, tag or commit.
+
+        Raises
+        ------
+        InputError: as `brainlm.crosscoder.sharing.load_pretrained`.
+        """
+        # It builds on this class.
+        from brainlm.crosscoder.sharing import load_pretrained
+
+        return load_pretrained(source, revision)
+
+    @classmethod
     def _from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "Crosscoder":
         normalization = {
             source: Normalization(

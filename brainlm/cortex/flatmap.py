@@ -86,6 +86,17 @@ def symmetric_limit(values: np.ndarray) -> float:
     return float(np.percentile(np.abs(finite), LIMIT_PERCENTILE) or 1.0) if finite.size else float("nan")
 
 
+def outlines_on_cortex(cortex: Cortex, roi: str) -> list[np.ndarray]:
+    """Outlines of an area, (point, xy) each in pixels, NaN where it goes beyond a cut through the cortex.
+
+    Empty for an area that the subject lacks.
+    """
+    return [
+        np.where(_on_cortex(outline, cortex.on_cortex)[:, None], outline, np.nan)
+        for outline in cortex.roi_outlines.get(roi, [])
+    ]
+
+
 def known_colormap(colormap: str | Colormap) -> Colormap:
     """A colormap by its name.
 
@@ -101,12 +112,9 @@ def known_colormap(colormap: str | Colormap) -> Colormap:
 
 
 def _draw_roi(axes: Axes, cortex: Cortex, roi: str) -> None:
-    for outline, (x, y) in zip(cortex.roi_outlines.get(roi, []), cortex.roi_labels.get(roi, []), strict=True):
-        on_cortex = _on_cortex(outline, cortex.on_cortex)
-        if not on_cortex.any():
+    for line, (x, y) in zip(outlines_on_cortex(cortex, roi), cortex.roi_labels.get(roi, []), strict=True):
+        if np.isnan(line).all():
             continue
-        # NaN breaks the line where the area goes beyond a cut through the cortex.
-        line = np.where(on_cortex[:, None], outline, np.nan)
         axes.plot(*line.T, color="black", linewidth=0.5, path_effects=[_halo(1.1)])
         left, right = np.nanmin(line[:, 0]), np.nanmax(line[:, 0])
         narrow = right - left < _LABEL_WIDTH * cortex.image_shape[1]

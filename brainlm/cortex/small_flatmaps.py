@@ -15,7 +15,14 @@ from matplotlib.colors import Colormap
 from PIL import Image, ImageDraw
 from scipy import sparse
 
-from brainlm.cortex.flatmap import GYRUS, LANDMARKS, SULCUS, known_colormap, symmetric_limit
+from brainlm.cortex.flatmap import (
+    GYRUS,
+    LANDMARKS,
+    SULCUS,
+    known_colormap,
+    outlines_on_cortex,
+    symmetric_limit,
+)
 from brainlm.cortex.subject import Cortex
 from brainlm.errors import InputError
 
@@ -68,18 +75,12 @@ def small_canvas(cortex: Cortex, width: int, rois: Sequence[str] = LANDMARKS) ->
     on_cortex = share >= 0.5 * own_height * own_width / (height * width)
     # Off the cortex curvature is NaN.
     gyrus = cover @ (cortex.curvature > 0).ravel().astype(np.float32)
-    scale = np.array([width / own_width, height / own_height])
-    outlines = Image.new("1", (width, height))
-    draw = ImageDraw.Draw(outlines)
-    for outline in (outline for roi in rois for outline in cortex.roi_outlines.get(roi, [])):
-        # (0, 0) is a pixel's centre in either image.
-        draw.line([tuple(point) for point in ((outline + 0.5) * scale - 0.5).tolist()], fill=1)
     shape = (height, width)
     return Canvas(
         pixel_of_voxel=sparse.csr_matrix(cover[on_cortex] @ cortex.pixel_of_voxel),
         on_cortex=on_cortex.reshape(shape),
         folds=(gyrus > share / 2).reshape(shape),
-        outlines=np.array(outlines) & on_cortex.reshape(shape),
+        outlines=_draw_outlines(cortex, rois, shape) & on_cortex.reshape(shape),
     )
 
 
@@ -143,6 +144,20 @@ def _cover(n_pixels: int, n_own: int) -> sparse.csr_matrix:
     own = np.arange(n_own)
     overlap = np.minimum(edges[1:, None], own + 1) - np.maximum(edges[:-1, None], own)
     return sparse.csr_matrix(np.maximum(overlap, 0).astype(np.float32))
+
+
+def _draw_outlines(cortex: Cortex, rois: Sequence[str], shape: tuple[int, int]) -> np.ndarray:
+    """(height, width) bool: pixels on the outline of an area."""
+    image = Image.new("1", shape[::-1])
+    draw = ImageDraw.Draw(image)
+    scale = np.array(shape[::-1]) / cortex.image_shape[::-1]
+    for line in (line for roi in rois for line in outlines_on_cortex(cortex, roi)):
+        # (0, 0) is a pixel's centre in either image.
+        points = (line + 0.5) * scale - 0.5
+        for start, end in zip(points[:-1], points[1:], strict=True):
+            if np.isfinite([start, end]).all():
+                draw.line([*start, *end], fill=1)
+    return np.array(image)
 
 
 def _palette(colormap: Colormap) -> bytes:

@@ -1,6 +1,7 @@
 """Small flatmaps show the values that the figures show, in colours that are symmetric about 0."""
 
 import io
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -211,6 +212,14 @@ def test_areas_are_outlined_on_the_cortex_alone(maps):
     (plain,) = drawn(small_canvas(CORTEX, 2 * WIDTH, rois=[]), maps[:, :1])
     differ = places(plain) != places(flatmap)
     assert not differ[~canvas.outlines].any()
+
+
+def test_no_line_joins_points_beyond_the_cortex():
+    across = np.array([[2, 11], [28, 11], [15, 11], [15, 5]], np.float32)
+    cortex = replace(CORTEX, roi_outlines={"V1": [across]}, roi_labels={"V1": [(15.0, 8.0)]})
+    row, column = np.nonzero(small_canvas(cortex, WIDTH).outlines)
+    # Of the three pieces the last alone has both ends on the cortex.
+    assert set(column) == {15} and set(row) == set(range(5, 12))
 
 
 def test_a_picture_takes_a_byte_a_pixel_at_most(canvas, maps):

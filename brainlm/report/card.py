@@ -191,7 +191,7 @@ def _settings_table(config: Mapping[str, Any]) -> pd.DataFrame:
         "stories": ", ".join(f"{len(of['stories'][split])} {name}" for split, name in SPLITS.items()),
         "TRs": ", ".join(f"{n:,} {split}" for split, n in of["trs"].items()),
         "language model": f"{model['name']} ({found}), block {features['block']}",
-        "features": f"unit {features['unit']}, tokens at {features['token_time']}, Lanczos window "
+        "features": f"unit {features['unit']}, token time {features['token_time']}, Lanczos window "
         f"{features['lanczos']['window']}{' (mean)' if features['lanczos']['normalize'] else ' (sum)'}, mean over "
         f"delays of {', '.join(f'{delay:g}' for delay in features['delays_s'])} s",
         "scaling": ", ".join(f"{source} {how}" for source, how in scaling.items())
@@ -288,8 +288,7 @@ def _known(value: float) -> str:
     return NOT_KNOWN if pd.isna(value) else formatted(value, ".2f")
 
 
-_UPLOAD = """In this folder, with an account on the Hugging Face hub; read this card first, and change what must be
-changed:
+_UPLOAD = """Read this card first, and change what must be changed. Then, in this folder, with an account on the hub:
 
 ```
 hf auth login

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainlm.errors import InputError
-from brainlm.files import check_downloaded, read_tsv, whole_file, write_atomically, write_tsv
+from brainlm.files import (
+    check_downloaded,
+    read_tsv,
+    whole_file,
+    whole_folder,
+    write_atomically,
+    write_tsv,
+)
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -35,6 +42,32 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
     write_atomically(path, b"short")
     assert path.read_bytes() == b"short"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "new" / "folder"
+    for names in (["a", "b"], ["c"]):
+        with whole_folder(path) as partial:
+            assert list(partial.iterdir()) == []
+            for name in names:
+                (partial / name).touch()
+        assert sorted(file.name for file in path.iterdir()) == names
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_folder_and_nothing_else(tmp_path, error):
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").touch()
+    # What a process that was killed has left.
+    (tmp_path / "folder.partial").mkdir()
+    (tmp_path / "folder.partial" / "half").touch()
+    with pytest.raises(error), whole_folder(path) as partial:
+        assert list(partial.iterdir()) == []
+        (partial / "half").touch()
+        raise error
+    assert list(path.iterdir()) == [path / "old"] and list(tmp_path.iterdir()) == [path]
 
 
 # Tables

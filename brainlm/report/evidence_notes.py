@@ -125,7 +125,8 @@ def bounds_note(bounds: VerdictBounds) -> str:
     return (
         "Bounds, which are settings and no laws: mostly nuisance where nuisances take more than "
         f"{bounds.nuisance_loss:g} of plain agreement's variance; mostly LM or mostly brain where q, the relative "
-        f"difference of the contributions, is beyond −{bounds.one_sided:g} or {bounds.one_sided:g}; artefact where "
+        f"difference of the contributions, is beyond −{bounds.one_sided:g} or {bounds.one_sided:g}; story-driven "
+        f"where reliability is significant and above {bounds.reliability:g}; artefact where "
         f"more than {bounds.slice_share:g} of the decoder map's variance lies between slices and its jumps from "
         f"slice to slice exceed {bounds.slice_jumps:g}."
     )

@@ -23,7 +23,9 @@ from brainlm.scores.evidence.tallies import LIVE_LABELS
 from brainlm.scores.latents import classify
 from tests.report.figure_texts import texts
 
-BOUNDS = VerdictBounds(nuisance_loss=0.41, one_sided=0.82, slice_share=0.53, slice_jumps=0.54)
+BOUNDS = VerdictBounds(
+    nuisance_loss=0.41, one_sided=0.82, reliability=0.25, slice_share=0.53, slice_jumps=0.54
+)
 
 
 def latents_of(*called: str, r=0.0, **columns) -> pd.DataFrame:
@@ -217,7 +219,7 @@ def test_summaries_and_latents_of_other_models_are_refused(summaries, latents):
 
 def test_notes_say_what_was_asked_and_how_finely(summaries, latents):
     notes = "\n".join(evidence_notes(summaries, latents, ["artefact"], BOUNDS, rate=0.07))
-    for bound in ("0.41", "0.82", "0.53", "0.54", "0.07"):
+    for bound in ("0.41", "0.82", "0.25", "0.53", "0.54", "0.07"):
         assert bound in notes
     assert "Nuisances taken out: words_2s, lm_row_norm." in notes
     assert "no latent's p is below 0.0017" in notes and "of 3 to 4 live latents 1 or more agree" in notes

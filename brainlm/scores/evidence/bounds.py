@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Gt, Lt
+from annotated_types import Ge, Gt, Lt
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,9 @@ class VerdictBounds:
     one_sided: Annotated[float, Gt(0), Lt(1)] = 0.8
     """Relative difference of the contributions to brain and LM; beyond it, either way, a shared latent is mostly the
     LM's or mostly the brain's."""
+    reliability: Annotated[float, Ge(0), Lt(1)] = 0.2
+    """Share of what the brain alone says that the story drives; up to it, however significant, a latent counts as
+    spontaneous: a little of its neighbours is in every latent."""
     slice_share: Annotated[float, Gt(0), Lt(1)] = 0.5
     """Share of the decoder map's variance between slices; above it a map may be stripes."""
     slice_jumps: Annotated[float, Gt(0)] = 0.5

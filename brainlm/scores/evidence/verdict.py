@@ -8,10 +8,10 @@ The first line that fits; a latent contributes to a source *alone* if to it and 
                           its bound, else "mostly LM" where q is below minus its bound, "mostly brain" where above it
     agreeing              agreement significant, otherwise
     nuisance              contributes to both, and plain agreement significant
-    artefact              contributes to the brain alone, reliability not significant or not known, and both the share
-                          of the map's variance between slices and its jumps from slice to slice above their bounds
-    brain, story-driven   contributes to the brain alone, reliability significant
-    brain, spontaneous    contributes to the brain alone, reliability not significant
+    artefact              contributes to the brain alone, not reliable or reliability not known, and both the share of
+                          the map's variance between slices and its jumps from slice to slice above their bounds
+    brain, story-driven   contributes to the brain alone, reliable: reliability significant and above its bound
+    brain, spontaneous    contributes to the brain alone, not reliable
     brain                 contributes to the brain alone, reliability not known
     LM                    contributes to the LM alone
     unclear               the rest
@@ -60,8 +60,8 @@ def verdicts(table: pd.DataFrame, bounds: VerdictBounds) -> pd.DataFrame:
     ----------
     table: one row a latent (and brain), other columns being left alone. True or False: alive, active (in some test
         row), agreement_significant, plain_agreement_significant, contributes_brain, contributes_lm,
-        reliability_known, reliability_significant. Numbers: nuisance_loss, q, slice_share, slice_jumps. In any of
-        them NaN, None or "not known" is what is not known.
+        reliability_known, reliability_significant. Numbers: nuisance_loss, q, reliability, slice_share, slice_jumps.
+        In any of them NaN, None or "not known" is what is not known.
 
     Returns
     -------
@@ -78,7 +78,12 @@ def verdicts(table: pd.DataFrame, bounds: VerdictBounds) -> pd.DataFrame:
     brain, not_brain = told(table, "contributes_brain")
     lm, not_lm = told(table, "contributes_lm")
     reliability_known, _ = told(table, "reliability_known")
-    reliable, unreliable = (reliability_known & said for said in told(table, "reliability_significant"))
+    reliability, (significant, not_significant) = (
+        numbers(table, "reliability"),
+        told(table, "reliability_significant"),
+    )
+    reliable = reliability_known & significant & (reliability > bounds.reliability)
+    unreliable = reliability_known & (not_significant | (reliability <= bounds.reliability))
     striped = (numbers(table, "slice_share") > bounds.slice_share) & (
         numbers(table, "slice_jumps") > bounds.slice_jumps
     )

@@ -33,7 +33,7 @@ FLAGS = (
     "reliability_known",
     "reliability_significant",
 )
-NUMBERS = ("nuisance_loss", "q", "slice_share", "slice_jumps")
+NUMBERS = ("nuisance_loss", "q", "reliability", "slice_share", "slice_jumps")
 UNKNOWN = (None, float("nan"), pd.NA, "not known")
 
 of_flag = st.sampled_from([True, False, True, False, *UNKNOWN])
@@ -49,7 +49,14 @@ def slow_verdict(latent: dict, bounds: VerdictBounds) -> tuple[str, str]:
         return isinstance(value, float) and sign * value > bound
 
     brain, lm = latent["contributes_brain"], latent["contributes_lm"]
-    reliable = latent["reliability_significant"] if latent["reliability_known"] is True else None
+    reliable, rho = None, latent["reliability"]
+    if latent["reliability_known"] is True:
+        if latent["reliability_significant"] is False or (
+            isinstance(rho, float) and rho <= bounds.reliability
+        ):
+            reliable = False
+        elif above("reliability", bounds.reliability) and latent["reliability_significant"] is True:
+            reliable = True
     if latent["alive"] is False:
         return "dead", ""
     if latent["active"] is False:
@@ -77,7 +84,7 @@ def slow_verdict(latent: dict, bounds: VerdictBounds) -> tuple[str, str]:
 
 
 @EXAMPLES
-@given(st.lists(latents, min_size=1, max_size=4), st.tuples(*[st.floats(0, 1)] * 4))
+@given(st.lists(latents, min_size=1, max_size=4), st.tuples(*[st.floats(0, 1)] * 5))
 def test_every_latent_has_the_one_verdict_of_the_rule(rows, bounds):
     bounds = VerdictBounds(*bounds)
     table = pd.DataFrame(rows, index=np.arange(len(rows)) * 3 + 7)
@@ -99,8 +106,10 @@ def test_no_latent_has_a_verdict_that_needs_what_is_not_known(latent, forgotten)
         "agreeing": ("agreement_significant",),
         "nuisance": ("contributes_brain", "contributes_lm", "plain_agreement_significant"),
         "artefact": ("contributes_brain", "contributes_lm", "slice_share", "slice_jumps"),
-        "brain, story-driven": ("contributes_brain", "reliability_known", "reliability_significant"),
-        "brain, spontaneous": ("contributes_brain", "reliability_known", "reliability_significant"),
+        "brain, story-driven": (
+            *("contributes_brain", "reliability_known", "reliability_significant", "reliability"),
+        ),
+        "brain, spontaneous": ("contributes_brain", "reliability_known"),
         "brain": ("contributes_brain", "contributes_lm"),
         "LM": ("contributes_brain", "contributes_lm"),
         "dead": ("alive",),
@@ -122,6 +131,7 @@ CLEAR = {
     "reliability_significant": True,
     "nuisance_loss": 0.1,
     "q": 0.0,
+    "reliability": 0.7,
     "slice_share": 0.1,
     "slice_jumps": 0.1,
 }
@@ -164,6 +174,11 @@ UNHEARD = {"reliability_known": False, "reliability_significant": False}
         (ALONE, "brain, story-driven", ""),
         (ALONE | STRIPED, "brain, story-driven", ""),
         (ALONE | UNRELIABLE, "brain, spontaneous", ""),
+        (ALONE | {"reliability": 0.21}, "brain, story-driven", ""),
+        (ALONE | {"reliability": 0.2}, "brain, spontaneous", ""),
+        (ALONE | STRIPED | {"reliability": 0.2}, "artefact", ""),
+        (ALONE | {"reliability": 0.2, "reliability_significant": None}, "brain, spontaneous", ""),
+        (ALONE | {"reliability": None}, "brain", ""),
         (ALONE | UNRELIABLE | STRIPED, "artefact", ""),
         (ALONE | UNRELIABLE | STRIPED | {"slice_jumps": 0.5}, "brain, spontaneous", ""),
         (ALONE | UNHEARD | STRIPED, "artefact", ""),

@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reconstruction": ["cross_prediction", "reconstruction_fit"],
         "interpretation": ["interpret", "maximal_passages"],
         "choice": ["choose_latents"],
+        "names": ["name_latents"],
         "stability": ["compare_models"],
         "matching": ["match_test"],
         "ceiling": ["reliability"],

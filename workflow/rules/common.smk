@@ -396,6 +396,10 @@ def tables():
     return paths
 
 
+def words_of_training_stories(wildcards):
+    return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["train"])
+
+
 def words_of_test_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 

@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 from pipeline.digest import code_digest, definition_digests
@@ -34,6 +35,18 @@ def code_param(script: str) -> str:
 def digest_of(script: Path) -> str:
     """The digest without the prefix."""
     return code_digest(script, PACKAGES, BOOKKEEPING)
+
+
+@cache
+def templates_param(folder: str) -> str:
+    """A param that changes with the files of a folder of brainlm that are not Python's, e.g. "report/browser/templates"."""
+    root = PACKAGES["brainlm"] / folder
+    total = blake2b(digest_size=8)
+    for file in sorted(path for path in root.rglob("*") if path.is_file()):
+        total.update(
+            f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\0".encode() + file.read_bytes()
+        )
+    return total.hexdigest()
 
 
 def save_definitions() -> None:

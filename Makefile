@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint reference bench readings rehearsal why job export snr-study evidence-study clean
+.PHONY: setup demo test lint reference bench readings rehearsal why job export share snr-study evidence-study clean
 
 setup: $(SETUP)
 
@@ -76,6 +76,10 @@ job: $(SETUP)
 RUN ?= results/demo
 export: $(SETUP)
 	$(BIN)/python workflow/pipeline/export.py $(RUN)
+
+# The reported models of a run as folders for the Hugging Face hub, or anybody: RUN/shared/<subject>.
+share: $(SETUP)
+	$(BIN)/python workflow/pipeline/share.py $(RUN)
 
 snr-study: $(SETUP)
 	$(BIN)/python tests/benchmarks/snr_study.py

@@ -1,6 +1,7 @@
 """Files of all kinds: written as a whole or not at all, tables, and files that a dataset only points to."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -40,6 +41,25 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
     except BaseException:  # an interrupted job (KeyboardInterrupt) leaves nothing behind either
         partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Like `whole_file`, with a folder: it is empty at first, and takes the place of one that is there.
+
+    Parent folders are made.
+    """
+    partial = path.with_name(path.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+    except BaseException:  # as above
+        shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

@@ -1,4 +1,7 @@
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import torch
 from brainlm.crosscoder.model import Crosscoder
 from brainlm.rows.normalization import Normalization
 from brainlm.rows.pairs import Rows
+from tests.hub_server import Hub, put_hub_at, serving
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +64,43 @@ def fitted_case(as_is, rows_of):
         {"brain": as_is(8), "lm": as_is(5)},
     )
     return model, rows_of([25, 20, 15], brain=brain, lm=z @ weights["lm"].T)
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache of the Hugging Face hub."""
+    import huggingface_hub
+
+    folder = tmp_path / "cache" / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def serve_as_hub(hub_cache, monkeypatch) -> Iterator[Callable[[Path], Hub]]:
+    """A function of a folder, which is then the hub's only model."""
+    with ExitStack() as stack:
+
+        def serve(folder: Path) -> Hub:
+            shown = Hub(folder)
+            put_hub_at(stack.enter_context(serving(shown)), monkeypatch)
+            return shown
+
+        yield serve
+
+
+@pytest.fixture(params=["offline", "no network"])
+def cut_off(request, monkeypatch) -> Callable[[], None]:
+    """Call it to be without the hub from then on."""
+
+    def cut() -> None:
+        import huggingface_hub
+
+        if request.param == "offline":
+            monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        else:
+            # Nothing listens there, which the library finds out several times, with pauses.
+            put_hub_at("http://127.0.0.1:9", monkeypatch)
+            monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+    return cut

@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "subject": ["Cortex", "load_cortex", "read_cortex", "read_mask", "save_cortex"],
         "voxels": ["read_voxel_table", "roi_summary", "voxel_table"],
         "flatmap": ["draw_flatmap"],
+        "small_flatmaps": ["small_canvas", "small_flatmaps"],
     },
 )

@@ -17,6 +17,11 @@ from brainlm.errors import InputError
 LANDMARKS = ("AC", "Broca", "sPMv", "M1F", "IPS", "RSC", "OPA", "PPA", "FFA", "EBA", "V1")
 """Areas that orient the eye, with room for their labels on a flatmap 8 cm wide."""
 
+GYRUS, SULCUS = 0.90, 0.80
+"""Brightness of the folds, where no value is known."""
+LIMIT_PERCENTILE = 99
+"""Of the values: a few extreme voxels would make all others look alike."""
+
 _LABEL_WIDTH = 0.05
 """Of a label, as a share of the flatmap's width at 8 cm: a narrower area has its label below it."""
 
@@ -48,17 +53,13 @@ def draw_flatmap(
     ------
     InputError: not one value for each voxel of the cortex, or an unknown colormap.
     """
-    if isinstance(colormap, str) and colormap not in matplotlib.colormaps:
-        close = get_close_matches(colormap, matplotlib.colormaps, n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else "; see Matplotlib's list of colormaps."
-        raise InputError(f"'{colormap}' is no colormap{hint}")
     image = flatmap_image(cortex, values)
-    mappable = ScalarMappable(Normalize(vmin, vmax), colormap)
+    mappable = ScalarMappable(Normalize(vmin, vmax), known_colormap(colormap))
     # One image of white, greys and colours: viewers of PDF blur images, and the edges of a partly transparent
     # one on top would get a dark rim.
     colours = np.ones((*image.shape, 4))
     colours[..., 3] = cortex.on_cortex
-    colours[cortex.on_cortex, :3] = np.where(cortex.curvature > 0, 0.90, 0.80)[cortex.on_cortex, None]
+    colours[cortex.on_cortex, :3] = np.where(cortex.curvature > 0, GYRUS, SULCUS)[cortex.on_cortex, None]
     known = ~np.isnan(image)
     colours[known] = mappable.to_rgba(image[known])
     drawn = axes.imshow(colours, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
@@ -68,6 +69,35 @@ def draw_flatmap(
     axes.text(1, 1, "R", transform=axes.transAxes, fontsize=7, ha="right", va="top")
     axes.axis("off")
     return drawn
+
+
+def symmetric_limit(values: np.ndarray) -> float:
+    """The value at the ends of a colormap that is symmetric about 0: LIMIT_PERCENTILE of |value|.
+
+    Parameters
+    ----------
+    values: any shape; what is not finite does not count.
+
+    Returns
+    -------
+    1 where all values are 0, NaN where there are none.
+    """
+    finite = values[np.isfinite(values)]
+    return float(np.percentile(np.abs(finite), LIMIT_PERCENTILE) or 1.0) if finite.size else float("nan")
+
+
+def known_colormap(colormap: str | Colormap) -> Colormap:
+    """A colormap by its name.
+
+    Raises
+    ------
+    InputError: Matplotlib knows none of this name.
+    """
+    if isinstance(colormap, str) and colormap not in matplotlib.colormaps:
+        close = get_close_matches(colormap, matplotlib.colormaps, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else "; see Matplotlib's list of colormaps."
+        raise InputError(f"'{colormap}' is no colormap{hint}")
+    return matplotlib.colormaps[colormap] if isinstance(colormap, str) else colormap
 
 
 def _draw_roi(axes: Axes, cortex: Cortex, roi: str) -> None:

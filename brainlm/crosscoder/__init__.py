@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "model": ["Crosscoder"],
         "settings": ["TrainingSettings"],
+        "sharing": ["save_pretrained"],
         "training": ["Checkpointing", "train"],
     },
 )

@@ -1,6 +1,5 @@
 """The Brain-LM crosscoder (paper, section 3.2): one sparse code for several sources, with tied weights."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,17 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from brainlm.arrays import real_tensor, require_finite
+from brainlm.crosscoder.model_file import read_model_file, write_model_file
 from brainlm.crosscoder.selection import Selection, active_latents
 from brainlm.errors import InputError
-from brainlm.files import whole_file
 from brainlm.rows.normalization import Normalization
-
-FORMAT = "brainlm crosscoder 2"
 
 
 @dataclass(frozen=True)
@@ -209,7 +204,6 @@ class Crosscoder:
         if self.alive is not None:
             tensors["alive"] = torch.from_numpy(self.alive)
         header = {
-            "format": FORMAT,
             "sources": list(self.weights),
             "k": self.k,
             "relu": self.relu,
@@ -219,14 +213,7 @@ class Crosscoder:
             "standardize": {source: self.normalization[source].standardize for source in self.weights},
             "provenance": dict(self.provenance),
         }
-        # safetensors writes several keys in an order that changes from call to call; one key keeps the bytes.
-        metadata = {"crosscoder": json.dumps(header, sort_keys=True)}
-        # As bytes, because safetensors' own file is readable by its owner alone.
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(Path(path)) as partial:
-            partial.write_bytes(
-                save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
-            )
+        write_model_file(Path(path), header, tensors)
 
     @classmethod
     def load(cls, path: str | Path) -> "Crosscoder":
@@ -236,22 +223,7 @@ class Crosscoder:
         ------
         InputError: no such file, or not a crosscoder written by this library.
         """
-        if not Path(path).is_file():
-            raise InputError(f"{path} does not exist, or is no file.")
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = _read_header(file.metadata() or {})
-                if header.get("format") != FORMAT:
-                    raise InputError(
-                        f"{path} is a safetensors file, but not a crosscoder written by brainlm."
-                    )
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise InputError(
-                f"{path} cannot be read as a crosscoder; was it copied whole? ({error})"
-            ) from None
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror or error}).") from None
+        header, tensors = read_model_file(Path(path))
         try:
             model = cls._from_file(header, tensors)
         except KeyError as error:
@@ -265,6 +237,24 @@ class Crosscoder:
                     f"{(model.normalization[source].width, model.n_latents)} is needed: copy the file again."
                 )
         return model
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Crosscoder":
+        """Read a crosscoder that was shared: a folder, or a repository on the Hugging Face hub.
+
+        Parameters
+        ----------
+        source: a folder with model.safetensors and config.json, or a hub name, "organisation/model".
+        revision: of a repository: a branch, tag or commit.
+
+        Raises
+        ------
+        InputError: as `brainlm.crosscoder.sharing.load_pretrained`.
+        """
+        # It builds on this class.
+        from brainlm.crosscoder.sharing import load_pretrained
+
+        return load_pretrained(source, revision)
 
     @classmethod
     def _from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "Crosscoder":
@@ -292,11 +282,3 @@ class Crosscoder:
             alive=tensors["alive"].numpy() if "alive" in tensors else None,
             provenance=header["provenance"],
         )
-
-
-def _read_header(metadata: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        header = json.loads(metadata["crosscoder"])
-    except (KeyError, json.JSONDecodeError):
-        return {}
-    return header if isinstance(header, dict) else {}

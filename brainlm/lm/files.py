@@ -14,8 +14,8 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from transformers.utils import logging as transformers_logging
 
 from brainlm.errors import InputError, one_line
-from brainlm.lm.hub import obtain
-from brainlm.lm.weights import Wanted, check_loaded, read_weights
+from brainlm.hub import obtain
+from brainlm.lm.weights import KIND, Wanted, check_loaded, read_weights
 
 # What a model needs besides weights, as patterns: its configuration, the index and the tokenizer.
 SETTINGS_FILES = ("*.json", "*.jinja", "*.model", "*.txt")
@@ -37,7 +37,7 @@ def load_first_blocks(
     Raises InputError if the model cannot be found, reached or read, is quantized or an adapter, lacks weights of a
     block that is needed, has fewer blocks, or has a tokenizer that does not tell where in the text its tokens are.
     """
-    here = obtain(found, revision, SETTINGS_FILES)
+    here = obtain(found, revision, SETTINGS_FILES, KIND)
     whole = _config(here)
     config = _first_blocks_config(here, whole, n_blocks)
     tokenizer = _load_tokenizer(here)

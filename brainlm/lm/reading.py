@@ -12,8 +12,10 @@ from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from brainlm.errors import InputError
+from brainlm.hub import locate
 from brainlm.lm.blocks import block_outputs, require_causal
 from brainlm.lm.files import explained, is_gguf, load_first_blocks, quiet_transformers
+from brainlm.lm.weights import KIND
 from brainlm.machine import choose_device
 
 PACKAGE_PREFIX = "package:"
@@ -62,13 +64,7 @@ def resolve(source: str | Path) -> Path | str:
     name = str(source)
     if name.startswith(PACKAGE_PREFIX):
         return _resolve_in_package(name)
-    path = Path(name).expanduser()
-    if path.exists():
-        return path
-    looks_like_path = isinstance(source, Path) or name.startswith((".", "~", "/")) or name.count("/") > 1
-    if looks_like_path or path.suffix == ".gguf":
-        raise InputError(f"The language model {name} does not exist: no such file or folder.")
-    return name
+    return locate(source, KIND)
 
 
 def convert_language_model(source: str | Path, destination: str | Path, n_blocks: int) -> Path:

@@ -20,9 +20,11 @@ from torch import Tensor
 from transformers import PreTrainedModel as Model
 
 from brainlm.errors import InputError, one_line
+from brainlm.hub import obtain, obtain_files
 from brainlm.lm.blocks import block_list
-from brainlm.lm.hub import obtain, obtain_files
 
+KIND = "language model"
+"""What sentences about it call the model."""
 SAFETENSORS_FILE = "model.safetensors"
 PYTORCH_FILE = "pytorch_model.bin"
 # What the families of models call the norm after the last block.
@@ -114,9 +116,9 @@ def _weight_files(found: Path | str, folder: Path, wanted: Wanted) -> list[Path]
         index = folder / f"{single}.index.json"
         if not (folder / single).exists() and index.exists():
             files = _needed_files(_file_of_each_array(index), wanted)
-            obtain_files(found, folder, files)
+            obtain_files(found, folder, files, KIND)
             return [folder / file for file in files]
-        if (obtain(found, folder.name, [single]) / single).exists():
+        if (obtain(found, folder.name, [single], KIND) / single).exists():
             return [folder / single]
     raise InputError(f"The model folder {folder} has no weights ({SAFETENSORS_FILE} or {PYTORCH_FILE}).")
 

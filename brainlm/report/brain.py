@@ -14,7 +14,7 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from brainlm.cortex.flatmap import draw_flatmap
+from brainlm.cortex.flatmap import LIMIT_PERCENTILE, draw_flatmap, symmetric_limit
 from brainlm.cortex.subject import Cortex, check_width, load_cortex
 from brainlm.cortex.voxels import check_one_a_voxel, read_voxel_table
 from brainlm.report.regions import column_count, draw_regions, plot_height_cm, region_note, values_by_roi
@@ -37,8 +37,6 @@ from brainlm.report.write import formatted, number_of
 Anatomy = Cortex | pd.DataFrame
 """Where voxels lie: the subject's cortex or, where the dataset has none, a voxel table of `brainlm.cortex.voxels`."""
 
-LIMIT_PERCENTILE = 99
-"""Of the values: a few extreme voxels would make all others look alike."""
 _WEIGHT = "decoder weight (normalized units)"
 _MAP_WIDTH_CM = 0.74 * DOUBLE_COLUMN_CM
 """Of a map with a histogram beside it."""
@@ -178,7 +176,7 @@ def draw_decoders(
     for number, panel in enumerate(drawn):
         axes, finite = places[number].subplots(), panel.values[np.isfinite(panel.values)]
         if isinstance(anatomy, Cortex):
-            limit = np.percentile(np.abs(finite), LIMIT_PERCENTILE) or 1.0
+            limit = symmetric_limit(finite)
             limits = (-limit, limit)
             _draw_map(axes, anatomy, panel.values, limits, colormap=colormap, label=_WEIGHT, n_intervals=2)
         else:

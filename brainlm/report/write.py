@@ -100,6 +100,24 @@ def spelt_out(frame: pd.DataFrame) -> pd.DataFrame:
     return cells.where(cells.notna(), NOT_KNOWN)
 
 
+def markdown_table(frame: pd.DataFrame) -> str:
+    """A table in Markdown, with cells as `format_value` writes them, without a line break at its end."""
+    rules = ["---:" if _is_numeric(frame[name]) else ":---" for name in frame.columns]
+    rows = [frame.columns, *frame.itertuples(index=False)]
+    cells = [[escape_markdown(format_value(value)) for value in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [cells[0], rules, *cells[1:]])
+
+
+def markdown_list(sentences: Sequence[str]) -> str:
+    """A list in Markdown, an item a line, without a line break at its end."""
+    return "\n".join(f"- {escape_markdown(sentence)}" for sentence in sentences)
+
+
+def escape_markdown(text: str) -> str:
+    """A text in one line that Markdown shows as it is."""
+    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", " ".join(text.split()))
+
+
 def format_value(value: object) -> str:
     """A cell for reading: three significant digits for floats, thousands separated, "–" if missing."""
     if _is_missing(value):
@@ -157,16 +175,8 @@ def _is_numeric(column: pd.Series) -> bool:
 
 
 def _markdown(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
-    rules = ["---:" if _is_numeric(frame[name]) else ":---" for name in frame.columns]
-    rows = [frame.columns, *frame.itertuples(index=False)]
-    cells = [[_escape_markdown(format_value(value)) for value in row] for row in rows]
-    lines = ["| " + " | ".join(row) + " |" for row in [cells[0], rules, *cells[1:]]]
-    listed = ["", *(f"- {_escape_markdown(note)}" for note in notes)] if notes else []
-    return "\n".join([f"# {_escape_markdown(title)}", "", *lines, *listed]) + "\n"
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", " ".join(text.split()))
+    listed = [markdown_list(notes)] if notes else []
+    return "\n\n".join([f"# {escape_markdown(title)}", markdown_table(frame), *listed]) + "\n"
 
 
 def _html(frame: pd.DataFrame, title: str, notes: Sequence[str]) -> str:

@@ -5,13 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import huggingface_hub
 import numpy as np
@@ -25,6 +20,7 @@ from brainlm.errors import InputError
 from brainlm.lm.files import load_first_blocks
 from brainlm.lm.reading import load_language_model, read_story
 from brainlm.machine import peak_memory
+from tests.hub_server import COMMIT, NAME, Hub
 
 WORDS = ["the", "ferry", "left", "the", "harbour", "before", "the", "fog", "had", "lifted"]
 VOCABULARY = {word: number for number, word in enumerate(["<unk>", *dict.fromkeys(WORDS)])}
@@ -53,7 +49,6 @@ CONFIGS = {
         **OPTIONS,
     ),
 }
-NAME, COMMIT = "someone/random-llama", "0123456789abcdef0123456789abcdef01234567"
 INDEX = "model.safetensors.index.json"
 
 
@@ -310,96 +305,17 @@ def test_half_of_llama_3_1_8b_takes_8_gb_from_two_of_four_files(tmp_path):
 # The hub and its cache
 
 
-@dataclass
-class Hub:
-    """A server with one model that answers as the Hugging Face hub does."""
-
-    folder: Path
-    downloads: list[str] = field(default_factory=list)
-    refusal: tuple[int, str] | None = None
-    """status and error code with which files are refused"""
-
-    def answer(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        path = unquote(urlsplit(url).path)
-        if path == f"/api/models/{NAME}/revision/main":
-            return 200, {}, json.dumps({"id": NAME, "sha": COMMIT}).encode()
-        if path.startswith(f"/api/models/{NAME}/revision/"):
-            return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
-        if path == f"/api/models/{NAME}/tree/{COMMIT}":
-            return 200, {}, json.dumps([self.entry(path) for path in self.folder.rglob("*")]).encode()
-        if not path.startswith(f"/{NAME}/resolve/{COMMIT}/"):
-            return 401, {"X-Error-Code": "RepoNotFound"}, b"{}"
-        if self.refusal:
-            status, code = self.refusal
-            return status, {"X-Error-Code": code, "X-Error-Message": "not with this token"}, b"{}"
-        name = path.split(f"{COMMIT}/")[1]
-        return 200, {"X-Repo-Commit": COMMIT, "ETag": f'"{name}"'}, (self.folder / name).read_bytes()
-
-    def entry(self, path: Path) -> dict[str, object]:
-        kind, name = "file" if path.is_file() else "directory", str(path.relative_to(self.folder))
-        return {"type": kind, "path": name, "oid": name, "size": path.stat().st_size}
+@pytest.fixture
+def cache(hub_cache) -> Path:
+    return hub_cache
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    folder = tmp_path / "cache" / "hub"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
-    return folder
-
-
-@pytest.fixture
-def hub(llama, cache, monkeypatch) -> Iterator[Hub]:
+def hub(llama, serve_as_hub) -> Hub:
     (llama / "original").mkdir()
     (llama / "original" / "params.json").write_text("{}")
     (llama / "flax_model.msgpack").write_bytes(b"the same weights in another format")
-    shown = Hub(llama)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, headers, body = shown.answer(self.path)
-            if self.command == "GET" and "/resolve/" in self.path:
-                shown.downloads.append(self.path.split(f"{COMMIT}/")[1])
-            self.send_response(status)
-            for name, value in (headers | {"Content-Length": str(len(body))}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    put_hub_at(f"http://127.0.0.1:{server.server_port}", monkeypatch)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield shown
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def put_hub_at(address: str, monkeypatch) -> None:
-    files = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
-
-
-@pytest.fixture(params=["offline", "no network"])
-def cut_off(request, monkeypatch) -> Callable[[], None]:
-    """Call it to be without the hub from then on."""
-
-    def cut() -> None:
-        if request.param == "offline":
-            monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-        else:
-            # Nothing listens there, which the library finds out several times, with pauses.
-            put_hub_at("http://127.0.0.1:9", monkeypatch)
-            monkeypatch.setattr(time, "sleep", lambda seconds: None)
-
-    return cut
+    return serve_as_hub(llama)
 
 
 def fill(cache: Path, model: Path, names: set[str], branch: str | None = "main") -> Path:

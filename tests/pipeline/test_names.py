@@ -98,6 +98,6 @@ def test_no_subject_can_be_called_like_what_lies_beside_the_subjects_results():
     text = "".join(file.read_text(encoding="utf-8") for file in sorted(RULES.glob("*.smk")))
     beside = set(re.findall(r"(?:\{RESULTS\}|<results>)/(\w+)", text))
     assert {"figures", "tables", "words", "simulation"} <= beside
-    # And what no rule names: records, and a dataset that is made or downloaded.
-    assert beside | {"provenance", "ds003020"} == RESULT_FOLDERS
+    # And what no rule names: records, models that are shared, and a dataset that is made or downloaded.
+    assert beside | {"provenance", "shared", "ds003020"} == RESULT_FOLDERS
     assert set(re.findall(r"<results>/\{subject\}/([\w.]+)", text)) == SUBJECT_RESULTS

@@ -236,7 +236,7 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
         ("brainlm/crosscoder/objective.py", "scale = 2 / n_rows", "scale = 4 / n_rows", AFTER_TRAINING),
         ("brainlm/report/tables.py", 'seeds": summaries.groupby', 'runs": summaries.groupby', {"tables": 1}),
         (
-            "brainlm/report/brain.py",
+            "brainlm/cortex/flatmap.py",
             "LIMIT_PERCENTILE = 99\n",
             "LIMIT_PERCENTILE = 98\n",
             dict.fromkeys(["figure3", "figure4", "ceiling_figure"], 1),

@@ -25,8 +25,8 @@ from pipeline.provenance import FOLDER, difference, digest, files_below, load_re
 
 LOCK = Path(__file__).parents[2] / "envs" / "requirements.lock"
 SUMS = "SHA256SUMS"
-# Large, or no results; the records hold their digests.
-LEFT_OUT = ("ds003020", "activations", "responses", "features", "models", "logs", "benchmarks")
+# Large, no results, or copies of them; the records hold their digests.
+LEFT_OUT = ("ds003020", "activations", "responses", "features", "models", "shared", "logs", "benchmarks")
 
 README = """One run of the Brain-LM crosscoder: its results, and what is needed to check them.
 

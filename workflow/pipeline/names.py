@@ -8,7 +8,7 @@ LONGEST_NAME = 80
 RESULT_FOLDERS = frozenset(
     {
         *("activations", "browser", "comparisons", "cortex", "ds003020", "features", "fetched", "figures"),
-        *("logs", "models", "provenance", "responses", "simulation", "tables", "voxels", "words"),
+        *("logs", "models", "provenance", "responses", "shared", "simulation", "tables", "voxels", "words"),
     }
 )
 """What lies beside the folders of subjects and groups in a run's results."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.crosscoder.model import Crosscoder
 from brainlm.cortex.voxels import read_voxel_table
+from brainlm.crosscoder.model import Crosscoder
 from brainlm.data.words import load_words
 from brainlm.files import read_tsv
 from brainlm.report.brain import read_anatomy

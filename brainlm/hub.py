@@ -1,4 +1,4 @@
-"""Find a language model's files: in a local folder, in the Hugging Face cache or, last, on the hub."""
+"""Find a model's files: in a local folder, in the Hugging Face cache or, last, on the hub."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +14,37 @@ from huggingface_hub.errors import (
 
 from brainlm.errors import InputError, one_line
 
+FILE_SUFFIXES = (".gguf", ".safetensors")
+"""What ends so is a file, whatever the hub may hold."""
 
-def obtain(found: Path | str, revision: str | None, patterns: Sequence[str]) -> Path:
+
+def locate(source: Path | str, kind: str) -> Path | str:
+    """The path of a model that is here, or a name that may be one of the hub: only the hub can tell.
+
+    Parameters
+    ----------
+    source: a path, or a hub name, which has one slash at most.
+    kind: of model, for sentences, e.g. "language model".
+
+    Raises
+    ------
+    InputError: a path of nothing that exists.
+    """
+    name = str(source)
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    looks_like_path = isinstance(source, Path) or name.startswith((".", "~", "/")) or name.count("/") > 1
+    if looks_like_path or path.suffix in FILE_SUFFIXES:
+        raise InputError(f"The {kind} {name} does not exist: no such file or folder.")
+    return name
+
+
+def obtain(found: Path | str, revision: str | None, patterns: Sequence[str], kind: str) -> Path:
     """A local model as it is; of a hub model, its folder in the cache, after downloading what fits `patterns`.
 
-    Where the hub cannot be reached, the folder is what the cache has, and may lack files.
+    Where the hub cannot be reached, the folder is what the cache has, and may lack files. `found` and `kind` are
+    those of `locate`.
     """
     if isinstance(found, Path):
         return found
@@ -33,13 +59,13 @@ def obtain(found: Path | str, revision: str | None, patterns: Sequence[str]) -> 
         # A file that the hub lists and the cache lacks need not be one that is needed.
         if isinstance(config, str):
             return Path(config).parent
-        reason = _why_out_of_reach(found, revision, error)
+        reason = _why_out_of_reach(found, revision, error, kind)
     except Exception as error:  # of the hub's library, or of the HTTP library that it happens to use
-        reason = _why_out_of_reach(found, revision, error)
+        reason = _why_out_of_reach(found, revision, error, kind)
     raise InputError(reason)
 
 
-def obtain_files(found: Path | str, folder: Path, files: Sequence[str]) -> None:
+def obtain_files(found: Path | str, folder: Path, files: Sequence[str], kind: str) -> None:
     """Make sure that a model's folder holds `files`; those of a hub model are downloaded into it."""
     absent = [file for file in files if not (folder / file).exists()]
     if not absent:
@@ -54,20 +80,22 @@ def obtain_files(found: Path | str, folder: Path, files: Sequence[str]) -> None:
             huggingface_hub.hf_hub_download(found, file, revision=folder.name)
         return
     except Exception as error:  # as above
-        reason = _why_out_of_reach(found, folder.name, error, absent)
+        reason = _why_out_of_reach(found, folder.name, error, kind, absent)
     raise InputError(reason)
 
 
-def _why_out_of_reach(name: str, revision: str | None, error: Exception, files: Sequence[str] = ()) -> str:
+def _why_out_of_reach(
+    name: str, revision: str | None, error: Exception, kind: str, files: Sequence[str] = ()
+) -> str:
     """Why a hub model, or some of its files, could not be had, and what to do."""
     # To the library, a file that the hub refuses is one that the cache lacks.
     if isinstance(error.__cause__, HfHubHTTPError):
         error = error.__cause__
     page = f"https://huggingface.co/{name}"
     log_in = "log in (`hf auth login`, or set HF_TOKEN)"
-    what = f"{files[0]} of the language model {name}" if files else f"The language model {name!r}"
+    what = f"{files[0]} of the {kind} {name}" if files else f"The {kind} {name!r}"
     if isinstance(error, GatedRepoError):
-        return f"The language model {name} is gated: accept its licence on {page} and {log_in}."
+        return f"The {kind} {name} is gated: accept its licence on {page} and {log_in}."
     if isinstance(error, RepositoryNotFoundError):
         return f"{what} is no folder here and not on the Hugging Face hub: see {page}; if it is private, {log_in}."
     if isinstance(error, RevisionNotFoundError):

@@ -43,7 +43,7 @@ def digest_of(script: Path) -> str:
 
 @cache
 def templates_param(folder: str) -> str:
-    """A param that changes with the files of a folder of brainlm that are not Python's, e.g. "report/browser/templates"."""
+    """A param that changes with a folder of brainlm that imports do not reach, e.g. "report/browser/templates"."""
     root = PACKAGES["brainlm"] / folder
     total = blake2b(digest_size=8)
     for file in sorted(path for path in root.rglob("*") if path.is_file()):

@@ -35,7 +35,7 @@ def shown_partners(config: Mapping[str, Any], subject: str) -> list[Model]:
     seeds, partners = config["seeds"], []
     for one, other in compared_subjects(config):
         if subject in (one, other):
-            # The first of a pair is compared with the next seed of the second, which is so with the last of the first.
+            # A model of the first is compared with the next seed of the second: the last with the second's first.
             partner, seed = (other, seeds[1 % len(seeds)]) if subject == one else (one, seeds[-1])
             partners.append(Model(partner, "matched", seed))
     same, others = (

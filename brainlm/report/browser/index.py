@@ -12,6 +12,7 @@ from brainlm.files import NOT_KNOWN
 from brainlm.report.browser.answers import known
 from brainlm.report.browser.pages import Page
 from brainlm.report.browser.run import Tables
+from brainlm.report.browser.said import STRONGEST
 from brainlm.report.evidence_figures import MARKS
 from brainlm.report.latents import R_LABEL
 from brainlm.report.write import number_of
@@ -98,7 +99,7 @@ def table_rows(tables: Tables, pages: Sequence[Page]) -> list[Row]:
             (known(float(columns[name][place]), spec), _sortable(columns[name][place]))
             for name, (_, spec) in NUMBERS.items()
         )
-        texts = [passage.text for group in page.said[:1] for passage in group.passages]
+        texts = [passage.text for group in page.said if group.title == STRONGEST for passage in group.passages]
         searched = " ".join(dict.fromkeys(" ".join(texts).split()))
         rows.append(Row(page, values, _found(page), "".join(texts[:1]), searched))
     return rows
@@ -121,7 +122,7 @@ def scatter(tables: Tables, pages: Sequence[Page]) -> dict[str, Any]:
     marks = [MARKS[verdict] for verdict in given]
 
     def by_verdict(channel: type, values: list[str]) -> Any:
-        legend = alt.Legend(title=None, orient="bottom", columns=4, labelLimit=240)
+        legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=240)
         return channel("verdict:N", legend=legend).scale(domain=given, range=values)
 
     chosen = alt.selection_point(fields=["verdict"], bind="legend")

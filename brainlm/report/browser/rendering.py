@@ -21,14 +21,18 @@ from brainlm.report.evidence_figures import MARKS
 from brainlm.report.style import SOURCE_COLORS
 
 _GRADIENT_STEPS = 9
+_VERDICT_COLUMN, _MAP_COLUMN = 3, 1
 _TABLE = {
     "pageLength": 25,
     "lengthMenu": [25, 100, {"label": "all", "value": -1}],
     "order": [],
     "autoWidth": False,
-    "columnControl": ["order", "searchDropdown"],
-    "ordering": {"indicators": False, "handler": False},
-    "language": {"search": "Search names and passages"},
+    "columnControl": ["searchDropdown"],
+    "columnDefs": [
+        {"targets": _MAP_COLUMN, "orderable": False, "searchable": False, "columnControl": []},
+        {"targets": _VERDICT_COLUMN, "columnControl": [["searchList"]]},
+    ],
+    "language": {"search": "Search names and passages:"},
 }
 """Options of DataTables."""
 _CHART = {"actions": False, "loader": {"target": "_self"}}

@@ -12,6 +12,10 @@ from brainlm.report.browser.passages import Passage, passage
 from brainlm.report.browser.run import Recordings
 
 
+STRONGEST = "Strongest, one a story"
+"""Title of the first group of passages; a latent that is never active has none."""
+
+
 @dataclass(frozen=True)
 class PassageGroup:
     """Passages that were chosen in one way."""
@@ -61,7 +65,7 @@ def passage_groups(
     """The passages of a page, in its order; groups without passages are left out."""
     highest, middle, lowest = choice.thirds
     chosen = {
-        "Strongest, one a story": choice.strongest,
+        STRONGEST: choice.strongest,
         "From the highest third of its activations": highest,
         "From the middle third": middle,
         "From the lowest third": lowest,

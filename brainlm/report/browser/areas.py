@@ -1,6 +1,6 @@
 """Where in the brain a latent acts, area by area and hemisphere by hemisphere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,23 +68,42 @@ def areas_of_latents(
     """
     sided = table if side is None else table.assign(rois=_with_sides(table["rois"], side))
     weights = latent_roi_weights(sided, decoder, latents)
+    # The rows of a latent stand together, and all have the same areas in the same order.
+    names = weights["roi"].iloc[: len(weights) // max(len(latents), 1)].to_numpy()
+    columns = [
+        weights[column].to_numpy().reshape(len(latents), len(names))
+        for column in ("n_voxels", "mean_weight", "energy_share")
+    ]
     # Of data without areas and sides alike all voxels are the one area.
     left_out = ALL_VOXELS if side is not None or (table["rois"] != "").any() else NO_ROI
-    wanted = weights[weights["roi"] != left_out]
-    wanted = wanted[wanted["n_voxels"] > 0]
-    name, _, of_side = wanted["roi"].str.partition(_MARK).to_numpy().T
-    wanted = wanted.assign(area=np.where(name == "", NO_ROI, name), side=of_side)
-    return {int(latent): _largest(rows, side is not None) for latent, rows in wanted.groupby("latent")}
+    places: dict[str, dict[str, int]] = {}
+    for place, name in enumerate(names):
+        area, _, of_side = name.partition(_MARK)
+        if name != left_out and columns[0][:, place].any():
+            places.setdefault(area or NO_ROI, {})[of_side] = place
+    return {
+        latent: _largest(places, *(column[row] for column in columns), sided=side is not None)
+        for row, latent in enumerate(latents)
+    }
 
 
-def _largest(rows: pd.DataFrame, sided: bool) -> list[Area]:
+def _largest(
+    places: Mapping[str, Mapping[str, int]],
+    n_voxels: np.ndarray,
+    mean_weight: np.ndarray,
+    energy_share: np.ndarray,
+    *,
+    sided: bool,
+) -> list[Area]:
+    """Areas of one latent, from where each area's sides stand in the arrays."""
     areas = []
-    for name, of_area in rows.groupby("area", sort=False):
+    for name, of_sides in places.items():
         parts = {
-            row.side: Side(row.n_voxels, row.mean_weight, row.energy_share) for row in of_area.itertuples()
+            side: Side(int(n_voxels[place]), float(mean_weight[place]), float(energy_share[place]))
+            for side, place in of_sides.items()
         }
         sides = tuple(parts.get(side) for side in _SIDES) if sided else tuple(parts.values())
-        areas.append(Area(str(name), sides, float(of_area["energy_share"].sum())))
+        areas.append(Area(name, sides, sum(part.energy_share for part in parts.values())))
     by_energy = sorted(areas, key=lambda area: -np.nan_to_num(area.energy_share))
     inside = [area for area in by_energy if area.name != NO_ROI]
     return inside[:SHOWN] + [area for area in by_energy if area.name == NO_ROI]

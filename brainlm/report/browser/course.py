@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brainlm.report.browser.answers import known
-from brainlm.report.browser.drawings import Tick, bars, line
+from brainlm.report.browser.drawings import Tick, line, steps
 from brainlm.report.write import number_of
 from brainlm.scores.correlation import pearson
 
@@ -50,9 +50,13 @@ def words_a_tr(words: pd.DataFrame, time_s: np.ndarray) -> np.ndarray:
         left out.
     """
     middle_s = (words["onset_s"].to_numpy(float) + words["offset_s"].to_numpy(float)) / 2
+    return np.histogram(middle_s, tr_edges(time_s))[0]
+
+
+def tr_edges(time_s: np.ndarray) -> np.ndarray:
+    """(time + 1,) s: half-way between TRs, and as far before the first and after the last one."""
     half_s = np.diff(time_s).mean() / 2
-    edges = np.concatenate([[time_s[0] - half_s], (time_s[:-1] + time_s[1:]) / 2, [time_s[-1] + half_s]])
-    return np.histogram(middle_s, edges)[0]
+    return np.concatenate([[time_s[0] - half_s], (time_s[:-1] + time_s[1:]) / 2, [time_s[-1] + half_s]])
 
 
 def course(
@@ -88,17 +92,16 @@ def course(
         height = (bottom - top) / 2
         return line(x, top + height - height / _HALVES_SD * np.clip(scaled, -_HALVES_SD, _HALVES_SD))
 
-    x = place(time_s)
-    width = 0.8 * WIDTH / max(len(time_s) - 1, 1)
+    x, edges = place(time_s), place(tr_edges(time_s))
     positive = np.maximum(activation, 0)
     heights = (ACTIVATION[1] - ACTIVATION[0]) * positive / max(float(positive.max()), 1e-12)
     correlation = known(float(pearson(brain[:, None], lm[:, None])[0]))
     return Course(
         story,
-        bars(x, heights, width, ACTIVATION[1]),
+        steps(edges, heights, ACTIVATION[1]),
         half(brain),
         half(lm),
-        bars(x, (WORDS[1] - WORDS[0]) * counts / max(int(counts.max()), 1), width, WORDS[1]),
+        steps(edges, (WORDS[1] - WORDS[0]) * counts / max(int(counts.max()), 1), WORDS[1]),
         tuple(float(place(moment)) for moment in passages_s if begin_s <= moment <= end_s),
         _time_ticks(begin_s, end_s, place),
         number_of(int(counts.max()), "word"),

@@ -79,10 +79,8 @@ def strip(
     low, high = limits or (min(known.min(), 0.0), max(known.max(), 0.0))
     high = high if high > low else low + 1.0
     counts, edges = np.histogram(known, bins=_BINS, range=(low, high))
-    x, y = scaled(edges, low, high, WIDTH), HEIGHT * (1 - counts / counts.max())
-    steps = "".join(f"V{_short(top)}H{_short(right)}" for top, right in zip(y, x[1:], strict=True))
     return Strip(
-        f"M0 {HEIGHT:g}{steps}V{HEIGHT:g}Z",
+        steps(scaled(edges, low, high, WIDTH), HEIGHT * counts / counts.max(), HEIGHT),
         _place(value, low, high),
         tuple(float(scaled(bound, low, high, WIDTH)) for bound in bounds if low <= bound <= high),
         axis_ticks(low, high, WIDTH),
@@ -113,21 +111,36 @@ def intervals(rows: Mapping[str, tuple[float, float, float]]) -> Intervals | Non
 
 def line(x: np.ndarray, y: np.ndarray) -> str:
     """SVG path through points, to a tenth of a unit; NaN breaks it."""
-    path, pen = [], "M"
+    x, y = np.round(x, 1), np.round(y, 1)
+    path, before = "", None
     for right, down in zip(x, y, strict=True):
-        if np.isfinite(down):
-            path.append(f"{pen}{_short(right)} {_short(down)}")
-        pen = "L" if np.isfinite(down) else "M"
-    return "".join(path)
+        if not np.isfinite(down):
+            before = None
+            continue
+        path += (
+            f"M{_short(right)} {_short(down)}"
+            if before is None
+            else f"l{_short(right - before[0])} {_short(down - before[1])}"
+        )
+        before = right, down
+    return path
 
 
-def bars(x: np.ndarray, height: np.ndarray, width: float, base: float) -> str:
-    """SVG path of bars that stand on a line; those without height are left out."""
-    return "".join(
-        f"M{_short(left - width / 2)} {_short(base)}v{_short(-up)}h{_short(width)}v{_short(up)}z"
-        for left, up in zip(x, height, strict=True)
-        if up > 0
-    )
+def steps(edges: np.ndarray, heights: np.ndarray, base: float) -> str:
+    """SVG path around bars that touch one another and stand on a line, to a tenth of a unit.
+
+    Parameters
+    ----------
+    edges: (bar + 1,) of the bars. heights: (bar,), 0 for none. base: where the line is.
+    """
+    edges, tops = np.round(edges, 1), np.round(heights, 1)
+    path, before = f"M{_short(edges[0])} {_short(base)}", 0.0
+    # Neighbours of one height are drawn as one.
+    for places in np.split(np.arange(tops.size), np.flatnonzero(np.diff(tops)) + 1):
+        top = tops[places[0]]
+        path += f"v{_short(before - top)}h{_short(edges[places[-1] + 1] - edges[places[0]])}"
+        before = top
+    return f"{path}v{_short(before)}z"
 
 
 def scaled(values: float | np.ndarray, low: float, high: float, length: float) -> np.ndarray:

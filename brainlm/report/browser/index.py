@@ -52,18 +52,18 @@ class Row:
     """Of NUMBERS: the number as it is shown, and by which it is sorted; None: not known."""
     found: tuple[str, float | None]
     said: str
-    """Its strongest passage."""
+    """The shaded words of its strongest passage."""
     searched: str
-    """Every word of its strongest passages, once."""
+    """Each shaded word of its strongest passages, once."""
 
 
 NUMBERS = {
     "r": ("r", ".2f"),
     "agreement": ("agreement", ".2f"),
-    "contribution_brain": ("brain (%)", ".2g"),
-    "contribution_lm": ("LM (%)", ".2g"),
+    "contribution_brain": ("brain (%)", ".2f"),
+    "contribution_lm": ("LM (%)", ".2f"),
     "partialled_reliability": ("reliability", ".2f"),
-    "density": ("active (%)", ".2g"),
+    "density": ("active (%)", ".1f"),
 }
 """Column of the evidence -> how the table of the first page calls it, and its format."""
 
@@ -99,7 +99,8 @@ def table_rows(tables: Tables, pages: Sequence[Page]) -> list[Row]:
             (known(float(columns[name][place]), spec), _sortable(columns[name][place]))
             for name, (_, spec) in NUMBERS.items()
         )
-        texts = [passage.text for group in page.said if group.title == STRONGEST for passage in group.passages]
+        strongest = [group for group in page.said if group.title == STRONGEST]
+        texts = [passage.shaded_text for group in strongest for passage in group.passages]
         searched = " ".join(dict.fromkeys(" ".join(texts).split()))
         rows.append(Row(page, values, _found(page), "".join(texts[:1]), searched))
     return rows
@@ -159,4 +160,4 @@ def _found(page: Page) -> tuple[str, float | None]:
 
 
 def _sortable(value: float) -> float | None:
-    return float(f"{value:.6g}") if np.isfinite(value) else None
+    return float(f"{value:.4g}") if np.isfinite(value) else None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from brainlm.cortex.flatmap import LANDMARKS
 from brainlm.cortex.small_flatmaps import small_canvas, small_flatmaps
 from brainlm.cortex.subject import Cortex
 from brainlm.report.brain import Anatomy
@@ -23,6 +24,17 @@ _NAMED = 3
 
 
 @dataclass(frozen=True)
+class Landmark:
+    """The name of an area on a flatmap."""
+
+    name: str
+    left: float
+    """Percent of the flatmap's width."""
+    top: float
+    """Percent of its height."""
+
+
+@dataclass(frozen=True)
 class Picture:
     """A decoder map on a page."""
 
@@ -36,6 +48,8 @@ class Picture:
     """In place of a flatmap."""
     limit: str = ""
     """The weight at the ends of the colormap; "" without a flatmap."""
+    landmarks: tuple[Landmark, ...] = ()
+    """Names of areas to write on a flatmap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +107,30 @@ def own_pictures(
             folder, brain, dict(zip(latents, latents, strict=True)), "", width, colormap
         )
     }
+    named = landmarks(brain.anatomy)
     return {
         latent: Picture(
             subject,
             "decoder weights, normalized units",
             _in_words(f"latent {latent} of {subject}", of_latent),
             **vars(drawn[latent]),
+            landmarks=named,
         )
         for latent, of_latent in areas.items()
     }
+
+
+def landmarks(anatomy: Anatomy) -> tuple[Landmark, ...]:
+    """The names of the areas that small flatmaps outline, in their widest places; none without a cortex."""
+    if not isinstance(anatomy, Cortex):
+        return ()
+    height, width = anatomy.image_shape
+    return tuple(
+        # (0, 0) is a pixel's centre.
+        Landmark(name, 100 * (x + 0.5) / width, 100 * (y + 0.5) / height)
+        for name in LANDMARKS
+        for x, y in anatomy.roi_labels.get(name, [])
+    )
 
 
 def partner_pictures(

@@ -56,6 +56,11 @@ class Passage:
         return " ".join(shaded.text for shaded in self.words)
 
     @property
+    def shaded_text(self) -> str:
+        """The words that have a shade."""
+        return " ".join(shaded.text for shaded in self.words if shaded.shade)
+
+    @property
     def clock(self) -> str:
         """The TR's time, in minutes and seconds."""
         sign, seconds = "−" * (self.time_s < 0), round(abs(self.time_s))

@@ -58,6 +58,7 @@ def templates(titles: Titles) -> Environment:
         "shades": range(1, SHADES + 1),
         "gradient": _gradient(titles.colormap),
     }
+    environment.filters["verdict_class"] = _css_class
     return environment
 
 
@@ -93,6 +94,11 @@ def index_html(
         datatables=b64encode(bundle.read_bytes()).decode("ascii"),
         datatables_style=bundle.with_suffix(".css").read_text(encoding="utf-8"),
     )
+
+
+def _css_class(verdict: str) -> str:
+    """A verdict as the name of a style."""
+    return f"is-{verdict.lower().replace(', ', '-').replace(' ', '-')}"
 
 
 def _gradient(colormap: str) -> str:

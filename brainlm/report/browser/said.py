@@ -11,7 +11,6 @@ from brainlm.report.browser.course import Course, course
 from brainlm.report.browser.passages import Passage, passage
 from brainlm.report.browser.run import Recordings
 
-
 STRONGEST = "Strongest, one a story"
 """Title of the first group of passages; a latent that is never active has none."""
 

@@ -46,7 +46,7 @@ def has_large_map(verdict: str) -> bool:
 
 
 def name_of(names: pd.DataFrame, latent: int) -> tuple[str, str]:
-    """A latent's name, and what is to be said of it.
+    """A latent's name, and a sentence on it.
 
     Parameters
     ----------
@@ -57,16 +57,19 @@ def name_of(names: pd.DataFrame, latent: int) -> tuple[str, str]:
     "" where it has no name.
     """
     rows = names[names["latent"] == latent]
-    name = str(rows["name"].iloc[0]) if len(rows) and not rows["name"].isna().iloc[0] else ""
-    if not len(rows) or name == NOT_KNOWN:
-        return "", "Whether it has a name is not known: training stories are too few, or too short, to tell."
-    if not name:
-        return "", "No word is more frequent before its strongest TRs than shifts in time allow."
+    if not len(rows) or rows["name"].iloc[0] == NOT_KNOWN:
+        return (
+            "",
+            "Whether words are key to it is not known: training stories are too few, or too short, to tell.",
+        )
     row = rows.iloc[0]
-    stories = f"words that are key to its strongest TRs, in {row['n_stories']:g} training stories"
+    if pd.isna(row["name"]) or not row["name"]:
+        return "", "It has no name: no word is key to its strongest TRs in training stories."
+    words = f"The words of its name are key to its strongest TRs, in {row['n_stories']:g} training stories"
     if pd.isna(row["auc"]):
-        return name, f"{stories}; whether they hold on test stories is not known"
-    held = "they hold" if row["above_null"] else "they do not hold"
-    return name, (
-        f"{stories}; {held} on test stories (AUC {known(row['auc'])}, 95 % of shifts below {known(row['null_95'])})"
+        return row["name"], f"{words}; whether they tell on test stories when it is active is not known."
+    tell = "tell" if row["above_null"] else "do not tell"
+    return row["name"], (
+        f"{words}; they {tell} on test stories when it is active (AUC {known(row['auc'])}, 95 % of shifts below "
+        f"{known(row['null_95'])})."
     )

@@ -7,7 +7,9 @@ from brainlm.report.browser.areas import SHOWN, areas_of_latents
 
 def voxel_table(rois: list[str]) -> pd.DataFrame:
     missing = pd.array([pd.NA] * len(rois), dtype="Int64")
-    return pd.DataFrame({"voxel": np.arange(len(rois)), "i": missing, "j": missing, "k": missing, "rois": rois})
+    return pd.DataFrame(
+        {"voxel": np.arange(len(rois)), "i": missing, "j": missing, "k": missing, "rois": rois}
+    )
 
 
 ROIS = ["V1", "V1", "V1;V2", "V2", "", "", "V1"]
@@ -48,7 +50,9 @@ def test_of_many_areas_those_with_most_energy_are_shown():
     n = SHOWN + 5
     weights = np.arange(1, n + 1, dtype=np.float32)[None]
     areas = areas_of_latents(voxel_table([f"area{number:02d}" for number in range(n)]), None, weights, [0])[0]
-    assert [area.name for area in areas] == [f"area{number:02d}" for number in range(n - 1, n - 1 - SHOWN, -1)]
+    assert [area.name for area in areas] == [
+        f"area{number:02d}" for number in range(n - 1, n - 1 - SHOWN, -1)
+    ]
 
 
 def test_a_latent_without_weights_has_areas_without_energy():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from brainlm.report.browser.course import HALVES, WIDTH, WORDS, course, words_a_tr
+from brainlm.report.browser.course import ACTIVATION, HALVES, WIDTH, WORDS, course, words_a_tr
 
 TIME_S = 11 + 2.0 * np.arange(40)
 
@@ -29,7 +29,14 @@ def drawn(activation=None, brain=None, lm=None, words=None, passages_s=()):
 
 
 def heights(path: str) -> np.ndarray:
-    return np.array([float(y) for _, y in re.findall(r"[ML]([\d.]+) ([-\d.]+)", path)])
+    """Of the points of a line."""
+    first, *moves = (float(y) for y in re.findall(r"[Ml][-\d.]+ ([-\d.]+)", path))
+    return np.cumsum([first, *moves])
+
+
+def rises(path: str) -> list[float]:
+    """How far a path of bars goes up, each time that it does."""
+    return [-float(up) for up in re.findall(r"v(-[\d.]+)", path)]
 
 
 def test_words_count_where_they_are_spoken():
@@ -63,14 +70,13 @@ def test_a_half_that_does_not_vary_is_a_straight_line():
 def test_only_positive_activations_have_bars():
     activation = np.zeros(TIME_S.size)
     activation[[3, 8]], activation[5] = (1.0, 0.5), -2.0
-    path = drawn(activation=activation).activation
-    assert path.count("M") == 2
-    assert drawn().activation == ""
+    low, high = ACTIVATION
+    assert rises(drawn(activation=activation).activation) == pytest.approx([high - low, (high - low) / 2])
+    assert rises(drawn().activation) == []
 
 
 def test_words_are_drawn_to_the_tr_with_most():
-    path = drawn().words
-    assert re.findall(r"v(-[\d.]+)h", path) == [f"{-(WORDS[1] - WORDS[0]):g}", f"{-(WORDS[1] - WORDS[0]) / 2:g}"]
+    assert rises(drawn().words) == pytest.approx([WORDS[1] - WORDS[0], (WORDS[1] - WORDS[0]) / 2])
     assert drawn().most_words == "2 words"
 
 

@@ -3,16 +3,37 @@ import re
 import numpy as np
 import pytest
 
-from brainlm.report.browser.drawings import HEIGHT, WIDTH, bars, intervals, line, strip
+from brainlm.report.browser.drawings import HEIGHT, WIDTH, intervals, line, steps, strip
+
+
+def walked(path: str) -> list[tuple[float, float]]:
+    """The corners of a path of relative lines."""
+    corners: list[tuple[float, float]] = []
+    x, y = 0.0, 0.0
+    for command, numbers in re.findall(r"([Mlvhz])([^Mlvhz]*)", path):
+        values = [float(number) for number in numbers.split()]
+        if command == "z":
+            x, y = corners[0]
+        elif command == "M":
+            x, y = values
+        else:
+            right, down = {"l": values, "h": [*values, 0.0], "v": [0.0, *values]}[command]
+            x, y = x + right, y + down
+        corners.append((x, y))
+    return corners
 
 
 def test_the_histogram_has_the_counts_of_all_values():
     values = np.array([0.0] * 4 + [0.5] * 2 + [1.0] + [np.nan])
     drawn = strip(values, 0.5, limits=(0.0, 1.0))
-    tops = [float(top) for top in re.findall(r"V([\d.]+)H", drawn.bars)]
-    counts, _ = np.histogram(values[:-1], bins=len(tops), range=(0, 1))
-    # Drawn to a tenth of a unit.
-    np.testing.assert_allclose(tops, HEIGHT * (1 - counts / 4), atol=0.05)
+    counts, edges = np.histogram(values[:-1], bins=40, range=(0, 1))
+    corners = walked(drawn.bars)
+    for count, left, right in zip(counts, edges, edges[1:], strict=False):
+        middle = WIDTH * (left + right) / 2
+        # Each horizontal line above the middle of a bin is at the bin's height, drawn to a tenth of a unit.
+        tops = [y for (x, y), (to_x, _) in zip(corners, corners[1:], strict=False) if x < middle < to_x]
+        assert tops == [pytest.approx(HEIGHT * (1 - count / 4), abs=0.06)]
+    assert corners[-2][1] == pytest.approx(HEIGHT)
     assert drawn.x == pytest.approx(WIDTH / 2)
 
 
@@ -54,11 +75,20 @@ def test_an_interval_that_is_not_known_stands_beside_one_that_is():
 
 
 def test_a_line_breaks_at_missing_values():
-    assert line(np.arange(4.0), np.array([1.0, 2.04, np.nan, 3.0])) == "M0 1L1 2M3 3"
+    path = line(np.arange(5.0), np.array([1.0, 2.04, np.nan, 3.0, 2.5]))
+    assert path == "M0 1l1 1M3 3l1 -0.5"
 
 
-def test_bars_stand_on_their_line_and_empty_ones_are_left_out():
-    assert bars(np.array([5.0, 9.0]), np.array([3.0, 0.0]), 2.0, 10.0) == "M4 10v-3h2v3z"
+def test_a_line_does_not_drift():
+    random = np.random.default_rng(0)
+    x, y = np.cumsum(random.uniform(0, 1, 500)), random.uniform(0, 90, 500)
+    # Drawn to a tenth of a unit.
+    np.testing.assert_allclose(walked(line(x, y)), np.column_stack([x, y]), atol=0.051)
+
+
+def test_bars_of_one_height_are_drawn_as_one():
+    path = steps(np.arange(5.0), np.array([0.0, 3.0, 3.0, 0.0]), 10.0)
+    assert walked(path)[:-1] == [(0, 10), (0, 10), (1, 10), (1, 7), (3, 7), (3, 10), (4, 10), (4, 10)]
 
 
 def test_small_negative_numbers_have_no_sign():

@@ -78,7 +78,9 @@ def test_nothing_is_shaded_where_no_word_was_in_time():
     assert {run.shade for run in passage(late, 0, 1.0, largest=1.0, reach_s=60).words} == {0}
 
 
-@pytest.mark.parametrize(("time_s", "clock"), [(65.0, "1:05"), (59.6, "1:00"), (4.0, "0:04"), (-3.0, "−0:03")])
+@pytest.mark.parametrize(
+    ("time_s", "clock"), [(65.0, "1:05"), (59.6, "1:00"), (4.0, "0:04"), (-3.0, "−0:03")]
+)
 def test_times_are_told_in_minutes_and_seconds(time_s, clock):
     story = heard(spoken(4), np.array([time_s, time_s + 2]))
     assert passage(story, 0, 1.0, largest=1.0, reach_s=1).clock == clock

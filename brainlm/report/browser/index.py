@@ -17,6 +17,7 @@ from brainlm.report.evidence_figures import MARKS
 from brainlm.report.latents import R_LABEL
 from brainlm.report.write import number_of
 from brainlm.scores.evidence.verdict import labels, numbers
+from brainlm.scores.latents import SHARED_BOUND
 
 _CROSS = "M-1-.6L-.6-1L0-.4L.6-1L1-.6L.4 0L1 .6L.6 1L0 .4L-.6 1L-1 .6L-.4 0Z"
 _SHAPES = {
@@ -127,9 +128,9 @@ def scatter(tables: Tables, pages: Sequence[Page]) -> dict[str, Any]:
         return channel("verdict:N", legend=legend).scale(domain=given, range=values)
 
     chosen = alt.selection_point(fields=["verdict"], bind="legend")
-    chart = (
-        # As values, of which there may be any number.
-        alt.Chart(alt.InlineData(values=points.to_dict("records")), width="container", height=360)
+    # As values, of which there may be any number.
+    drawn = (
+        alt.Chart(alt.InlineData(values=points.to_dict("records")))
         .mark_point(size=60, strokeWidth=1.5, cursor="pointer")
         .encode(
             x=alt.X("r:Q", title=R_LABEL.replace(" ", "\u00a0")).scale(domain=(-1, 1)),
@@ -145,6 +146,11 @@ def scatter(tables: Tables, pages: Sequence[Page]) -> dict[str, Any]:
             href="page:N",
         )
         .add_params(chosen)
+    )
+    bounds = alt.InlineData(values=[{"bound": -SHARED_BOUND}, {"bound": SHARED_BOUND}])
+    rules = alt.Chart(bounds).mark_rule(color="#8a8a8a", strokeDash=[4, 3]).encode(x="bound:Q")
+    chart = (
+        alt.layer(rules, drawn, width="container", height=380)
         .configure_view(stroke=None)
         .configure_axis(gridColor="#eeeeee", labelFontSize=12, titleFontSize=13, titleFontWeight="normal")
         .configure_legend(labelFontSize=13)

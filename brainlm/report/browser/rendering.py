@@ -35,7 +35,7 @@ _TABLE = {
     "language": {"search": "Search names and passages:"},
 }
 """Options of DataTables."""
-_CHART = {"actions": False, "loader": {"target": "_self"}}
+_CHART = {"actions": False, "renderer": "svg", "loader": {"target": "_self"}}
 """Options of Vega-Embed: a click opens a page where the plot was."""
 
 

@@ -41,15 +41,12 @@ def digest_of(script: Path) -> str:
     return code_digest(script, PACKAGES, BOOKKEEPING)
 
 
-@cache
-def templates_param(folder: str) -> str:
-    """A param that changes with a folder of brainlm that imports do not reach, e.g. "report/browser/templates"."""
-    root = PACKAGES["brainlm"] / folder
+def templates_param(folder: Path) -> str:
+    """A param that changes with the names and contents of the files in a folder, which are not Python's."""
     total = blake2b(digest_size=8)
-    for file in sorted(path for path in root.rglob("*") if path.is_file()):
-        total.update(
-            f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\0".encode() + file.read_bytes()
-        )
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        content = file.read_bytes()
+        total.update(f"{file.name}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
 
 

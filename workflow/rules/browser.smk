@@ -31,7 +31,7 @@ rule browser:
         **needs(browsing_of, minutes=60),
     params:
         code=code_of("browser"),
-        templates=templates_param("report/browser/templates"),
+        templates=templates_param(WORKFLOW.parent / "brainlm" / "report" / "browser" / "templates"),
         stories=stories_of,
         pairing=SETTINGS["matched"]["pairing"],
         recordings={story: PLAN.text_of(story) for story in STORIES},

@@ -25,6 +25,8 @@ class Course:
     """What is drawn of one story."""
 
     story: str
+    tr_width: float
+    """Of a TR in SVG units: the unit of the paths along the axis of time, whose 0 is the first TR."""
     activation: str
     """SVG paths."""
     brain: str
@@ -73,7 +75,7 @@ def course(
 
     Parameters
     ----------
-    time_s: (time,) s after sound onset of the TRs.
+    time_s: (time,) s after sound onset of the TRs, at equal distances.
     activation: (time,) of the latent.
     brain, lm: (time,) what each source alone says of it; each is drawn in its standard deviations over the story.
     words: of the story, columns onset_s, offset_s.
@@ -90,14 +92,17 @@ def course(
         spread = centred.std()
         scaled = centred / spread if spread > 0 else centred
         height = (bottom - top) / 2
-        return line(x, top + height - height / _HALVES_SD * np.clip(scaled, -_HALVES_SD, _HALVES_SD))
+        # To a whole unit, of which the height has enough: paths are most of a page.
+        drawn = top + height - height / _HALVES_SD * np.clip(scaled, -_HALVES_SD, _HALVES_SD)
+        return line(np.arange(len(time_s)), np.round(drawn))
 
-    x, edges = place(time_s), place(tr_edges(time_s))
+    edges = np.arange(len(time_s) + 1) - 0.5
     positive = np.maximum(activation, 0)
     heights = (ACTIVATION[1] - ACTIVATION[0]) * positive / max(float(positive.max()), 1e-12)
     correlation = known(float(pearson(brain[:, None], lm[:, None])[0]))
     return Course(
         story,
+        WIDTH / max(len(time_s) - 1, 1),
         steps(edges, heights, ACTIVATION[1]),
         half(brain),
         half(lm),

@@ -10,7 +10,7 @@ from brainlm.report.write import formatted
 
 WIDTH, HEIGHT = 240.0, 30.0
 """Of a strip's plot, in SVG units; the labels of its axis stand below."""
-_BINS = 40
+_BINS = 30
 
 
 @dataclass(frozen=True)
@@ -112,18 +112,15 @@ def intervals(rows: Mapping[str, tuple[float, float, float]]) -> Intervals | Non
 def line(x: np.ndarray, y: np.ndarray) -> str:
     """SVG path through points, to a tenth of a unit; NaN breaks it."""
     x, y = np.round(x, 1), np.round(y, 1)
-    path, before = "", None
-    for right, down in zip(x, y, strict=True):
-        if not np.isfinite(down):
-            before = None
-            continue
-        path += (
-            f"M{_short(right)} {_short(down)}"
-            if before is None
-            else f"l{_short(right - before[0])} {_short(down - before[1])}"
-        )
-        before = right, down
-    return path
+    known = np.flatnonzero(np.isfinite(y))
+    runs = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1) if known.size else []
+    return "".join(
+        f"M{_pair(x[run[0]], y[run[0]])}"
+        # What follows the first move to a place after "l" are moves too.
+        + "l" * (run.size > 1)
+        + " ".join(map(_pair, np.diff(x[run]), np.diff(y[run])))
+        for run in runs
+    )
 
 
 def steps(edges: np.ndarray, heights: np.ndarray, base: float) -> str:
@@ -134,7 +131,7 @@ def steps(edges: np.ndarray, heights: np.ndarray, base: float) -> str:
     edges: (bar + 1,) of the bars. heights: (bar,), 0 for none. base: where the line is.
     """
     edges, tops = np.round(edges, 1), np.round(heights, 1)
-    path, before = f"M{_short(edges[0])} {_short(base)}", 0.0
+    path, before = f"M{_pair(edges[0], base)}", 0.0
     # Neighbours of one height are drawn as one.
     for places in np.split(np.arange(tops.size), np.flatnonzero(np.diff(tops)) + 1):
         top = tops[places[0]]
@@ -158,6 +155,12 @@ def axis_ticks(low: float, high: float, length: float) -> tuple[Tick, ...]:
 def _place(value: float, low: float, high: float) -> float | None:
     # Within the plot, whatever limits are given.
     return float(np.clip(scaled(value, low, high, WIDTH), 0, WIDTH)) if np.isfinite(value) else None
+
+
+def _pair(x: float, y: float) -> str:
+    # A sign parts two numbers as well as a blank.
+    down = _short(y)
+    return f"{_short(x)}{'' if down.startswith('-') else ' '}{down}"
 
 
 def _short(value: float) -> str:

@@ -54,8 +54,8 @@ class Row:
     found: tuple[str, float | None]
     said: str
     """The shaded words of its strongest passage."""
-    searched: str
-    """Each shaded word of its strongest passages, once."""
+    more: str
+    """The shaded words of its other strongest passages, each once: not shown, but searched."""
 
 
 NUMBERS = {
@@ -102,8 +102,9 @@ def table_rows(tables: Tables, pages: Sequence[Page]) -> list[Row]:
         )
         strongest = [group for group in page.said if group.title == STRONGEST]
         texts = [passage.shaded_text for group in strongest for passage in group.passages]
-        searched = " ".join(dict.fromkeys(" ".join(texts).split()))
-        rows.append(Row(page, values, _found(page), "".join(texts[:1]), searched))
+        shown, others = (set(texts[0].split()), " ".join(texts[1:]).split()) if texts else (set(), [])
+        more = " ".join(word for word in dict.fromkeys(others) if word not in shown)
+        rows.append(Row(page, values, _found(page), "".join(texts[:1]), more))
     return rows
 
 

@@ -11,7 +11,7 @@ from scipy import sparse
 from brainlm.report.write import formatted
 from brainlm.resample import lanczos_weights
 
-SHADES = 4
+SHADES = 3
 """A word's shade is a whole number from 0 (none) to this one."""
 
 

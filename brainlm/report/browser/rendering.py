@@ -1,9 +1,9 @@
 """Lay out pages by templates, with the libraries that the first page needs written into it."""
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import itables.options
 import numpy as np
@@ -35,6 +35,8 @@ _TABLE = {
     "language": {"search": "Search names and passages:"},
 }
 """Options of DataTables."""
+_AS_THEY_ARE = "!$&'()*+,-./:;=?@[]^_`{|}~ "
+"""In the address that holds the table's library: nothing that would end it, or the script that it is in."""
 _CHART = {"actions": False, "renderer": "svg", "loader": {"target": "_self"}}
 """Options of Vega-Embed: a click opens a page where the plot was."""
 
@@ -91,7 +93,7 @@ def index_html(
         rows=rows,
         numbers=[name for name, _ in NUMBERS.values()],
         table_options=_TABLE,
-        datatables=b64encode(bundle.read_bytes()).decode("ascii"),
+        datatables=quote(bundle.read_text(encoding="utf-8"), safe=_AS_THEY_ARE),
         datatables_style=bundle.with_suffix(".css").read_text(encoding="utf-8"),
     )
 

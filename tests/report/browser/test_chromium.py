@@ -101,7 +101,7 @@ def test_search_finds_a_word_of_a_passage(opened, browser, folder):
     opened("index.html")
     cells = browser.find_elements(By.CSS_SELECTOR, "#latents tbody td:nth-child(3)")
     words = {
-        latent: set(cell.get_attribute("data-search").split())
+        latent: set(cell.get_attribute("textContent").split())
         for latent, cell in zip(LIVE, cells, strict=True)
     }
     word = min(words[3].difference(*(others for latent, others in words.items() if latent != 3)))

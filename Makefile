@@ -25,6 +25,7 @@ demo: $(SETUP)
 	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason && \
 	$(BIN)/snakemake --report results/demo/report.html --quiet all && \
 	echo "Figures: results/demo/figures   tables: results/demo/tables   report: results/demo/report.html" && \
+	echo "A page for each latent: results/demo/browser/SIM01/index.html and results/demo/browser/SIM02/index.html" && \
 	echo "Wall time of the demo: $$(( $$(date +%s) - began )) s on $(CORES) cores"
 
 # Tests of one file share what they have made, so that one process runs them.

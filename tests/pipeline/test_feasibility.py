@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from brainlm.scores.stability import EncodedModel, pairs_of_seeds, pairs_of_subjects
 from pipeline.config import Plan, make_plan
-from pipeline.feasibility import compared_subjects, doubtful, impossible
+from pipeline.feasibility import compared_subjects, doubtful, impossible, shown_partners
 
 TRAINING = ("one", "two", "three")
 SPLITS = {**dict.fromkeys(TRAINING, "train"), "gamma": "validation", "delta": "test", "omega": "test"}
@@ -236,3 +238,25 @@ def test_without_respdict_only_the_numbers_of_stories_count(plan_of):
 )
 def test_subjects_are_compared_with_each_other_and_with_their_other_seeds(seeds, expected):
     assert compared_subjects({"subjects": ["S1", "S2"], "seeds": seeds}) == expected
+
+
+@pytest.mark.parametrize("seeds", [[0], [4, 7], [2, 0, 1]])
+@pytest.mark.parametrize("subjects", [["S1"], ["S1", "S2"], ["S3", "S1", "S2"]])
+def test_the_maps_beside_a_subjects_own_are_of_models_that_it_was_compared_with(subjects, seeds):
+    config = {"subjects": subjects, "seeds": seeds}
+    models = {
+        subject: [EncodedModel(subject, seed, {}, pd.DataFrame()) for seed in seeds] for subject in subjects
+    }
+    compared = set()
+    for one, other in compared_subjects(config):
+        pairs = pairs_of_seeds(models[one]) if one == other else pairs_of_subjects(models[one], models[other])
+        named = [tuple((model.subject, model.seed) for model in pair) for pair in pairs]
+        compared |= {*named, *((b, a) for a, b in named)}
+    for subject in subjects:
+        partners = shown_partners(config, subject)
+        assert [model.subject == subject for model in partners] == [True] * (len(seeds) > 1) + [False] * (
+            len(subjects) > 1
+        )
+        for model in partners:
+            assert model.experiment == "matched"
+            assert ((subject, seeds[0]), (model.subject, model.seed)) in compared

@@ -8,6 +8,8 @@ import yaml
 from pipeline.config import make_plan
 from pipeline.datasets import dataset_of
 from pipeline.sizes import (
+    browser_gb,
+    evidence_gb,
     language_model_gb,
     ridge_gb,
     run_sizes,
@@ -44,6 +46,10 @@ def test_training_at_the_papers_size_asks_for_what_it_was_seen_to_take(paper, si
     assert 12 <= training_gb(sizes, crosscoder) <= 18
 
 
+def test_pages_of_the_papers_size_fit_a_laptop(paper, sizes):
+    assert browser_gb(sizes, paper.experiments["matched"]["crosscoder"], 2) <= 16
+
+
 def test_a_retry_asks_for_more():
     assert [with_attempt(10, attempt) for attempt in (1, 2, 3)] == [10_000, 15_000, 20_000]
 
@@ -58,6 +64,7 @@ def test_more_data_asks_for_more(paper):
     for needed in (training_gb, scoring_gb):
         assert needed(two, crosscoder) > needed(one, crosscoder)
     assert ridge_gb(two) > ridge_gb(one)
+    assert evidence_gb(one, crosscoder) < browser_gb(one, crosscoder, 0) < browser_gb(one, crosscoder, 2)
     assert joint.splits == two.splits
     assert training_minutes(two, crosscoder, gpu=False) > training_minutes(one, crosscoder, gpu=False)
     assert training_minutes(two, crosscoder, gpu=True) < training_minutes(two, crosscoder, gpu=False)

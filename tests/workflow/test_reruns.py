@@ -22,7 +22,7 @@ AFTER_TRAINING = {
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["evidence_figure", "funnel"], 1),
     **dict.fromkeys(["table1", "table2", "tables", "predictions", "checks"], 1),
-    **dict.fromkeys(["rois", "subjects", "verdict_shares", "provenance"], 1),
+    **dict.fromkeys(["rois", "browser", "subjects", "verdict_shares", "provenance"], 1),
 }
 # White noise is asked once.
 NEW_SEED = {
@@ -31,7 +31,7 @@ NEW_SEED = {
     "evidence": 3,
     **dict.fromkeys(["figure2", "agreement", "funnel", "training_curves"], 1),
     **dict.fromkeys(["tables", "checks", "subjects", "verdict_shares", "provenance"], 1),
-    **dict.fromkeys(["comparisons", "stability", "found_again"], 1),
+    **dict.fromkeys(["comparisons", "stability", "found_again", "browser"], 1),
 }
 # What only a new language model, or what it reads, makes out of date: the simulated brain is driven by it.
 AFTER_READING = AFTER_TRAINING | {
@@ -86,15 +86,16 @@ def test_how_a_model_is_trained_makes_no_model_out_of_date(tiny):
                 "evidence": 4,
                 **dict.fromkeys(["interpretations", "figure2", "figure3", "evidence_figure", "funnel"], 1),
                 **dict.fromkeys(["table1", "table2", "tables", "subjects", "verdict_shares", "checks"], 1),
+                "browser": 1,
             },
         ),
         ({"ridge__batch_voxels": 500}, {"ridge": 1, "predictions": 1}),
-        ({"figures__weight_colormap": "PiYG"}, {"figure3": 1}),
+        ({"figures__weight_colormap": "PiYG"}, {"figure3": 1, "browser": 1}),
         ({"figures__correlation_colormap": "viridis"}, {"figure4": 1, "ceiling_figure": 1}),
-        ({"passages__n_passages": 1}, {"passages": 1, "table2": 1}),
+        ({"passages__n_passages": 1}, {"passages": 1, "table2": 1, "browser": 1}),
         (
             {"figures__pinned_latents": {"shared": 0}},
-            dict.fromkeys(["interpretations", "tables", "figure3", "table1", "table2"], 1),
+            dict.fromkeys(["interpretations", "tables", "figure3", "table1", "table2", "browser"], 1),
         ),
     ],
     ids=lambda value: next(iter(value)),
@@ -120,15 +121,15 @@ def test_a_new_subject_adds_its_own_jobs_and_the_summary_of_all_subjects(tiny):
         **dict.fromkeys(["sources", "normalization"], 2),
         "ridge": 1,
         **dict.fromkeys(["ceiling", "ceiling_figure", "voxels", "comparisons", "stability"], 1),
-        # Of both subjects, whose latents are looked for in each other, and what says how many are found.
-        **dict.fromkeys(["found_again", "funnel", "tables"], 2),
+        # Of both subjects, whose latents are looked for in each other, and what shows how many are found.
+        **dict.fromkeys(["found_again", "funnel", "tables", "browser"], 2),
     }
     others = {job.rule for job in pending if "SIM02" not in job.wildcards.values()}
     # Whose name says whose they are.
     others.remove("responses_SIM02_0")
     assert others == {
         *("checks", "simulate_transforms", "subjects", "verdict_shares", "stability", "provenance"),
-        *("found_again", "funnel", "tables"),
+        *("found_again", "funnel", "tables", "browser"),
     }
 
 
@@ -243,17 +244,18 @@ def test_a_docstring_and_a_comment_re_run_nothing(clone):
             "brainlm/cortex/flatmap.py",
             "LIMIT_PERCENTILE = 99\n",
             "LIMIT_PERCENTILE = 98\n",
-            dict.fromkeys(["figure3", "figure4", "ceiling_figure"], 1),
+            dict.fromkeys(["figure3", "figure4", "ceiling_figure", "browser"], 1),
         ),
         (
             "workflow/scripts/passages.py",
             "from job import logged\n",
             "from job import logged\n\nprint()\n",
-            {"passages": 1, "table2": 1},
+            {"passages": 1, "table2": 1, "browser": 1},
         ),
+        ("brainlm/report/browser/templates/base.html", "All latents", "Every latent", {"browser": 1}),
         ("brainlm/crosscoder/objective.py", "def gram_step(", "_UNUSED = 0\n\n\ndef gram_step(", {}),
     ],
-    ids=["the loss", "a table", "a figure", "a script", "what nobody uses"],
+    ids=["the loss", "a table", "a figure", "a script", "a template", "what nobody uses"],
 )
 def test_an_edit_of_code_runs_what_uses_it(clone, file, old, new, expected):
     edit(clone, file, old, new)

@@ -1,6 +1,7 @@
 """The whole workflow on a tiny dataset: what each kind of file holds, computed again by other means."""
 
 import base64
+import html
 import json
 import re
 from pathlib import Path
@@ -1042,6 +1043,54 @@ def test_every_log_of_a_job_says_nothing_of_errors(tiny):
     # What it will take is said before the rows are loaded; lines are whole, without a bar that overwrites itself.
     assert 0 < training.index("GB of memory") < training.index("training rows")
     assert "s an epoch" in training and "s left" in training and "\r" not in training
+
+
+def page_text(tiny: Workspace, name: str) -> str:
+    """What a page of the browser says, without its scripts."""
+    text = (tiny.results / "browser" / SUBJECT / name).read_text()
+    text = re.sub(r"<(script|style)\b.*?</\1>", " ", text, flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def test_every_live_latent_has_a_page_with_its_verdict_name_and_map(tiny):
+    folder = tiny.results / "browser" / SUBJECT
+    evidence, names = (read_tsv(tiny.model() / f"{name}.tsv") for name in ("evidence", "names"))
+    live = evidence[evidence["alive"]]
+    assert {path.name for path in folder.glob("*.html")} == {
+        "index.html",
+        *(f"{n}.html" for n in live["latent"]),
+    }
+    for latent, verdict in zip(live["latent"], labels(live), strict=True):
+        text = page_text(tiny, f"{latent}.html")
+        name = names.loc[names["latent"] == latent, "name"].fillna("").item() or "no name"
+        assert f"Latent {latent} {name} {verdict} " in text
+        assert "seed 0" in text and "simulated data" in text
+        with Image.open(folder / "maps" / f"{latent}.png") as picture:
+            assert picture.width in (256, 512)
+
+
+def test_pages_tell_what_was_said_when_a_latent_was_most_active(tiny):
+    passages = read_tsv(tiny.model() / "passages.tsv")
+    assert len(passages)
+    for row in passages.itertuples():
+        # A page's passages begin earlier.
+        assert row.passage in page_text(tiny, f"{row.latent}.html")
+
+
+def test_the_weights_of_chosen_latents_can_be_downloaded_as_a_volume(tiny):
+    folder = tiny.results / "browser" / SUBJECT / "weights"
+    chosen = read_tsv(tiny.model() / "chosen.tsv")["latent"]
+    assert {path.name for path in folder.glob("*.nii.gz")} == {f"{n}.nii.gz" for n in chosen if n >= 0}
+    model = crosscoder(tiny)
+    places = read_voxel_table(
+        tiny.results / "voxels" / f"{SUBJECT}.tsv", model.normalization["brain"].kept.size
+    )
+    for latent in chosen[chosen >= 0]:
+        image = nibabel.load(folder / f"{latent}.nii.gz").get_fdata()
+        weights = image[tuple(places[["i", "j", "k"]].to_numpy(int).T)]
+        kept = model.normalization["brain"].kept
+        np.testing.assert_allclose(weights[kept], model.weights["brain"][:, latent], rtol=1e-6)
+        assert np.isnan(weights[~kept]).all() and np.isfinite(image).sum() == kept.sum()
 
 
 def test_nothing_is_written_outside_the_working_directory(tiny):

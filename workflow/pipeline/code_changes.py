@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 from pipeline.digest import code_digest, definition_digests
@@ -38,6 +39,15 @@ def code_param(script: str) -> str:
 def digest_of(script: Path) -> str:
     """The digest without the prefix."""
     return code_digest(script, PACKAGES, BOOKKEEPING)
+
+
+def templates_param(folder: Path) -> str:
+    """A param that changes with the names and contents of the files in a folder, which are not Python's."""
+    total = blake2b(digest_size=8)
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        content = file.read_bytes()
+        total.update(f"{file.name}\0{len(content)}\0".encode() + content)
+    return total.hexdigest()
 
 
 def save_definitions() -> None:

@@ -29,6 +29,21 @@ def compared_subjects(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     return with_itself + list(combinations(config["subjects"], 2))
 
 
+def shown_partners(config: Mapping[str, Any], subject: str) -> list[Model]:
+    """Models that the reported one was compared with and whose maps are shown beside its own: one of the next seed,
+    and one of another subject, as `brainlm.scores.stability.pairs_of_subjects` pairs them."""
+    seeds, partners = config["seeds"], []
+    for one, other in compared_subjects(config):
+        if subject in (one, other):
+            # A model of the first is compared with the next seed of the second: the last with the second's first.
+            partner, seed = (other, seeds[1 % len(seeds)]) if subject == one else (one, seeds[-1])
+            partners.append(Model(partner, "matched", seed))
+    same, others = (
+        [model for model in partners if (model.subject == subject) is own] for own in (True, False)
+    )
+    return [*same, *others[:1]]
+
+
 def impossible(plan: Plan, rows: Mapping[str, int]) -> list[str]:
     """Sentences on what would stop a run at its end, or leave nothing to learn from, for want of data.
 

@@ -7,7 +7,7 @@ LONGEST_NAME = 80
 """Bytes in UTF-8: three names together make one name of a file, of which disks take 255 bytes (Slurm's logs)."""
 RESULT_FOLDERS = frozenset(
     {
-        *("activations", "comparisons", "cortex", "ds003020", "features", "fetched", "figures"),
+        *("activations", "browser", "comparisons", "cortex", "ds003020", "features", "fetched", "figures"),
         *("logs", "models", "provenance", "responses", "shared", "simulation", "tables", "voxels", "words"),
     }
 )

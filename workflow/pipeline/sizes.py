@@ -99,6 +99,12 @@ def evidence_gb(sizes: RunSizes, crosscoder: Mapping[str, Any]) -> float:
     return PROGRAM_GB + 6 * sizes.largest_story + 2 * n_latents * row + projections
 
 
+def browser_gb(sizes: RunSizes, crosscoder: Mapping[str, Any], n_partners: int) -> float:
+    """Memory of a job that shows decoder maps beside what evidence is made of: each model's weights once more."""
+    weights = crosscoder["n_latents"] * sizes.n_columns * 4 / GIGABYTE
+    return evidence_gb(sizes, crosscoder) + (2 + n_partners) * weights
+
+
 def ridge_gb(sizes: RunSizes) -> float:
     """Memory of the baseline: products of all rows with each other, and the test responses twice."""
     return PROGRAM_GB + 3 + 2 * sizes.splits["test"]

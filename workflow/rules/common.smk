@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from snakemake.common.configfile import load_configfile
 
-from pipeline.code_changes import code_param, save_definitions
+from pipeline.code_changes import code_param, save_definitions, templates_param
 from pipeline.config import deviations, make_plan, plan_of_any_dataset
 from pipeline.datasets.layout import volumes_of_stories
 from pipeline.errors import ConfigError
@@ -18,8 +18,9 @@ from pipeline.experiments import (
     story_batches,
 )
 from pipeline.failures import summary, watch_failures
-from pipeline.feasibility import compared_subjects, doubtful, impossible
+from pipeline.feasibility import compared_subjects, doubtful, impossible, shown_partners
 from pipeline.sizes import (
+    browser_gb,
     evidence_gb,
     language_model_gb,
     ridge_gb,
@@ -250,6 +251,32 @@ def evidence_of_compared(wildcards):
     return [f"{RESULTS}/{name}/matched/seed{seed}/evidence.tsv" for name in subjects for seed in SEEDS]
 
 
+def partners_of(wildcards):
+    """The models whose maps the browser shows beside a subject's."""
+    return [
+        model_file(model, "crosscoder.safetensors")
+        for model in shown_partners(PLAN.config, wildcards.subject)
+    ]
+
+
+def subjects_shown_to(wildcards):
+    """A subject, and those of the models whose maps are shown beside its own."""
+    partners = shown_partners(PLAN.config, wildcards.subject)
+    return list(dict.fromkeys([wildcards.subject, *(model.subject for model in partners)]))
+
+
+def voxels_shown_to(wildcards):
+    return [f"{RESULTS}/voxels/{subject}.tsv" for subject in subjects_shown_to(wildcards)]
+
+
+def cortices_shown_to(wildcards):
+    return [
+        path
+        for subject in subjects_shown_to(wildcards)
+        for path in cortex_store(SimpleNamespace(subject=subject))
+    ]
+
+
 def provenance_of(wildcards):
     """Where a model's data come from; kept in its file."""
     language_model = PLAN.config["language_model"]
@@ -358,6 +385,11 @@ def evidence_of(wildcards):
     return evidence_gb(SIZES[wildcards.subject], SETTINGS[wildcards.experiment]["crosscoder"])
 
 
+def browsing_of(wildcards):
+    n_partners = len(shown_partners(PLAN.config, wildcards.subject))
+    return browser_gb(SIZES[wildcards.subject], SETTINGS["matched"]["crosscoder"], n_partners)
+
+
 def ridge_of(wildcards):
     return ridge_gb(SIZES[wildcards.subject])
 
@@ -400,6 +432,11 @@ def words_of_training_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["train"])
 
 
+def browsers():
+    """The pages of every subject's latents."""
+    return [f"{RESULTS}/browser/{subject}" for subject in SUBJECTS]
+
+
 def words_of_test_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 
@@ -430,6 +467,10 @@ def table_files(name, folder="<tables>/{subject}", subject="{subject}"):
 
 def transform_of(wildcards):
     return FILES.transform(wildcards.subject)
+
+
+def mask_inputs(wildcards):
+    return FILES.mask_inputs(wildcards.subject)
 
 
 def mask_path(wildcards):

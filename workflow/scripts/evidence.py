@@ -9,7 +9,6 @@ import pandas as pd
 from brainlm.cortex.neighbours import neighbour_pairs, slice_numbers
 from brainlm.cortex.voxels import read_voxel_table
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.errors import InputError
 from brainlm.files import NOT_KNOWN, read_tsv, write_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.scores.evidence.bounds import VerdictBounds
@@ -17,20 +16,15 @@ from brainlm.scores.evidence.halves import both_halves
 from brainlm.scores.evidence.projections import project_hearings, project_split
 from brainlm.scores.evidence.table import Asking, evidence_table
 from brainlm.scores.evidence.texture import Texture, texture
-from brainlm.store import open_store, read_strings
+from brainlm.store import open_store
 from job import describe, log, logged
-from job_inputs import by_story, listed_sources
+from job_inputs import by_story, listed_sources, nuisances_of
 
 with logged(snakemake):
     params = snakemake.params
     model, sources = Crosscoder.load(snakemake.input.crosscoder), listed_sources(snakemake.input.sources)
     held_out = [*params.stories["test"], *params.stories["validation"]]
     voxels = by_story(snakemake.input.voxels)
-
-    def nuisances_of(story: str) -> tuple[list[str], np.ndarray]:
-        """Names, and (time, nuisance), as they stand beside the features."""
-        store = open_store(sources["lm"].stores[story])
-        return read_strings(store, "nuisance"), store["nuisances"][:]
 
     def hearings_of(source: str) -> Iterator[tuple[str, np.ndarray]]:
         """Story, and (repeat, time, latent) projections of its hearings, which no pairing moves in time."""
@@ -57,14 +51,9 @@ with logged(snakemake):
         for split in ("test", "validation")
         if params.stories[split]
     }
-    of_stories = {story: nuisances_of(story) for split in splits.values() for story in split.stories}
-    (first, (names, _)), *_ = of_stories.items()
-    for story, (others, _) in of_stories.items():
-        if others != names:
-            raise InputError(
-                f"The nuisances of story '{story}' ({', '.join(others)}) are not those of '{first}' "
-                f"({', '.join(names)}): bring the same columns for all stories."
-            )
+    names, nuisances = nuisances_of(
+        sources["lm"], [story for split in splits.values() for story in split.stories]
+    )
     codes = load_codes(snakemake.input.codes, "test")
     activation = np.concatenate([codes[story].activation for story in params.stories["test"]])
     asking = Asking(
@@ -80,7 +69,7 @@ with logged(snakemake):
             splits,
             source=source,
             activation=activation,
-            nuisances={story: values for story, (_, values) in of_stories.items()},
+            nuisances=nuisances,
             nuisance_names=names,
             recordings=params.recordings,
             hearings=dict(hearings_of(source)),

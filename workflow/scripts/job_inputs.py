@@ -10,6 +10,7 @@ from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
 from brainlm.resample import tr_midpoints
 from brainlm.rows.sources import Source, load_sources, missing_stores
+from brainlm.store import open_store, read_strings
 from job import dataset_file, progress_bar
 
 
@@ -62,6 +63,27 @@ def listed_sources(path: str | Path) -> dict[str, Source]:
             "this again."
         )
     return sources
+
+
+def nuisances_of(lm: Source, stories: Iterable[str]) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Names of the nuisances, and story -> (time, nuisance), as they stand beside the features.
+
+    Raises
+    ------
+    InputError: stories have other nuisances than the first one.
+    """
+    names, values = {}, {}
+    for story in stories:
+        store = open_store(lm.stores[story])
+        names[story], values[story] = read_strings(store, "nuisance"), store["nuisances"][:]
+    first = next(iter(names))
+    for story, others in names.items():
+        if others != names[first]:
+            raise InputError(
+                f"The nuisances of story '{story}' ({', '.join(others)}) are not those of '{first}' "
+                f"({', '.join(names[first])}): bring the same columns for all stories."
+            )
+    return names[first], values
 
 
 def of_each_source(of_kind: Mapping[str, Any], sources: Iterable[str]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A folder of pages that show every latent: where on the cortex, what was being said, and whether it holds."""

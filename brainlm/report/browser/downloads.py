@@ -1,0 +1,55 @@
+"""A latent's weights as files that other programs read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+
+FOLDER = "weights"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """The volume that voxels lie in."""
+
+    shape: tuple[int, int, int]
+    """x, y, z, as nibabel reads it."""
+    affine: np.ndarray
+    """(4, 4) from indices to mm."""
+
+
+def read_volume(path: Path) -> Volume:
+    """The volume of a mask."""
+    image = nibabel.load(path)
+    return Volume(image.shape[:3], image.affine)
+
+
+def write_weights(
+    folder: Path, latent: int, brain: np.ndarray, lm: np.ndarray, voxels: pd.DataFrame, volume: Volume | None
+) -> list[tuple[str, str]]:
+    """Write a latent's decoder weights below the folder of the pages.
+
+    Parameters
+    ----------
+    brain: (voxel,) float32, NaN for voxels that were left out of the model. lm: (hidden,) float32.
+    voxels: a voxel table of `brainlm.cortex.voxels`.
+    volume: that the table's i, j, k are indices of; None if there is none.
+
+    Returns
+    -------
+    Title and file of each: NumPy's arrays, and where places are known a NIfTI image, NaN outside of the model.
+    """
+    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+    arrays = f"{FOLDER}/{latent}.npz"
+    np.savez_compressed(folder / arrays, brain=brain, lm=lm)
+    written = [("brain and LM, NumPy (.npz)", arrays)]
+    places = voxels[["i", "j", "k"]]
+    if volume is not None and places.notna().all(axis=None):
+        image = np.full(volume.shape, np.nan, np.float32)
+        image[tuple(places.to_numpy(int).T)] = brain
+        file = f"{FOLDER}/{latent}.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(image, volume.affine), folder / file)
+        written.append(("brain, NIfTI (.nii.gz)", file))
+    return written

@@ -1,0 +1,47 @@
+# A page for each latent of a subject's reported model, as plain files that a browser opens from the disk. Not in
+# Snakemake's report: a folder with pages in it cannot be part of a report that is one file.
+rule browser:
+    input:
+        sources=matched_sources_of,
+        crosscoder="<reported>/crosscoder.safetensors",
+        codes="<reported>/codes.zarr",
+        evidence="<reported>/evidence.tsv",
+        summary="<reported>/evidence_summary.tsv",
+        noise=model_files("evidence.tsv", ["noise"]),
+        passages="<reported>/passages.tsv",
+        names="<reported>/names.tsv",
+        chosen="<reported>/chosen.tsv",
+        words=words_of_test_stories,
+        found_again=rules.found_again.output.found,
+        found_in_seeds=rules.found_again.output.in_seeds,
+        partners=partners_of,
+        all_voxels=voxels_shown_to,
+        all_cortex=cortices_shown_to,
+        mask=mask_inputs,
+    output:
+        pages=directory("<results>/browser/{subject}"),
+    log:
+        "<logs>/browser/{subject}.log",
+    wildcard_constraints:
+        subject="|".join(SUBJECTS),
+    conda:
+        ENVIRONMENT
+    threads: FILES.threads
+    resources:
+        **needs(browsing_of, minutes=60),
+    params:
+        code=code_of("browser"),
+        templates=templates_param(WORKFLOW.parent / "brainlm" / "report" / "browser" / "templates"),
+        stories=stories_of,
+        pairing=SETTINGS["matched"]["pairing"],
+        recordings={story: PLAN.text_of(story) for story in STORIES},
+        delays_s=SETTINGS["matched"]["features"]["delays_s"],
+        window=SETTINGS["matched"]["features"]["lanczos"]["window"],
+        colormap=PLAN.config["figures"]["weight_colormap"],
+        dataset=DATASET["name"],
+        language_model=LM,
+        simulated=SIMULATED,
+        seed=REPORTED_SEED,
+        mask=mask_path,
+    script:
+        "../scripts/browser.py"

@@ -10,7 +10,7 @@ from brainlm.report.write import CLASS_LABELS, formatted, spelt_out
 from brainlm.scores.evidence.verdict import labels
 
 
-def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
+def table1(chosen: pd.DataFrame, latents: pd.DataFrame, names: pd.DataFrame) -> pd.DataFrame:
     """Table 1: latents chosen to illustrate the classes, each with the theme that it separates best.
 
     Parameters
@@ -19,11 +19,12 @@ def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
         each, as `brainlm.scores.interpretation.interpret` gives them.
     latents: columns latent, r, class, verdict, qualifier, agreement, density; one row for each latent of the
         dictionary.
+    names: columns latent, name ("": none), as `brainlm.scores.names.name_latents` gives them.
 
     Returns
     -------
-    Columns latent, r, class, verdict, interpretation, AUC, null (95 %), agreement, density. The class is the latent's
-    own, which for a pinned latent need not be the one asked for.
+    Columns latent, r, class, verdict, name ("no name" where there is none), interpretation, AUC, null (95 %),
+    agreement, density. The class is the latent's own, which for a pinned latent need not be the one asked for.
     """
     rows = _with_latents(chosen, latents)
     return pd.DataFrame(
@@ -32,6 +33,7 @@ def table1(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
             "r": rows["r"],
             "class": rows["class"],
             "verdict": rows["label"],
+            "name": rows["latent"].map(names.set_index("latent")["name"]).replace("", "no name"),
             "interpretation": rows["interpretation"],
             "AUC": rows["auc"],
             "null (95 %)": rows["null_95"],

@@ -16,6 +16,8 @@ from brainlm.report.tables import (
     with_unknown_spelt_out,
 )
 
+NAMES = pd.DataFrame({"latent": [0, 1, 2], "name": ["bread, soup", "", "cat"]})
+
 
 def chosen_latents(*rows: tuple) -> pd.DataFrame:
     columns = ["latent", "class", "theme", "auc", "null_95", "n_candidates", "pinned"]
@@ -47,30 +49,31 @@ def test_table1_names_the_theme_only_if_it_is_above_its_null(latents):
     chosen = chosen_latents(
         (0, "shared", "food", 0.91, 0.7, 2, False), (1, "shared", "animals", 0.66, 0.7, 2, False)
     )
-    table = table1(chosen, latents)
-    expected = "latent r class verdict interpretation AUC null(95%) agreement density"
+    table = table1(chosen, latents, NAMES)
+    expected = "latent r class verdict name interpretation AUC null(95%) agreement density"
     assert [name.replace(" ", "") for name in table.columns] == expected.split()
     assert table["interpretation"].tolist() == ["food", "not above its null (best theme: animals)"]
     assert table["verdict"].tolist() == ["shared", "shared, mostly LM"]
+    assert table["name"].tolist() == ["bread, soup", "no name"]
     assert table["r"].tolist() == [0.05, -0.12] and table["agreement"].tolist() == [0.31, 0.02]
 
 
 def test_table1_gives_the_own_class_of_a_pinned_latent(latents):
-    table = table1(chosen_latents((2, "shared", "food", 0.9, 0.7, 1, True)), latents)
+    table = table1(chosen_latents((2, "shared", "food", 0.9, 0.7, 1, True)), latents, NAMES)
     assert table["class"].tolist() == ["brain-dominant"]
     assert table["interpretation"].tolist() == ["food; latent set by hand"]
 
 
 def test_a_class_without_live_latent_says_so(latents, passages):
     chosen = chosen_latents((-1, "lm-dominant", "food", np.nan, np.nan, 0, False))
-    for table in (table1(chosen, latents), table2(chosen, latents, passages)):
+    for table in (table1(chosen, latents, NAMES), table2(chosen, latents, passages)):
         assert len(table) == 1 and table["latent"].isna().all()
         assert table["class"].tolist() == ["lm-dominant"]
         assert "no live latent" in table["interpretation"].iloc[0]
 
 
 def test_a_theme_that_cannot_be_tested_is_not_called_a_missing_latent(latents):
-    table = table1(chosen_latents((-1, "shared", "time", np.nan, np.nan, 2, False)), latents)
+    table = table1(chosen_latents((-1, "shared", "time", np.nan, np.nan, 2, False)), latents, NAMES)
     assert "cannot be tested" in table["interpretation"].iloc[0]
 
 

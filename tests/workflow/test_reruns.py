@@ -18,7 +18,7 @@ AFTER_TRAINING = {
     "planted": 2,
     # Of the experiments that always exist.
     "evidence": 4,
-    **dict.fromkeys(["passages", "interpretations"], 1),
+    **dict.fromkeys(["passages", "interpretations", "names"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["evidence_figure", "funnel"], 1),
     **dict.fromkeys(["table1", "table2", "tables", "predictions", "checks"], 1),
@@ -29,6 +29,7 @@ NEW_SEED = {
     **dict.fromkeys(["train", "scores"], MODELS - 1),
     "planted": 2,
     "evidence": 3,
+    "names": 1,
     **dict.fromkeys(["figure2", "agreement", "funnel", "training_curves"], 1),
     **dict.fromkeys(["tables", "checks", "subjects", "verdict_shares", "provenance"], 1),
     **dict.fromkeys(["comparisons", "stability", "found_again", "browser"], 1),

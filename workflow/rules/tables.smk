@@ -2,6 +2,7 @@ rule table1:
     input:
         chosen="<reported>/chosen.tsv",
         evidence="<reported>/evidence.tsv",
+        names="<reported>/names.tsv",
     output:
         table_files("table1"),
     log:
@@ -210,6 +211,8 @@ if SIMULATED:
             summaries=subjects_files("summary.tsv"),
             planted=subjects_files("planted.tsv", ["matched", "shuffled"]),
             evidence=subjects_files("evidence.tsv", STANDING_EXPERIMENTS),
+            names=subjects_files("names.tsv", ["matched"]),
+            annotations="<results>/simulation/annotations.tsv",
             ceilings=expand("<results>/{subject}/ceiling.tsv", subject=SUBJECTS),
         output:
             checks=table_files("checks", folder="<tables>", subject="all"),

@@ -6,6 +6,7 @@ import pandas as pd
 
 from brainlm.files import read_tsv
 from brainlm.report.checks import bars_table, ceiling_check, demo_checks
+from brainlm.report.name_checks import name_check, other_shared_names, planted_names
 from brainlm.report.verdict_checks import confusion_table, planted_verdicts, verdict_checks
 from brainlm.report.write import publish_table
 from job import logged
@@ -25,6 +26,18 @@ with logged(snakemake):
     found = pd.concat(planted_verdicts(read_tsv(planted[model]), table) for model, table in matched.items())
     controls = {name: pd.concat(of_models.values()) for name, of_models in evidence.items()}
     checks += verdict_checks(found, controls)
+
+    annotations = read_tsv(snakemake.input.annotations)
+    names = {Path(path).parent: read_tsv(path) for path in snakemake.input.names}
+    of_planted = {model: read_tsv(planted[model]) for model in matched}
+    checks.append(
+        name_check(
+            pd.concat(planted_names(of_planted[model], names[model], annotations) for model in matched),
+            pd.concat(
+                other_shared_names(table, names[model], of_planted[model]) for model, table in matched.items()
+            ),
+        )
+    )
     signal = "SNR: variance of signal over variance of noise, mean over the voxels that carry signal."
     publish_table(
         snakemake.output.checks[0],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TEXT_COLUMNS = frozenset(
     {
-        *("class", "experiment", "feature", "passage", "roi", "rois", "source", "story", "subject"),
+        *("class", "experiment", "feature", "name", "passage", "roi", "rois", "source", "story", "subject"),
         *("subject_a", "subject_b", "other_subject", "theme", "word", "nuisances"),
         *("verdict", "partner_verdict", "qualifier", "reason"),
     }

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "summary": ["latent_table", "model_summary"],
         "reconstruction": ["cross_prediction", "reconstruction_fit"],
         "interpretation": ["choose_latents", "interpret", "maximal_passages"],
+        "names": ["name_latents"],
         "stability": ["compare_models"],
         "matching": ["match_test"],
         "ceiling": ["reliability"],

@@ -104,8 +104,8 @@ def words_of_theme(words: Sequence[str], listed: Iterable[str]) -> np.ndarray:
     -------
     (word,) bool.
     """
-    told = [_comparable(word) for word in words]
-    phrases = {tuple(_comparable(entry).split()) for entry in listed}
+    told = [comparable(word) for word in words]
+    phrases = {tuple(comparable(entry).split()) for entry in listed}
     named = np.zeros(len(told), bool)
     for length in {len(phrase) for phrase in phrases}:
         for start, passage in enumerate(zip(*(told[first:] for first in range(length)), strict=False)):
@@ -121,7 +121,8 @@ def unheard(stories: Iterable[Sequence[str]], listed: Iterable[str]) -> list[str
 
 
 @cache
-def _comparable(text: str) -> str:
+def comparable(text: str) -> str:
+    """A word as it is compared: without capitals, accents (Unicode NFC), apostrophes and hyphens in one shape."""
     composed = unicodedata.normalize("NFC", text).translate(_ALIKE)
     # Lower case may take composed letters apart.
     return unicodedata.normalize("NFC", composed.casefold())

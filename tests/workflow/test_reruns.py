@@ -18,7 +18,7 @@ AFTER_TRAINING = {
     "planted": 2,
     # Of the experiments that always exist.
     "evidence": 4,
-    **dict.fromkeys(["passages", "interpretations"], 1),
+    **dict.fromkeys(["passages", "interpretations", "names"], 1),
     **dict.fromkeys(["figure2", "figure3", "figure4", "agreement", "training_curves"], 1),
     **dict.fromkeys(["evidence_figure", "funnel"], 1),
     **dict.fromkeys(["table1", "table2", "tables", "predictions", "checks"], 1),

@@ -430,6 +430,10 @@ def browsers():
     return [f"{RESULTS}/browser/{subject}" for subject in SUBJECTS]
 
 
+def words_of_training_stories(wildcards):
+    return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["train"])
+
+
 def words_of_test_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 

@@ -137,6 +137,30 @@ rule interpretations:
         "../scripts/interpretations.py"
 
 
+# Of a model when it is asked for.
+rule names:
+    input:
+        codes=rules.scores.output.codes,
+        latents=rules.scores.output.latents,
+        training_words=words_of_training_stories,
+        test_words=words_of_test_stories,
+    output:
+        names="<model>/names.tsv",
+    log:
+        "<logs>/names/{subject}/{experiment}/seed{seed}.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(2, minutes=30),
+    params:
+        code=code_of("names"),
+        span_s=PLAN.config["passages"]["span_s"],
+        minimum_shift_s=PLAN.config["scores"]["minimum_shift_s"],
+        tr_s=DATASET["tr_s"],
+    script:
+        "../scripts/names.py"
+
+
 rule comparisons:
     input:
         codes=compared_models("codes.zarr"),

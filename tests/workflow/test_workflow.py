@@ -19,7 +19,7 @@ from PIL import Image
 from brainlm.cortex.subject import load_cortex
 from brainlm.cortex.voxels import read_voxel_table, rois_of
 from brainlm.crosscoder.model import Crosscoder
-from brainlm.files import read_tsv
+from brainlm.files import NOT_KNOWN, read_tsv
 from brainlm.rows.codes import load_codes
 from brainlm.scores.evidence.verdict import LABELS, labels
 from pipeline.cost import cost_in
@@ -1062,8 +1062,8 @@ def test_every_live_latent_has_a_page_with_its_verdict_name_and_map(tiny):
     }
     for latent, verdict in zip(live["latent"], labels(live), strict=True):
         text = page_text(tiny, f"{latent}.html")
-        name = names.loc[names["latent"] == latent, "name"].fillna("").item() or "no name"
-        assert f"Latent {latent} {name} {verdict} " in text
+        name = names.loc[names["latent"] == latent, "name"].item()
+        assert f"Latent {latent} {'no name' if name in ('', NOT_KNOWN) else name} {verdict} " in text
         assert "seed 0" in text and "simulated data" in text
         with Image.open(folder / "maps" / f"{latent}.png") as picture:
             assert picture.width in (256, 512)

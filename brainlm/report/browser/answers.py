@@ -47,8 +47,11 @@ class FoundAgain:
 
 
 def known(value: float | None, spec: str = ".2f") -> str:
-    """A number for reading, or "not known"."""
-    return NOT_KNOWN if value is None or not np.isfinite(value) else formatted(value, spec)
+    """A number for reading, or "not known"; what is rounded to 0 has no sign."""
+    if value is None or not np.isfinite(value):
+        return NOT_KNOWN
+    text = formatted(value, spec)
+    return text if text.strip("−0.") else text.removeprefix("−")
 
 
 def answers(

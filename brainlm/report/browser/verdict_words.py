@@ -63,7 +63,7 @@ def name_of(names: pd.DataFrame, latent: int) -> tuple[str, str]:
             "Whether words are key to it is not known: training stories are too few, or too short, to tell.",
         )
     row = rows.iloc[0]
-    if pd.isna(row["name"]) or not row["name"]:
+    if not row["name"]:
         return "", "It has no name: no word is key to its strongest TRs in training stories."
     words = f"The words of its name are key to its strongest TRs, in {row['n_stories']:g} training stories"
     if pd.isna(row["auc"]):

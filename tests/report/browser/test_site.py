@@ -9,6 +9,7 @@ import pytest
 from brainlm.errors import InputError
 from brainlm.report.browser.maps import Partner
 from brainlm.report.browser.run import Recordings
+from brainlm.report.browser.site import write_contents
 from brainlm.report.browser.verdict_words import SENTENCES, sentence
 from brainlm.scores.evidence.verdict import LABELS
 from tests.report.browser.example import (
@@ -343,6 +344,18 @@ def test_recordings_of_different_models_are_refused():
     recordings = example().recordings
     with pytest.raises(InputError, match="take all from one model"):
         Recordings(recordings.stories, recordings.activation[:-1], recordings.brain, recordings.lm)
+
+
+def test_a_joint_models_first_page_leads_to_its_brains(tmp_path):
+    for member in ("S1", "S2"):
+        example().write(tmp_path / member)
+    write_contents(tmp_path, "both & <all>", ["S1", "S2"])
+    page = Page(tmp_path / "index.html")
+    assert [link for link in page.links() if (tmp_path / link).is_file()] == [
+        "S1/index.html",
+        "S2/index.html",
+    ]
+    assert "Joint model both & <all>" in page.text
 
 
 def test_a_run_with_nothing_alive_still_has_a_first_page(tmp_path):

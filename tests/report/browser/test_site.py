@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -333,11 +334,25 @@ def test_the_code_of_a_page_loads_its_weights(site):
     assert 'model.weights["brain"][:, 3]' in text
 
 
-def test_pages_are_the_same_bytes_each_time(site, tmp_path):
-    again = example().write(tmp_path)
-    for path in site.rglob("*"):
-        if path.is_file() and path.suffix != ".npz":
-            assert path.read_bytes() == (again / path.relative_to(site)).read_bytes()
+def test_weights_lie_in_the_volume_where_their_voxels_are(with_maps):
+    case = cortex_example()
+    assert [of["href"] for of in Page(with_maps / "0.html").all("a") if "download" in of][
+        1
+    ] == "weights/0.nii.gz"
+    image = nibabel.load(with_maps / "weights" / "0.nii.gz")
+    places = case.voxels[["i", "j", "k"]].to_numpy(int)
+    np.testing.assert_array_equal(image.get_fdata()[tuple(places.T)], case.brain.decoder[0].astype(float))
+    np.testing.assert_array_equal(image.affine, case.volume.affine)
+
+
+def test_pages_are_the_same_bytes_each_time(with_maps, tmp_path):
+    again = cortex_example().write(tmp_path)
+    files = [path for path in with_maps.rglob("*") if path.is_file()]
+    assert {".html", ".css", ".png", ".npz", ".gz"} == {path.suffix for path in files}
+    different = [
+        path.name for path in files if path.read_bytes() != (again / path.relative_to(with_maps)).read_bytes()
+    ]
+    assert different == []
 
 
 def test_recordings_of_different_models_are_refused():

@@ -26,7 +26,7 @@ def joint(tiny, tmp_path_factory) -> Workspace:
     run = workspace.snakemake(
         *(f"results/tiny/figures/{GROUP}/{name}.pdf" for name in ("figure2", "agreement", "training_curves")),
         *(f"results/tiny/tables/{GROUP}/{name}.tsv" for name in ("shares", "evidence", "verdicts")),
-        f"results/tiny/{GROUP}/matched/seed0/codes.zarr",
+        f"results/tiny/browser/{GROUP}",
         *(f"results/tiny/{subject}/found_in_seeds.tsv" for subject in SUBJECTS),
     )
     assert run.returncode == 0, run.stdout[-3000:]
@@ -125,6 +125,18 @@ def test_each_brain_of_a_group_is_asked_for_evidence(joint, model):
         np.testing.assert_allclose(contribution, 100 * expected[model.alive], atol=1e-3)
         significant = significant_at(of_brain["agreement_p"][model.alive], 0.05)
         assert of_brain["agreement_significant"][model.alive].tolist() == significant.tolist()
+
+
+def test_a_latent_of_a_group_has_a_page_for_each_brain(joint, model):
+    folder = joint.results / "browser" / GROUP
+    evidence = read_tsv(joint.results / GROUP / "matched" / "seed0" / "evidence.tsv")
+    pages = {f"{latent}.html" for latent in np.flatnonzero(model.alive)}
+    for subject in SUBJECTS:
+        assert {path.name for path in (folder / subject).glob("*.html")} == {"index.html", *pages}
+        of_brain = evidence[(evidence["source"] == subject) & evidence["alive"]]
+        for latent, verdict in zip(of_brain["latent"], labels(of_brain), strict=True):
+            assert f">{verdict}</span>" in (folder / subject / f"{latent}.html").read_text()
+        assert f'href="{subject}/index.html"' in (folder / "index.html").read_text()
 
 
 def test_latents_of_two_subjects_stand_beside_their_partners(joint, tmp_path):

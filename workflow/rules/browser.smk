@@ -1,5 +1,5 @@
-# A page for each latent of a subject's reported model, as plain files that a browser opens from the disk. Not in
-# Snakemake's report: a folder with pages in it cannot be part of a report that is one file.
+# A page for each latent of the reported model of a subject, or of a group, for each of its brains: plain files that a
+# browser opens from the disk. Not in Snakemake's report: a folder of pages cannot be part of a report that is one file.
 rule browser:
     input:
         sources=matched_sources_of,
@@ -10,10 +10,9 @@ rule browser:
         noise=model_files("evidence.tsv", ["noise"]),
         passages="<reported>/passages.tsv",
         names="<reported>/names.tsv",
-        chosen="<reported>/chosen.tsv",
+        chosen=chosen_of,
         words=words_of_test_stories,
-        found_again=rules.found_again.output.found,
-        found_in_seeds=rules.found_again.output.in_seeds,
+        found_again=found_again_of,
         partners=partners_of,
         all_voxels=voxels_shown_to,
         all_cortex=cortices_shown_to,
@@ -22,8 +21,6 @@ rule browser:
         pages=directory("<results>/browser/{subject}"),
     log:
         "<logs>/browser/{subject}.log",
-    wildcard_constraints:
-        subject="|".join(SUBJECTS),
     conda:
         ENVIRONMENT
     threads: FILES.threads
@@ -43,5 +40,6 @@ rule browser:
         simulated=SIMULATED,
         seed=REPORTED_SEED,
         mask=mask_path,
+        members=group_members,
     script:
         "../scripts/browser.py"

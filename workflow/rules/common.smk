@@ -12,6 +12,7 @@ from pipeline.datasets.layout import volumes_of_stories
 from pipeline.errors import ConfigError
 from pipeline.experiments import (
     STANDING_EXPERIMENTS,
+    Model,
     reading_models,
     scaling_name,
     scaling_settings,
@@ -251,6 +252,22 @@ def evidence_of_compared(wildcards):
     return [f"{RESULTS}/{name}/matched/seed{seed}/evidence.tsv" for name in subjects for seed in SEEDS]
 
 
+def group_members(wildcards):
+    """The members of a group; none of a subject."""
+    return GROUPS.get(wildcards.subject, [])
+
+
+def chosen_of(wildcards):
+    """The latents that figures and tables show, of a subject; of a group they show none."""
+    model = Model(wildcards.subject, "matched", REPORTED_SEED)
+    return [] if wildcards.subject in GROUPS else model_file(model, "chosen.tsv")
+
+
+def found_again_of(wildcards):
+    """Which of a subject's latents are found again; a group's are looked for nowhere."""
+    return [] if wildcards.subject in GROUPS else f"{RESULTS}/{wildcards.subject}/found_again.tsv"
+
+
 def partners_of(wildcards):
     """The models whose maps the browser shows beside a subject's."""
     return [
@@ -260,9 +277,10 @@ def partners_of(wildcards):
 
 
 def subjects_shown_to(wildcards):
-    """A subject, and those of the models whose maps are shown beside its own."""
+    """A subject or a group's members, and the subjects of models whose maps are shown beside."""
+    brains = group_members(wildcards) or [wildcards.subject]
     partners = shown_partners(PLAN.config, wildcards.subject)
-    return list(dict.fromkeys([wildcards.subject, *(model.subject for model in partners)]))
+    return list(dict.fromkeys([*brains, *(model.subject for model in partners)]))
 
 
 def voxels_shown_to(wildcards):
@@ -433,8 +451,8 @@ def words_of_training_stories(wildcards):
 
 
 def browsers():
-    """The pages of every subject's latents."""
-    return [f"{RESULTS}/browser/{subject}" for subject in SUBJECTS]
+    """The pages of the latents of every subject and group."""
+    return [f"{RESULTS}/browser/{subject}" for subject in [*SUBJECTS, *GROUPS]]
 
 
 def words_of_test_stories(wildcards):
@@ -470,11 +488,11 @@ def transform_of(wildcards):
 
 
 def mask_inputs(wildcards):
-    return FILES.mask_inputs(wildcards.subject)
+    return [] if wildcards.subject in GROUPS else FILES.mask_inputs(wildcards.subject)
 
 
 def mask_path(wildcards):
-    return FILES.mask(wildcards.subject)
+    return "" if wildcards.subject in GROUPS else FILES.mask(wildcards.subject)
 
 
 def cortex_files(wildcards):

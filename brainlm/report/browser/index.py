@@ -128,7 +128,7 @@ def scatter(tables: Tables, pages: Sequence[Page]) -> dict[str, Any]:
         legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=240)
         return channel("verdict:N", legend=legend).scale(domain=given, range=values)
 
-    chosen = alt.selection_point(fields=["verdict"], bind="legend")
+    chosen = alt.selection_point(name="chosen", fields=["verdict"], bind="legend")
     # As values, of which there may be any number.
     drawn = (
         alt.Chart(alt.InlineData(values=points.to_dict("records")))

@@ -20,6 +20,7 @@ from brainlm.report.browser.run import Titles
 from brainlm.report.evidence_figures import MARKS
 from brainlm.report.style import SOURCE_COLORS
 
+_PACKAGE = "brainlm.report.browser"
 _GRADIENT_STEPS = 9
 _VERDICT_COLUMN, _MAP_COLUMN = 3, 1
 _TABLE = {
@@ -44,7 +45,7 @@ _CHART = {"actions": False, "renderer": "svg", "loader": {"target": "_self"}}
 def templates(titles: Titles) -> Environment:
     """The templates of all pages, which know whose pages they are; whatever they are given is text, not HTML."""
     environment = Environment(
-        loader=PackageLoader("brainlm.report.browser"),
+        loader=PackageLoader(_PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -62,6 +63,12 @@ def templates(titles: Titles) -> Environment:
     }
     environment.filters["verdict_class"] = _css_class
     return environment
+
+
+def contents_html(group: str, members: Sequence[str]) -> str:
+    """The page that leads to the brains of a joint model."""
+    environment = Environment(loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("brains.html").render(group=group, members=members)
 
 
 def style_sheet(environment: Environment) -> str:

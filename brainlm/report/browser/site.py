@@ -13,7 +13,7 @@ from brainlm.report.browser.downloads import Volume, write_weights
 from brainlm.report.browser.index import extent, scatter, table_rows, verdict_counts
 from brainlm.report.browser.maps import Brain, Partner, Picture, own_pictures, partner_pictures
 from brainlm.report.browser.pages import headings, latent_pages
-from brainlm.report.browser.rendering import index_html, latent_html, style_sheet, templates
+from brainlm.report.browser.rendering import contents_html, index_html, latent_html, style_sheet, templates
 from brainlm.report.browser.run import Recordings, Tables, Titles
 from brainlm.report.browser.verdict_words import has_large_map
 
@@ -76,6 +76,11 @@ def write_site(
     )
     _write(folder / "index.html", index)
     _write(folder / "style.css", style_sheet(environment))
+
+
+def write_contents(folder: Path, group: str, members: Sequence[str]) -> None:
+    """Write the page that leads to the pages of a joint model's brains, which lie in folders of the brains' names."""
+    _write(folder / "index.html", contents_html(group, members))
 
 
 def _pictures(

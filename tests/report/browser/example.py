@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from brainlm.cortex.voxels import unnamed_voxels
+from brainlm.report.browser.downloads import Volume
 from brainlm.report.browser.maps import Brain, Partner
 from brainlm.report.browser.passages import Story, word_uptake
 from brainlm.report.browser.run import Recordings, Tables, Titles
@@ -42,6 +43,7 @@ class Example:
     voxels: pd.DataFrame
     decoders: dict[str, np.ndarray]
     partners: tuple[Partner, ...] = ()
+    volume: Volume | None = None
 
     def write(self, folder: Path) -> Path:
         write_site(
@@ -53,7 +55,7 @@ class Example:
             self.voxels,
             self.decoders,
             partners=self.partners,
-            volume=None,
+            volume=self.volume,
         )
         return folder
 

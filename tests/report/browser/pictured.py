@@ -7,6 +7,7 @@ from scipy import sparse
 
 from brainlm.cortex.subject import Cortex
 from brainlm.cortex.voxels import voxel_table
+from brainlm.report.browser.downloads import Volume
 from brainlm.report.browser.maps import Brain, Partner
 from tests.report.browser.example import N_LATENTS, Example, example
 
@@ -51,4 +52,5 @@ def cortex_example() -> Example:
         voxels=voxel_table(cortex.mask, cortex.voxel_rois),
         decoders={**case.decoders, "brain": decoder.T},
         partners=(Partner("SIM01", 1, brain), Partner("SIM02", 1, brain)),
+        volume=Volume(cortex.mask.shape[::-1], np.diag([2.0, 2.0, 2.0, 1.0])),
     )

@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 
 from brainlm.errors import InputError
 from brainlm.report.browser.maps import Partner
 from brainlm.report.browser.run import Recordings
+from brainlm.report.browser.site import write_contents
 from brainlm.report.browser.verdict_words import SENTENCES, sentence
 from brainlm.scores.evidence.verdict import LABELS
 from tests.report.browser.example import (
@@ -332,17 +334,43 @@ def test_the_code_of_a_page_loads_its_weights(site):
     assert 'model.weights["brain"][:, 3]' in text
 
 
-def test_pages_are_the_same_bytes_each_time(site, tmp_path):
-    again = example().write(tmp_path)
-    for path in site.rglob("*"):
-        if path.is_file() and path.suffix != ".npz":
-            assert path.read_bytes() == (again / path.relative_to(site)).read_bytes()
+def test_weights_lie_in_the_volume_where_their_voxels_are(with_maps):
+    case = cortex_example()
+    assert [of["href"] for of in Page(with_maps / "0.html").all("a") if "download" in of][
+        1
+    ] == "weights/0.nii.gz"
+    image = nibabel.load(with_maps / "weights" / "0.nii.gz")
+    places = case.voxels[["i", "j", "k"]].to_numpy(int)
+    np.testing.assert_array_equal(image.get_fdata()[tuple(places.T)], case.brain.decoder[0].astype(float))
+    np.testing.assert_array_equal(image.affine, case.volume.affine)
+
+
+def test_pages_are_the_same_bytes_each_time(with_maps, tmp_path):
+    again = cortex_example().write(tmp_path)
+    files = [path for path in with_maps.rglob("*") if path.is_file()]
+    assert {".html", ".css", ".png", ".npz", ".gz"} == {path.suffix for path in files}
+    different = [
+        path.name for path in files if path.read_bytes() != (again / path.relative_to(with_maps)).read_bytes()
+    ]
+    assert different == []
 
 
 def test_recordings_of_different_models_are_refused():
     recordings = example().recordings
     with pytest.raises(InputError, match="take all from one model"):
         Recordings(recordings.stories, recordings.activation[:-1], recordings.brain, recordings.lm)
+
+
+def test_a_joint_models_first_page_leads_to_its_brains(tmp_path):
+    for member in ("S1", "S2"):
+        example().write(tmp_path / member)
+    write_contents(tmp_path, "both & <all>", ["S1", "S2"])
+    page = Page(tmp_path / "index.html")
+    assert [link for link in page.links() if (tmp_path / link).is_file()] == [
+        "S1/index.html",
+        "S2/index.html",
+    ]
+    assert "Joint model both & <all>" in page.text
 
 
 def test_a_run_with_nothing_alive_still_has_a_first_page(tmp_path):

@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 
 from brainlm.cortex.voxels import ALL_VOXELS, NO_ROI, latent_roi_weights
-from brainlm.report.write import formatted, percent
+from brainlm.report.browser.answers import known
+from brainlm.report.write import percent
 
 SHOWN = 12
 """Areas in a page's table, at most."""
+OUTSIDE = "outside of all areas"
+"""What voxels in no area are called."""
 _SIDES = ("L", "R")
 _MARK = "\x1f"
 """Between an area's name and its side: no area is called so."""
@@ -26,8 +29,8 @@ class Side:
 
     @property
     def weight(self) -> str:
-        """The mean weight for reading, in normalized units."""
-        return formatted(self.mean_weight, ".2g")
+        """The mean weight for reading, in thousandths of normalized units."""
+        return known(1000 * self.mean_weight)
 
     @property
     def share(self) -> str:
@@ -80,7 +83,7 @@ def areas_of_latents(
     for place, name in enumerate(names):
         area, _, of_side = name.partition(_MARK)
         if name != left_out and columns[0][:, place].any():
-            places.setdefault(area or NO_ROI, {})[of_side] = place
+            places.setdefault(OUTSIDE if area in ("", NO_ROI) else area, {})[of_side] = place
     return {
         latent: _largest(places, *(column[row] for column in columns), sided=side is not None)
         for row, latent in enumerate(latents)
@@ -105,8 +108,8 @@ def _largest(
         sides = tuple(parts.get(side) for side in _SIDES) if sided else tuple(parts.values())
         areas.append(Area(name, sides, sum(part.energy_share for part in parts.values())))
     by_energy = sorted(areas, key=lambda area: -np.nan_to_num(area.energy_share))
-    inside = [area for area in by_energy if area.name != NO_ROI]
-    return inside[:SHOWN] + [area for area in by_energy if area.name == NO_ROI]
+    inside = [area for area in by_energy if area.name != OUTSIDE]
+    return inside[:SHOWN] + [area for area in by_energy if area.name == OUTSIDE]
 
 
 def _with_sides(rois: pd.Series, side: Sequence[str]) -> list[str]:

@@ -20,9 +20,10 @@ WEIGHTS = np.array([[1.0, 2.0, -3.0, 4.0, 0.5, 0.0, np.nan], [0.0] * 6 + [np.nan
 def test_areas_have_weights_and_energy_on_each_side():
     areas = areas_of_latents(voxel_table(ROIS), SIDES, WEIGHTS, [0])[0]
     energy = 1 + 4 + 9 + 16 + 0.25
-    assert [area.name for area in areas] == ["V2", "V1", "no roi"]
+    assert [area.name for area in areas] == ["V2", "V1", "outside of all areas"]
     v2, v1, none = areas
     assert v2.sides[0] is None
+    assert (v1.sides[0].weight, v1.sides[1].weight) == ("1500.00", "−3000.00")
     assert (v2.sides[1].n_voxels, v2.sides[1].mean_weight) == (2, pytest.approx(0.5))
     assert v2.energy_share == pytest.approx(25 / energy)
     left, right = v1.sides

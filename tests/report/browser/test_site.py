@@ -292,7 +292,7 @@ def test_maps_are_shown_with_partners_where_the_verdict_says_most(with_maps):
 
 def test_areas_stand_on_both_sides_of_a_cortex(with_maps):
     text = Page(with_maps / "0.html").text
-    assert "voxels L R mean weight L R share of energy L R" in text
+    assert "voxels L R mean weight (10⁻³) L R share of energy L R" in text
     assert "V1" in text.partition("Areas")[2]
     assert "Most of its energy: " in Page(with_maps / "0.html").all("img")[0]["alt"]
 
@@ -315,7 +315,7 @@ def test_regions_are_drawn_where_there_is_no_cortex(tmp_path):
     page = Page(site / "0.html")
     assert "A1 (20)" not in page.text
     assert {"V1", "A1", "<b>"} <= set(page.text.partition("Does it hold?")[0].split())
-    assert "area voxels mean weight share of energy" in page.text
+    assert "area voxels mean weight (10⁻³) share of energy" in page.text
 
 
 def test_weights_of_shown_latents_can_be_downloaded(site):

@@ -9,8 +9,7 @@ import pandas as pd
 
 from brainlm.files import NOT_KNOWN
 from brainlm.report.browser.drawings import Intervals, Strip, intervals, strip
-from brainlm.report.style import CLASS_LABELS
-from brainlm.report.write import formatted, number_of, percent
+from brainlm.report.write import CLASS_LABELS, formatted, number_of, percent
 from brainlm.scores.evidence.verdict import numbers
 from brainlm.scores.latents import DOMINANT_BOUND, SHARED_BOUND
 

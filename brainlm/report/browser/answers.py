@@ -212,11 +212,11 @@ def _found_again(found: FoundAgain) -> Answer:
         value = f"{found.n_found} of {number_of(found.n_seeds, 'other seed')}"
         detail = f"with the same verdict in {found.n_same_verdict}"
     else:
-        value, detail = NOT_KNOWN, "there is no other seed"
+        value, detail = NOT_KNOWN, "looked for in no other seed"
     others = (
         f"; in {found.n_found_in_subjects} of {number_of(found.n_subjects, 'model')} of other subjects"
         if found.n_subjects
-        else "; it was looked for in no other subject"
+        else "; looked for in no other subject"
     )
     return Answer("Is it found again?", value, detail + others, None, "")
 

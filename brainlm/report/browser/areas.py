@@ -10,7 +10,7 @@ from brainlm.cortex.voxels import ALL_VOXELS, NO_ROI, latent_roi_weights
 from brainlm.report.browser.answers import known
 from brainlm.report.write import percent
 
-SHOWN = 12
+SHOWN = 10
 """Areas in a page's table, at most."""
 OUTSIDE = "outside of all areas"
 """What voxels in no area are called."""

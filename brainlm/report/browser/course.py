@@ -11,9 +11,9 @@ from brainlm.report.browser.drawings import Tick, line, steps
 from brainlm.report.write import number_of
 from brainlm.scores.correlation import pearson
 
-WIDTH = 960.0
+WIDTH = 960
 """Of the plot in SVG units."""
-ACTIVATION, HALVES, WORDS = (0.0, 56.0), (72.0, 168.0), (184.0, 216.0)
+ACTIVATION, HALVES, WORDS = (0, 56), (72, 168), (184, 216)
 """Top and bottom of the three parts, one below the other."""
 _HALVES_SD = 4.0
 """Standard deviations from the middle of the halves' part to its edges."""

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from brainlm.report.write import formatted
 
-WIDTH, HEIGHT = 240.0, 30.0
+WIDTH, HEIGHT = 240, 30
 """Of a strip's plot, in SVG units; the labels of its axis stand below."""
 _BINS = 30
 

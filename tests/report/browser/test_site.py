@@ -213,7 +213,9 @@ def test_one_seed_and_one_subject_leave_open_whether_it_is_found_again(tmp_path)
     again = example().tables.found_again.iloc[:0]
     site = example().with_tables(found_again=again, found_in_seeds=found_in_seeds().iloc[:0], r0=np.nan)
     page = Page(site.write(tmp_path) / "0.html")
-    assert section(page, "Is it found again?").startswith(" not known there is no other seed")
+    assert section(page, "Is it found again?").startswith(
+        " not known looked for in no other seed; looked for in no other subject"
+    )
     assert "r0 of white noise is not known" in page.text
     assert Page(tmp_path / "index.html").text.count("not known") == len(LIVE)
 

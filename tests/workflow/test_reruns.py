@@ -219,7 +219,7 @@ def test_bookkeeping_re_runs_nothing(clone):
     assert "99.0" in version.read_text()
     edit(clone, "workflow/pipeline/provenance.py", 'FOLDER = "provenance"\n', 'FOLDER = "origins"\n')
     edit(clone, "brainlm/errors.py", "class InputError(ValueError):", "class InputError(Exception):")
-    edit(clone, "brainlm/files.py", '".partial"', '".unfinished"')
+    edit(clone, "brainlm/files.py", '".partial")\n    try:', '".unfinished")\n    try:')
     edit(clone, "workflow/scripts/job.py", '"the job failed"', '"this job failed"')
     assert clone.pending() == []
 

@@ -190,7 +190,7 @@ def whole_run(cluster, tiny, tmp_path_factory) -> Iterator[tuple[subprocess.Pope
         "texts": ["simulate_stories", "words_0"],
         "features": ["features_0"],
         "responses": ["simulate_features", "simulate_responses", f"responses_{SUBJECT}_0"],
-        "model": ["sources", "normalization", "train", "scores", "interpretations"],
+        "model": ["sources", "normalization", "train", "scores", "evidence", "interpretations"],
     }
     results = workspace.results.relative_to(workspace.folder)
     with snakemake(

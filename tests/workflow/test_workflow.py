@@ -994,7 +994,7 @@ def test_the_table_of_planted_features_is_that_of_the_matched_model(tiny):
 
 def test_checks_are_all_there_and_end_what_the_terminal_shows(tiny):
     checks = table(tiny.results / "tables" / "checks.tsv").set_index("check")
-    assert len(checks) == 16
+    assert len(checks) == 17
     assert set(checks["met"]) <= {"yes", "no", "not measured"}
     # This run has no such experiment.
     assert checks.filter(like="initial norm", axis=0)["met"].tolist() == ["not measured"]

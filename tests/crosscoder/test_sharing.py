@@ -1,7 +1,7 @@
 """A shared folder is all that another lab needs, and whatever is wrong with one is said in a sentence."""
 
+import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -265,10 +265,17 @@ def test_a_config_that_does_not_fit_the_weights(shared, changed, said):
     assert said in refused(shared)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_file_that_must_not_be_read(shared, name):
-    (shared / name).chmod(0)
+def test_a_file_that_must_not_be_read(shared, name, monkeypatch):
+    is_open = io.open
+
+    def may_open(file, *arguments, **settings):
+        # Taking rights away would keep root, as whom continuous integration runs, from nothing.
+        if str(file) == str(shared / name):
+            raise PermissionError(13, "Permission denied", str(file))
+        return is_open(file, *arguments, **settings)
+
+    monkeypatch.setattr(io, "open", may_open)
     assert f"{name} cannot be read" in refused(shared)
 
 

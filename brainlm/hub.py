@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import huggingface_hub
+import huggingface_hub.constants
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,

@@ -69,7 +69,7 @@ def fitted_case(as_is, rows_of):
 @pytest.fixture
 def hub_cache(tmp_path, monkeypatch) -> Path:
     """An empty cache of the Hugging Face hub."""
-    import huggingface_hub
+    import huggingface_hub.constants
 
     folder = tmp_path / "cache" / "hub"
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
@@ -94,7 +94,7 @@ def cut_off(request, monkeypatch) -> Callable[[], None]:
     """Call it to be without the hub from then on."""
 
     def cut() -> None:
-        import huggingface_hub
+        import huggingface_hub.constants
 
         if request.param == "offline":
             monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

@@ -76,7 +76,7 @@ def serving(shown: Hub) -> Iterator[str]:
 
 def put_hub_at(address: str, monkeypatch) -> None:
     # Slow to import, and most tests need no hub.
-    import huggingface_hub
+    import huggingface_hub.constants
 
     files = f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", address)

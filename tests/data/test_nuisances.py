@@ -21,7 +21,8 @@ def test_columns_come_back_with_their_names(tmp_path):
     path = write(tmp_path / "forest.tsv", "\n".join(lines) + "\n\n")
     names, found = read_nuisances(path, "forest", n_rows=30)
     assert names == ["word", "pitch", "class"] and found.dtype == np.float64
-    np.testing.assert_allclose(found, values, rtol=1e-15)
+    # How pandas rounds the last digit of a text depends on its version.
+    np.testing.assert_allclose(found, values, rtol=1e-14)
 
 
 @pytest.mark.parametrize(

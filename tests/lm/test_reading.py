@@ -340,7 +340,9 @@ def test_token_state_comes_from_the_first_window_that_contains_it(tmp_path, bos,
             context = torch.tensor([prefix + ids[start : position + 1]])
             expected.append(model(context, output_hidden_states=True).hidden_states[2][0, -1].numpy())
 
-    story = read_story(load_language_model(folder, [2]), words, window_tokens=window, stride_tokens=stride)
+    # On a GPU the default would be bfloat16, and what it is compared with is float32.
+    language_model = load_language_model(folder, [2], dtype="float32")
+    story = read_story(language_model, words, window_tokens=window, stride_tokens=stride)
 
     np.testing.assert_allclose(story.hidden[0], np.stack(expected), rtol=1e-4, atol=1e-5)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 REPOSITORY = Path(__file__).parents[1]
 PEERS = REPOSITORY / "tests" / "benchmarks" / "peers.txt"
@@ -38,6 +39,11 @@ def conda_environment() -> list[tuple[str, str]]:
 
 def project() -> dict:
     return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+
+def requirements() -> dict[str, Requirement]:
+    """Package -> what the project asks of it."""
+    return {normalized(of.name): of for of in map(Requirement, project()["dependencies"])}
 
 
 def imported_distributions(files: list[Path]) -> dict[str, Path]:
@@ -70,14 +76,13 @@ def test_the_conda_environment_has_the_locks_versions():
 
 
 def test_the_conda_environment_and_the_project_name_the_same_packages():
-    assert {name for name, _ in conda_environment()} == {
-        normalized(name) for name in project()["dependencies"]
-    }
+    assert {name for name, _ in conda_environment()} == set(requirements())
 
 
 def test_the_projects_dependencies_are_in_the_lock():
     locked = dict(lock())
-    assert [name for name in project()["dependencies"] if normalized(name) not in locked] == []
+    assert [name for name in requirements() if name not in locked] == []
+    assert [name for name, of in requirements().items() if not of.specifier.contains(locked[name])] == []
 
 
 @pytest.mark.parametrize("folder", ["brainlm", "workflow/scripts"])

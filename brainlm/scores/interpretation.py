@@ -115,8 +115,15 @@ def words_of_theme(words: Sequence[str], listed: Iterable[str]) -> np.ndarray:
 
 def unheard(stories: Iterable[Sequence[str]], listed: Iterable[str]) -> list[str]:
     """The entries of a theme's list that are heard in none of the stories, each given by its words."""
-    stories = list(stories)
-    return [entry for entry in listed if not any(words_of_theme(words, [entry]).any() for words in stories)]
+    stories = [[comparable(word) for word in words] for words in stories]
+    phrase_of = {entry: tuple(comparable(entry).split()) for entry in listed}
+    told = {
+        passage
+        for length in {len(phrase) for phrase in phrase_of.values()}
+        for words in stories
+        for passage in zip(*(words[first:] for first in range(length)), strict=False)
+    }
+    return [entry for entry, phrase in phrase_of.items() if phrase not in told]
 
 
 @cache

@@ -375,6 +375,10 @@ def test_overrides_of_an_experiment_have_no_defaults(simulated):
         ({"themes": {"a\tb": ["x"]}}, ["a name in themes must be text in one line without tabs"]),
         ({"themes": {" ": ["x"]}}, ["a name in themes must be text"]),
         ({"themes": {"place": ["house", " "]}}, ["themes.place has an empty word"]),
+        (
+            {"themes": {"place": ["house", "lexicon:vader"]}},
+            ["Config: The theme 'place' names lexicon:vader"],
+        ),
         ({"figures__pinned_latents__Shared": 1}, ["figures.pinned_latents", "'Shared'", "'shared'"]),
     ],
 )

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from brainlm.errors import InputError
+from brainlm.scores.lexica import check_lexica
 from pipeline.errors import ConfigError
 from pipeline.experiments import STANDING_EXPERIMENTS
 from pipeline.names import (
@@ -65,7 +67,7 @@ def check_paths(config: Mapping[str, Any]) -> None:
 
 
 def check_themes(themes: Mapping[str, list[str]]) -> None:
-    """Check that themes can stand in tables, and that none of their words is empty."""
+    """Check that themes can stand in tables, that none of their words is empty, and that their lexica are there."""
     for theme, words in themes.items():
         if not is_label(theme):
             raise ConfigError(
@@ -73,3 +75,7 @@ def check_themes(themes: Mapping[str, list[str]]) -> None:
             )
         if not all(word.strip() for word in words):
             raise ConfigError(f"Config: themes.{theme} has an empty word: remove it.")
+        try:
+            check_lexica(theme, words)
+        except InputError as error:
+            raise ConfigError(f"Config: {error}") from None

@@ -368,6 +368,9 @@ class Config:
     passages: Passages = Passages()
     themes: Mapping[str, Annotated[tuple[str, ...], MinLen(1)]] = field(default_factory=dict)
     """List of words and phrases (`at night`) that stand for a theme; capitals and the shapes of apostrophes and
-    accents make no difference. A theme of which no test story has a word is named in the run and below the table
-    `interpretations`. A simulated dataset takes its annotated spans."""
+    accents make no difference. An entry `lexicon:vader-negative`, `lexicon:vader-positive` or
+    `lexicon:geonames-places` stands for the words of a package (`pip install .[lexica]`): rated one point or more (Hutto & Gilbert
+    2014), or names of continents, countries, states of the USA and cities of a million or more. A theme of which no
+    test story has a word is named in the run and below the table `interpretations`. A simulated dataset takes its
+    annotated spans."""
     figures: Figures = Figures()

@@ -6,9 +6,10 @@ take hours: the workflow does it with two folds and a single penalty, and the pa
 on some voxels. At a smaller scale everything runs the same way. A run that was stopped goes on when started again
 with the same folder; to measure again what is done in a folder that was kept, remove its scale-*/results.
 
-Times are those that the jobs' logs tell. Peaks are the kernel's high-water marks of a job's processes, looked at
-twice a second (elsewhere than on Linux, what they hold at these moments): of a job of less than a second they
-may be too low. Files that are mapped into memory count, as models are when they are loaded.
+Times are those that the jobs' logs tell; what else the machine does moves a job's CPU time little. Peaks are the
+kernel's high-water marks of a job's processes, looked at twice a second (elsewhere than on Linux, what they hold at
+these moments): of a job of less than a second they may be too low. Files that are mapped into memory count, as models
+are when they are loaded.
 """
 
 import argparse
@@ -193,7 +194,7 @@ def measure_ridge(work: Path) -> None:
 
 
 def stages(results: Path, peaks: dict[str, int]) -> pd.DataFrame:
-    """One row a stage, in the order in which they first ended: stage, jobs, total_s, longest_s, peak_gb."""
+    """One row a stage, in the order in which they first ended: stage, jobs, total_s, longest_s, cpu_s, peak_gb."""
     folder = results / "logs"
     files = sorted(folder.rglob("*.log"), key=lambda path: path.stat().st_mtime)
     costs = {file: cost for file in files if (cost := cost_in(file))}
@@ -201,11 +202,16 @@ def stages(results: Path, peaks: dict[str, int]) -> pd.DataFrame:
         {
             "stage": [file.relative_to(folder).with_suffix("").parts[0] for file in costs],
             "s": [cost.wall_s for cost in costs.values()],
+            "cpu": [cost.cpu_s for cost in costs.values()],
             "peak": [cost.peak_bytes for cost in costs.values()],
         }
     )
     table = jobs.groupby("stage", sort=False).agg(
-        jobs=("s", "size"), total_s=("s", "sum"), longest_s=("s", "max"), told=("peak", "max")
+        jobs=("s", "size"),
+        total_s=("s", "sum"),
+        longest_s=("s", "max"),
+        cpu_s=("cpu", "sum"),
+        told=("peak", "max"),
     )
     watched, told = pd.Series(peaks, dtype=float).reindex(table.index), table.pop("told")
     table["peak_gb"] = np.fmax(watched, told) / GIGABYTE
@@ -227,12 +233,12 @@ def report(work: Path, results: Path, size: data.Size) -> tuple[pd.DataFrame, st
         f"Generated data: {size.n_voxels:,} voxels, {sum(size.n_rows.values()):,} TRs of {len(size.n_rows)} stories, "
         f"{size.hidden:,} hidden dimensions (scale {size.scale:g})",
         "",
-        "| stage | jobs | total s | longest job s | peak memory GB |",
-        "| :--- | ---: | ---: | ---: | ---: |",
+        "| stage | jobs | total s | longest job s | CPU time of all s | peak memory GB |",
+        "| :--- | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
         f"| {REMARKS.get(row.stage, row.stage)} | {row.jobs:.0f} | {row.total_s:.0f} | {row.longest_s:.0f} | "
-        f"{row.peak_gb:.2f} |"
+        f"{row.cpu_s:.0f} | {row.peak_gb:.2f} |"
         for row in table.itertuples()
     ]
     above = [row.stage for row in table.itertuples() if not row.peak_gb <= BAR_GB]

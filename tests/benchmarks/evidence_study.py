@@ -127,6 +127,9 @@ def publish(name: str, frame: pd.DataFrame, title: str, note: str) -> None:
 def main() -> None:
     """Run the study, and write and print its tables."""
     checks, verdicts = (pd.concat(of_ratios) for of_ratios in zip(*map(at_ratio, RATIOS), strict=True))
+    # A verdict that no latent has at one ratio has no column there.
+    counts = verdicts.columns.difference(["planted kind", "right verdict", "SNR"], sort=False)
+    verdicts[counts] = verdicts[counts].fillna(0).astype(int)
     draw(checks)
     publish(
         "checks",

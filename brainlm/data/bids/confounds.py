@@ -15,8 +15,6 @@ from brainlm.data.bids.runs import Run
 from brainlm.errors import InputError, one_line
 from brainlm.files import check_downloaded
 
-STRATEGIES = ("simple", "compcor", "none")
-"""nilearn's strategies that keep all rows; none removes nothing but the mean."""
 LARGE_MOTION_MM = 0.5
 MOST_LARGE = 1 / 2
 """Share of volumes with large motion above which a run is refused."""

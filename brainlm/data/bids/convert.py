@@ -29,8 +29,8 @@ class RunSummary:
     n_volumes: int
     n_leading: int
     """non-steady volumes dropped before cleaning"""
-    n_removed: int
-    """regressors, the constant left out"""
+    removed: str
+    """regressors, the constant left out: columns of the confounds with blanks between them"""
     mean_displacement_mm: float
     share_large_displacement: float
     n_constant: int
@@ -105,7 +105,7 @@ def convert_hearings(
                     run=run.label,
                     n_volumes=n_run,
                     n_leading=found.n_leading,
-                    n_removed=found.regressors.shape[1],
+                    removed=" ".join(found.regressors) or "nothing",
                     mean_displacement_mm=found.mean_displacement_mm,
                     share_large_displacement=found.share_large,
                     n_constant=n_constant,

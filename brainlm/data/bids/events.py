@@ -1,10 +1,12 @@
 """What a run's events.tsv says of its story: when the sound begins, and maybe its words."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from brainlm.data.bids.agreement import LARGEST_ONSET_DIFFERENCE
 from brainlm.errors import InputError
 from brainlm.files import check_downloaded
 
@@ -89,6 +91,36 @@ def spoken_words(path: Path) -> pd.DataFrame:
     duration_s = [_time(path, line, "duration", cell) for line, cell in rows["duration"].items()]
     offset_s = [onset + max(duration, 0.0) for onset, duration in zip(onset_s, duration_s, strict=True)]
     return pd.DataFrame({"word": rows[column].tolist(), "onset": onset_s, "offset": offset_s})
+
+
+def common_words(words: Mapping[str, pd.DataFrame], tr_s: float) -> pd.DataFrame:
+    """The words of a story in all its runs, which must be the same and at the same times.
+
+    Parameters
+    ----------
+    words: events.tsv -> its words, from `spoken_words`, their times from the sound's onset on.
+
+    Returns
+    -------
+    Those of the first run.
+
+    Raises
+    ------
+    InputError: other words, or times that differ by more than 0.05 TR.
+    """
+    (first, expected), *others = words.items()
+    for path, own in others:
+        if own["word"].tolist() != expected["word"].tolist():
+            raise InputError(
+                f"{path} has other words than {first}: are both of one story? Give the story a transcript of its own."
+            )
+        difference_s = float((own[["onset", "offset"]] - expected[["onset", "offset"]]).abs().max(axis=None))
+        if difference_s > LARGEST_ONSET_DIFFERENCE * tr_s:
+            raise InputError(
+                f"{path} has words up to {difference_s:.3g} s earlier or later than {first}, from the sound's "
+                f"onset on; {LARGEST_ONSET_DIFFERENCE} TR may be: leave out one of the runs."
+            )
+    return expected
 
 
 def _time(path: Path, row: int, column: str, cell: str) -> float:

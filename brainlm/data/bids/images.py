@@ -1,6 +1,7 @@
 """BOLD images as (time, voxel): volumes inside a mask, and surfaces of both hemispheres."""
 
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,16 @@ def count_volumes(run: Run) -> int:
                 "again."
             )
     return n_first
+
+
+def count_grid(run: Run) -> int:
+    """Voxels of the grid of a run's volumes, of which a mask keeps a part.
+
+    Raises
+    ------
+    InputError: the image is missing, not downloaded or damaged.
+    """
+    return math.prod(_grid(run.images[0])[1])
 
 
 def check_tr(run: Run, tr_s: float) -> None:

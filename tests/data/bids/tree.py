@@ -24,14 +24,18 @@ MOTION = [
 ]
 
 
-def confounds_table(n_volumes: int, seed: int = 0, *, n_non_steady: int = 0, n_compcor: int = 3) -> pd.DataFrame:
+def confounds_table(
+    n_volumes: int, seed: int = 0, *, n_non_steady: int = 0, n_compcor: int = 3
+) -> pd.DataFrame:
     """A table with the columns of the strategies simple and compcor, and others."""
     random = np.random.default_rng(seed)
     columns = [*MOTION, "csf", "white_matter", "global_signal", "std_dvars"]
     columns += [f"a_comp_cor_{number:02}" for number in range(n_compcor)]
     table = pd.DataFrame(random.standard_normal((n_volumes, len(columns))), columns=columns)
     table["framewise_displacement"] = random.uniform(0, 0.2, n_volumes)
-    table.loc[0, [name for name in table if "derivative1" in name or name == "framewise_displacement"]] = np.nan
+    table.loc[0, [name for name in table if "derivative1" in name or name == "framewise_displacement"]] = (
+        np.nan
+    )
     times = np.arange(n_volumes) + 0.5
     for order in (1, 2):
         table[f"cosine{order - 1:02}"] = np.cos(np.pi * order * times / n_volumes)
@@ -55,7 +59,9 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content))
 
 
-def write_confounds(root: Path, entities: Mapping[str, str], table: pd.DataFrame, *, old: bool = False) -> Path:
+def write_confounds(
+    root: Path, entities: Mapping[str, str], table: pd.DataFrame, *, old: bool = False
+) -> Path:
     stem = func_folder(root, entities) / f"{run_stem(entities)}_desc-confounds_"
     path = Path(f"{stem}{'regressors' if old else 'timeseries'}.tsv")
     table.to_csv(path, sep="\t", index=False, na_rep="n/a")
@@ -130,7 +136,9 @@ def write_surfaces(
     return paths
 
 
-def write_grey_matter(root: Path, subject: str, values: np.ndarray, affine: np.ndarray = AFFINE, **entities: str) -> None:
+def write_grey_matter(
+    root: Path, subject: str, values: np.ndarray, affine: np.ndarray = AFFINE, **entities: str
+) -> None:
     """values: (x, y, z), probability."""
     folder = root / f"sub-{subject}" / "anat"
     folder.mkdir(parents=True, exist_ok=True)

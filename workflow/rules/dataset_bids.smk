@@ -1,4 +1,28 @@
 # Of fMRIPrep's derivatives, below dataset.root, files of ds003020's layout are made, which all other rules read.
+
+
+def files_of_subject(wildcards):
+    return FILES.files(wildcards.subject, FILES.stories_of(wildcards.subject))
+
+
+def grey_matter_of(wildcards):
+    return FILES.grey_matter_of(wildcards.subject)
+
+
+def wanted_of_subject(wildcards):
+    """A param: what the files of the subject's stories are called."""
+    return FILES.wanted(FILES.stories_of(wildcards.subject))
+
+
+def events_of_story(wildcards):
+    return FILES.events(wildcards.story)
+
+
+def listed_onset(wildcards):
+    """A param: the onset that the table of stories gives, if it gives one."""
+    return FILES.listed[wildcards.story].onset_s
+
+
 rule bids_volumes:
     output:
         respdict="<derivative>/respdict.json",
@@ -20,8 +44,8 @@ if FILES.has_volumes:
 
     rule bids_mask:
         input:
-            files=lambda wildcards: FILES.files(wildcards.subject, FILES.masked_stories(wildcards.subject)),
-            grey_matter=lambda wildcards: FILES.grey_matter_of(wildcards.subject),
+            files=files_of_subject,
+            grey_matter=grey_matter_of,
         output:
             mask="<derivative>/masks/{subject}.nii.gz",
         log:
@@ -33,7 +57,7 @@ if FILES.has_volumes:
             folder=str(FILES.folder),
         params:
             code=code_of("bids_mask"),
-            wanted=lambda wildcards: FILES.wanted(FILES.masked_stories(wildcards.subject)),
+            wanted=wanted_of_subject,
             space=FILES.space,
             res=DATASET["res"],
             grey_matter=FILES.grey_matter,
@@ -77,7 +101,7 @@ if EVENT_STORIES := FILES.event_stories(STORIES):
 
     rule bids_words:
         input:
-            events=lambda wildcards: FILES.events(wildcards.story),
+            events=events_of_story,
         output:
             transcript="<derivative>/transcripts/{story}.tsv",
         log:
@@ -90,7 +114,7 @@ if EVENT_STORIES := FILES.event_stories(STORIES):
             **needs(1, minutes=30),
         params:
             code=code_of("bids_words"),
-            onset_s=lambda wildcards: FILES.listed[wildcards.story].onset_s,
+            onset_s=listed_onset,
             tr_s=DATASET["tr_s"],
         script:
             "../scripts/bids_words.py"

@@ -17,8 +17,8 @@ from brainlm.errors import InputError
 from brainlm.files import whole_file
 
 _VOXELS_AT_ONCE = 10_000
-# Of the SD before: what is left of a voxel that the regressors explain, or that is constant but for rounding.
-_NOTHING_LEFT = 1e-6
+# Of a voxel's largest value: float32 rounds with an SD of up to 3.4e-8 of it, which is no signal.
+_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def clean(bold: np.ndarray, regressors: np.ndarray) -> tuple[np.ndarray, int, in
         block = bold[:, columns].astype(np.float64)
         lost = ~np.isfinite(block).all(axis=0)
         block[:, lost] = 0
-        before, scale = block.std(axis=0), np.abs(block).max(axis=0)
+        largest = np.abs(block).max(axis=0)
         block -= block.mean(axis=0)
         if regressors.shape[1]:
             with warnings.catch_warnings():
@@ -149,8 +149,7 @@ def clean(bold: np.ndarray, regressors: np.ndarray) -> tuple[np.ndarray, int, in
                 # Regressors lose their means, so that the constant is removed in the same step.
                 block = remove(block, confounds=regressors, detrend=False, standardize=None, filter=False)
         after = block.std(axis=0)
-        # float32 keeps 24 bits, so that a constant's rounding is far below this share of its size.
-        nothing = (after <= _NOTHING_LEFT * before) | (before <= _NOTHING_LEFT * scale)
+        nothing = after <= _ROUNDING * largest
         cleaned[:, columns] = np.where(nothing, 0, block / np.where(nothing, 1, after))
         cleaned[:, columns][:, lost] = np.nan
         n_constant += int((nothing & ~lost).sum())

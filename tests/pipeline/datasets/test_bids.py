@@ -361,58 +361,150 @@ FAULTS: dict[str, tuple[Callable[[Tree], Any], str]] = {
     "raw is not there": (setting("raw", "/no/raw"), "dataset.raw names /no/raw, which is no folder"),
     "transcripts are not there": (setting("transcripts", "/no/words"), "dataset.transcripts names /no/words"),
     "fsLR": (setting("space", "fsLR"), r"dataset.space must be .*\(fsLR is not read yet\), not 'fsLR'"),
-    "scrubbing": (setting("confounds", "scrubbing"), r"dataset.confounds must be simple, compcor, none .*no scrubbing"),
+    "scrubbing": (
+        setting("confounds", "scrubbing"),
+        r"dataset.confounds must be simple, compcor, none .*no scrubbing",
+    ),
     "scrubbed columns": (setting("confounds", ["motion_outlier00"]), "no scrubbing, for all rows must stay"),
-    "an unknown subject": (lambda t: t.config.update(subjects=["03"]), "unknown subject '03'.* has sub-01, sub-02"),
-    "a subject twice": (lambda t: t.config.update(subjects=["01", "sub-01"]), "01 and sub-01, which are the same"),
-    "another TR in the config": (setting("tr_s", 2.0), r"dataset.tr_s is 2, but the sidecars .* say 1.5 s: leave it"),
-    "an onset in the config": (setting("sound_onset_s", 10.0), "is not read with dataset.source bids: .*column onset_s"),
-    "a task misspelt": (lambda t: t.listed(task="alhpa"), r"'alpha', but no subject .* has task-alhpa .*Did you mean alpha\?"),
+    "an unknown subject": (
+        lambda t: t.config.update(subjects=["03"]),
+        "unknown subject '03'.* has sub-01, sub-02",
+    ),
+    "a subject twice": (
+        lambda t: t.config.update(subjects=["01", "sub-01"]),
+        "01 and sub-01, which are the same",
+    ),
+    "another TR in the config": (
+        setting("tr_s", 2.0),
+        r"dataset.tr_s is 2, but the sidecars .* say 1.5 s: leave it",
+    ),
+    "an onset in the config": (
+        setting("sound_onset_s", 10.0),
+        "is not read with dataset.source bids: .*column onset_s",
+    ),
+    "a task misspelt": (
+        lambda t: t.listed(task="alhpa"),
+        r"'alpha', but no subject .* has task-alhpa .*Did you mean alpha\?",
+    ),
     "a run that is not there": (lambda t: t.listed(task="beta", run="7"), "has task-beta_run-7 in"),
     "a session that is not there": (lambda t: t.listed(ses="2"), "has ses-2_task-alpha in"),
-    "a label with a dash": (lambda t: t.listed(task="al-pha"), "the task 'al-pha', but labels of BIDS are letters and digits"),
-    "two stories of one name of files": (lambda t: t.listed(task="beta"), "'alpha' and 'beta' are both task-beta"),
-    "two stories of one run": (same_run_twice, "sub-01_task-beta_run-1 would be a hearing of the story 'alpha' and of 'beta'"),
-    "a column misspelt": (lambda t: t.listed(session="1"), "has a column 'session', which is not read .*: call it ses"),
+    "a label with a dash": (
+        lambda t: t.listed(task="al-pha"),
+        "the task 'al-pha', but labels of BIDS are letters and digits",
+    ),
+    "two stories of one name of files": (
+        lambda t: t.listed(task="beta"),
+        "'alpha' and 'beta' are both task-beta",
+    ),
+    "two stories of one run": (
+        same_run_twice,
+        "sub-01_task-beta_run-1 would be a hearing of the story 'alpha' and of 'beta'",
+    ),
+    "a column misspelt": (
+        lambda t: t.listed(session="1"),
+        "has a column 'session', which is not read .*: call it ses",
+    ),
     "an onset that is no number": (
         lambda t: t.table(["story\tsplit\tonset_s", *(f"{s}\t{SPLITS[s]}\tsoon" for s in SPLITS)]),
-        "'alpha' the onset_s 'soon', which is no number: give the sound's onset in s"),
-    "a space that was not made": (other_space, "has no image in the space MNI152NLin6Asym, .* there are MNI152NLin2009cAsym"),
-    "CIFTI alone": (only_cifti, r"of task-alpha sub-01 has only CIFTI files \(fsLR\), which are not read yet"),
+        "'alpha' the onset_s 'soon', which is no number: give the sound's onset in s",
+    ),
+    "a space that was not made": (
+        other_space,
+        "has no image in the space MNI152NLin6Asym, .* there are MNI152NLin2009cAsym",
+    ),
+    "CIFTI alone": (
+        only_cifti,
+        r"of task-alpha sub-01 has only CIFTI files \(fsLR\), which are not read yet",
+    ),
     "several resolutions": (several_resolutions, r"have several resolutions, \(without res\), 2: set res"),
     "a resolution that was not made": (
-        setting("res", "2"), "no image of task-alpha of sub-01 has the resolution res-2; there are .without res."),
-    "acquisitions": (two_acquisitions, r"differ in the entity acq, \(without acq\), acq-fast, which are not hearings"),
-    "one hemisphere": (one_hemisphere, "has no surface of hemi-R beside .*hemi-L.*, and both hemispheres are needed"),
-    "hemispheres of other lengths": (other_length_of_a_hemisphere, "hemi-L.* has 9 volumes, but .*hemi-R.* has 8"),
-    "no brain mask": (lambda t: remove(t, "*alpha*brain_mask.nii.gz"), "has no brain mask beside it, .*_desc-brain_mask"),
-    "two tables of confounds": (two_tables, "has two tables of confounds, .*regressors.tsv and .*timeseries.tsv"),
+        setting("res", "2"),
+        "no image of task-alpha of sub-01 has the resolution res-2; there are .without res.",
+    ),
+    "acquisitions": (
+        two_acquisitions,
+        r"differ in the entity acq, \(without acq\), acq-fast, which are not hearings",
+    ),
+    "one hemisphere": (
+        one_hemisphere,
+        "has no surface of hemi-R beside .*hemi-L.*, and both hemispheres are needed",
+    ),
+    "hemispheres of other lengths": (
+        other_length_of_a_hemisphere,
+        "hemi-L.* has 9 volumes, but .*hemi-R.* has 8",
+    ),
+    "no brain mask": (
+        lambda t: remove(t, "*alpha*brain_mask.nii.gz"),
+        "has no brain mask beside it, .*_desc-brain_mask",
+    ),
+    "two tables of confounds": (
+        two_tables,
+        "has two tables of confounds, .*regressors.tsv and .*timeseries.tsv",
+    ),
     "no map of grey matter": (
-        lambda t: shutil.rmtree(t.derivatives / "sub-01" / "anat"), r"there is no \*_space-MNI\S+_label-GM_probseg"),
-    "no repetition time": (lambda t: t.sidecar(SkullStripped=True), "neither it nor a sidecar of the raw .* RepetitionTime"),
-    "repetition time in ms": (lambda t: t.sidecar(RepetitionTime=1500), "RepetitionTime is 1500, but seconds are needed"),
-    "another repetition time": (lambda t: t.sidecar(RepetitionTime=1.502), r"has a TR of 1.5\S* s, but sub-01_task-alpha"),
-    "a start after the volume": (lambda t: t.sidecar(RepetitionTime=1.5, StartTime=2), "StartTime is 2, but a time inside"),
+        lambda t: shutil.rmtree(t.derivatives / "sub-01" / "anat"),
+        r"there is no \*_space-MNI\S+_label-GM_probseg",
+    ),
+    "no repetition time": (
+        lambda t: t.sidecar(SkullStripped=True),
+        "neither it nor a sidecar of the raw .* RepetitionTime",
+    ),
+    "repetition time in ms": (
+        lambda t: t.sidecar(RepetitionTime=1500),
+        "RepetitionTime is 1500, but seconds are needed",
+    ),
+    "another repetition time": (
+        lambda t: t.sidecar(RepetitionTime=1.502),
+        r"has a TR of 1.5\S* s, but sub-01_task-alpha",
+    ),
+    "a start after the volume": (
+        lambda t: t.sidecar(RepetitionTime=1.5, StartTime=2),
+        "StartTime is 2, but a time inside",
+    ),
     "a sidecar that is none": (
-        lambda t: t.bold().with_name(t.bold().name.replace("nii.gz", "json")).write_text("[]"), "is no JSON object"),
-    "other start times": (lambda t: t.sidecar(RepetitionTime=1.5, StartTime=0), "hearings may differ by 0.05 TR"),
+        lambda t: t.bold().with_name(t.bold().name.replace("nii.gz", "json")).write_text("[]"),
+        "is no JSON object",
+    ),
+    "other start times": (
+        lambda t: t.sidecar(RepetitionTime=1.5, StartTime=0),
+        "hearings may differ by 0.05 TR",
+    ),
     "other lengths": (other_length, "sub-01_task-alpha has 40 volumes, but sub-02_task-alpha has 34"),
-    "too short a story": (setting("trim", {"first": 20, "last": 19}),
-        "'alpha' has 40 volumes, of which dataset.trim cuts off 39, but two or more must be left"),
-    "not steady": (not_steady, "the first 6 volumes are not steady, but dataset.trim.first cuts off 5: set it to 6"),
+    "too short a story": (
+        setting("trim", {"first": 20, "last": 19}),
+        "'alpha' has 40 volumes, of which dataset.trim cuts off 39, but two or more must be left",
+    ),
+    "not steady": (
+        not_steady,
+        "the first 6 volumes are not steady, but dataset.trim.first cuts off 5: set it to 6",
+    ),
     "not downloaded": (not_downloaded, "desc-confounds_timeseries.tsv has not been downloaded"),
     "a damaged image": (damaged, "desc-preproc_bold.nii.gz is damaged, or no image"),
     "onsets of events differ": (other_onset, "'alpha': its sound begins .* hearings may differ by 0.05 TR"),
-    "several sounds": (several_sounds, "has 2 rows whose trial_type is 'alpha' or story, sound, audio: give the story's onset_s"),
-    "no onset": (no_onset, "Nothing tells when the sound of the story 'alpha' begins in sub-01_task-alpha: give its onset_s"),
+    "several sounds": (
+        several_sounds,
+        "has 2 rows whose trial_type is 'alpha' or story, sound, audio: give the story's onset_s",
+    ),
+    "no onset": (
+        no_onset,
+        "Nothing tells when the sound of the story 'alpha' begins in sub-01_task-alpha: give its onset_s",
+    ),
     "an onset in events that is none": (no_onset_in_events, "line 2: the onset 'soon' is no number"),
-    "a sound after the end": (lambda t: t.table(
-        ["story\tsplit\tonset_s", *(f"{s}\t{SPLITS[s]}\t{60 if s == 'alpha' else 12}" for s in SPLITS)]),
-        "begins 60 s after its first volume, but its volumes last 60 s"),
+    "a sound after the end": (
+        lambda t: t.table(
+            ["story\tsplit\tonset_s", *(f"{s}\t{SPLITS[s]}\t{60 if s == 'alpha' else 12}" for s in SPLITS)]
+        ),
+        "begins 60 s after its first volume, but its volumes last 60 s",
+    ),
     "no transcript": (
-        lambda t: (t.root / "transcripts" / "alpha.tsv").unlink(), "'alpha' has no transcript: .* none of alpha.TextGrid"),
-    "two transcripts": (lambda t: (t.root / "transcripts" / "alpha.csv").touch(), "'alpha' has two transcripts"),
-}  # fmt: skip
+        lambda t: (t.root / "transcripts" / "alpha.tsv").unlink(),
+        "'alpha' has no transcript: .* none of alpha.TextGrid",
+    ),
+    "two transcripts": (
+        lambda t: (t.root / "transcripts" / "alpha.csv").touch(),
+        "'alpha' has two transcripts",
+    ),
+}
 
 
 # What is wrong for several stories is said of each.

@@ -257,8 +257,8 @@ class Source(Dataset):
         sizes = self.response_bytes()
         return 2 + 4 * max(sizes.get((subject, story), 0) for story in stories) / VALUE_BYTES * 4 / GIGABYTE
 
-    def masked_stories(self, subject: str) -> list[str]:
-        """The stories whose runs make the subject's mask."""
+    def stories_of(self, subject: str) -> list[str]:
+        """The stories that the subject has heard."""
         return [story for of, story in self.survey.runs if of == subject]
 
     def event_stories(self, stories: Sequence[str]) -> list[str]:

@@ -91,7 +91,7 @@ for subject in SUBJECTS:
                 res=DATASET["res"],
                 confounds=DATASET["confounds"],
                 tr_s=DATASET["tr_s"],
-                n_volumes={story: FILES.survey.n_volumes[story] for story in batch},
+                n_volumes={story: FILES.survey.n_volumes.get(story) for story in batch},
                 trim=DATASET["trim"],
             script:
                 "../scripts/bids_responses.py"

@@ -14,7 +14,7 @@ import numpy as np
 
 from brainlm.data.bids.names import BidsFile
 from brainlm.data.bids.runs import VERTICES, Run
-from brainlm.data.bids.sidecars import SAME_TR_S
+from brainlm.data.bids.sidecars import LONGEST_TR_S, SAME_TR_S
 from brainlm.errors import InputError
 from brainlm.files import check_downloaded, whole_file
 
@@ -57,20 +57,17 @@ def count_grid(run: Run) -> int:
 def check_tr(run: Run, tr_s: float) -> None:
     """Check that a run's images have the repetition time of its sidecar, within 1 ms.
 
-    A surface that does not say its own is passed over; FreeSurfer writes it in ms, others in s.
+    A surface that does not say its own is passed over.
 
     Raises
     ------
     InputError: an image has another one.
     """
     for image in run.images:
-        own = [_surface_tr(image)] if run.is_surface else [_volume_tr_s(image)]
-        if own == [None]:
-            continue
-        possible = [own[0], own[0] / 1000] if run.is_surface else own
-        if all(abs(time_s - tr_s) > SAME_TR_S for time_s in possible):
+        own_s = _surface_tr_s(image) if run.is_surface else _volume_tr_s(image)
+        if own_s is not None and abs(own_s - tr_s) > SAME_TR_S:
             raise InputError(
-                f"{image} has a repetition time of {own[0]:g} s, but its sidecar says {tr_s:g} s: find out which is "
+                f"{image} has a repetition time of {own_s:g} s, but its sidecar says {tr_s:g} s: find out which is "
                 "right, and mend the other."
             )
 
@@ -199,9 +196,13 @@ def _head(image: Path) -> str:
         return file.read(_HEAD_BYTES).decode("utf-8", errors="replace")
 
 
-def _surface_tr(image: Path) -> float | None:
+def _surface_tr_s(image: Path) -> float | None:
     found = re.search(r"TimeStep(?:\]\]>)?</Name>\s*<Value>(?:<!\[CDATA\[)?\s*([0-9.eE+-]+)", _head(image))
-    return float(found[1]) if found and float(found[1]) > 0 else None
+    time = float(found[1]) if found else 0.0
+    if time <= 0:
+        return None
+    # FreeSurfer writes ms, other programs s.
+    return time / 1000 if time > LONGEST_TR_S else time
 
 
 def _volume_tr_s(image: Path) -> float:
@@ -225,7 +226,7 @@ def _load(image: Path) -> nibabel.spatialimages.SpatialImage:
 def _readable(image: Path) -> Iterator[None]:
     try:
         yield
-    except InputError:
+    except (InputError, PermissionError):
         raise
     except _DAMAGED as error:
         raise InputError(f"{image} is damaged, or no image ({error}): fetch it again.") from error

@@ -263,12 +263,12 @@ def test_of_raw_sidecars_deeper_and_more_particular_ones_go_before_others(tmp_pa
     assert read_timing(found, raw) == Timing(2.0, 0.5)
 
 
-@pytest.mark.parametrize("tr_s", [1.5, 2.0])
-def test_a_surfaces_time_step_may_be_in_either_unit(tmp_path, tr_s):
-    write_surfaces(tmp_path, RUN, np.zeros((3, 2 * N_VERTICES)), tr_s=tr_s)
+@pytest.mark.parametrize("units_per_s", [1, 1000])
+def test_a_surfaces_time_step_may_be_in_either_unit(tmp_path, units_per_s):
+    write_surfaces(tmp_path, RUN, np.zeros((3, 2 * N_VERTICES)), tr_s=1.5, units_per_s=units_per_s)
     (found,) = runs_of(tmp_path, "fsaverage5")
-    check_tr(found, tr_s)
-    with pytest.raises(InputError, match="its sidecar says 1.6 s"):
+    check_tr(found, 1.5)
+    with pytest.raises(InputError, match="has a repetition time of 1.5 s, but its sidecar says 1.6 s"):
         check_tr(found, 1.6)
 
 

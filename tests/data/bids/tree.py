@@ -109,6 +109,7 @@ def write_surfaces(
     tr_s: float = 2.0,
     sidecar: Mapping[str, object] | None = None,
     sides: Sequence[str] = ("L", "R"),
+    units_per_s: float = 1000,
 ) -> list[Path]:
     """bold: (time, vertex), of the left hemisphere and then of the right; order: of names, new, old or clean."""
     paths = []
@@ -124,7 +125,7 @@ def write_surfaces(
                 row,
                 intent="NIFTI_INTENT_TIME_SERIES",
                 datatype="NIFTI_TYPE_FLOAT32",
-                meta={"TimeStep": f"{1000 * tr_s}"},
+                meta={"TimeStep": f"{units_per_s * tr_s}"},
             )
             for row in values
         ]

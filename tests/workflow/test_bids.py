@@ -132,3 +132,20 @@ def test_a_fault_stops_a_run_but_not_the_table_of_the_dataset(bids, tmp_path):
     run = workspace.snakemake("check_dataset")
     assert run.returncode != 0 and "has no brain mask beside it" in run.stdout
     assert "Traceback" not in run.stdout
+
+
+def test_words_of_events_are_a_transcript_on_the_sounds_clock(bids, tmp_path):
+    story, workspace = STORIES[0], bids.copy(tmp_path).changed(dataset__raw="raw")
+    (tmp_path / "transcripts" / f"{story}.TextGrid").unlink()
+    func = tmp_path / "raw" / f"sub-{SUBJECT}" / "func"
+    func.mkdir(parents=True)
+    words = {"onset": [1.25, 2.5], "duration": [0.25, 0.5], "trial_type": "word", "value": ["Nan", "Wood"]}
+    events = pd.DataFrame(words)
+    events.to_csv(func / f"sub-{SUBJECT}_task-{story}_events.tsv", sep="\t", index=False)
+    table = f"{workspace.results.relative_to(tmp_path)}/words/{story}.tsv"
+    run = workspace.snakemake(table)
+    assert run.returncode == 0, run.stdout[-3000:]
+    found = read_tsv(tmp_path / table)
+    assert found["word"].tolist() == ["nan", "wood"]
+    np.testing.assert_allclose(found["onset_s"], np.array(words["onset"]) - ONSET_S)
+    np.testing.assert_allclose(found["offset_s"], np.array([1.5, 3.0]) - ONSET_S)

@@ -21,6 +21,7 @@ PACKAGES = (
             "cortex",
             "crosscoder",
             "data",
+            "data.bids",
             "lm",
             "report",
             "rows",

@@ -1,8 +1,8 @@
-"""Transcripts: the words of a story and when they are spoken, from a Praat TextGrid or from a plain table."""
+"""Transcripts: the words of a story and when they are spoken, from a TextGrid, a table or gentle's align.csv."""
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,18 +23,23 @@ def read_transcript(
     words_tier: str | None = None,
     words_without_times: str = "refuse",
 ) -> pd.DataFrame:
-    """Read a story's words from a table (``.tsv``), or from a TextGrid as `brainlm.textgrid.tiers.read_words` does.
+    """Read a story's words from a table (``.tsv``), from what the aligner gentle writes (``.csv``), or from a
+    TextGrid as `brainlm.textgrid.tiers.read_words` does.
 
     A table is UTF-8, with or without byte order mark. Its first line names the columns, which stand between
     tabs: ``word``, ``onset`` and ``offset`` (s after sound onset, negative before it), in any order, among others
     that are left alone. Each further line holds one word; cells may stand in double quotes. Words are taken as they
     are, "nan", "null" and "sp" among them, but in lower case; lines without a word are dropped.
 
+    gentle's align.csv has no line of names, and between commas the word of the text, the word that was recognized (a
+    column that may lack), onset and offset. Both times are empty where it has not found the word, which is then
+    placed between its neighbours, as with ``words_without_times="between"``, and counted.
+
     Parameters
     ----------
     non_words, words_tier : see `brainlm.textgrid.tiers.read_words`.
     words_without_times : see `brainlm.textgrid.word_times.settle_times`; times are not given where cells are
-        empty or hold one of `brainlm.textgrid.word_times.NO_TIME`.
+        empty or hold one of `brainlm.textgrid.word_times.NO_TIME`. Not of gentle's words.
 
     Returns
     -------
@@ -52,13 +57,14 @@ def read_transcript(
     """
     path = Path(path)
     try:
-        words = (
-            _read_table(path, non_words, words_without_times)
-            if path.suffix == ".tsv"
-            else read_words(
+        if path.suffix == ".tsv":
+            words = _read_table(path, non_words, words_without_times)
+        elif path.suffix == ".csv":
+            words = _read_gentle(path, non_words)
+        else:
+            words = read_words(
                 path, non_words=non_words, words_tier=words_tier, words_without_times=words_without_times
             )
-        )
     except PermissionError:
         raise InputError(
             f"{path} cannot be read: its permissions, or those of its folder, do not allow it. Change them "
@@ -93,6 +99,36 @@ def _read_table(path: Path, non_words: Collection[str] | None, words_without_tim
         else:
             lines.append(line)
             cells_of_lines.append([cells[header.index(column)] for column in COLUMNS])
+    return _words_of(path, lines, cells_of_lines, faults, non_words, words_without_times)
+
+
+def _read_gentle(path: Path, non_words: Collection[str] | None) -> pd.DataFrame:
+    check_downloaded(path)
+    lines, cells_of_lines, faults = [], [], []
+    for line, cells in _rows(path, delimiter=","):
+        if isinstance(cells, Fault):
+            faults.append(cells)
+        elif len(cells) not in (3, 4):
+            what = (
+                f"it has {len(cells)} cells, but gentle's align.csv has word, recognized word, onset and offset; "
+                "save a table of your own as .tsv, with tabs between its cells"
+            )
+            faults.append(Fault(line, what))
+        elif line > 1 or cells[0].casefold() not in COLUMNS or cells[-1].casefold() not in COLUMNS:
+            lines.append(line)
+            cells_of_lines.append([cells[0], *cells[-2:]])
+    return _words_of(path, lines, cells_of_lines, faults, non_words, "between")
+
+
+def _words_of(
+    path: Path,
+    lines: Sequence[int],
+    cells_of_lines: Sequence[Sequence[str]],
+    faults: list[Fault],
+    non_words: Collection[str] | None,
+    words_without_times: str,
+) -> pd.DataFrame:
+    """The table that `read_transcript` returns, of cells word, onset and offset of each line."""
     labels = sort_labels((word for word, *_ in cells_of_lines), non_words)
     spoken = []
     for line, cells, is_word in zip(lines, cells_of_lines, labels.is_word, strict=True):
@@ -115,7 +151,7 @@ def _read_table(path: Path, non_words: Collection[str] | None, words_without_tim
     return table
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str] | Fault]]:
+def _rows(path: Path, delimiter: str = "\t") -> Iterator[tuple[int, list[str] | Fault]]:
     """The number of each line that is not empty, and its cells, without blanks at their ends, or what is wrong."""
     content = path.read_bytes()
     try:
@@ -128,7 +164,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str] | Fault]]:
         if not line.strip():
             continue
         try:
-            cells = next(csv.reader([line.rstrip("\n")], delimiter="\t", strict=True))
+            cells = next(csv.reader([line.rstrip("\n")], delimiter=delimiter, strict=True))
         except csv.Error:
             what = (
                 'a cell begins with a " that does not close it; remove it, or write a word with quotes as '

@@ -318,3 +318,59 @@ def test_a_file_without_permission_to_read_is_named(unreadable, name):
     path.chmod(0o400)
     with pytest.raises(InputError, match="has no words|is not a Praat TextGrid"):
         read_transcript(path)
+
+
+GENTLE = """We,we,0.5,0.7
+walked,walked,0.7,1.1
+slowly,,,
+and,,,
+Harbour,<unk>,2.1,2.6
+"""
+
+
+def test_what_gentle_has_not_aligned_is_placed_between_its_neighbours_and_counted(tmp_path):
+    path = tmp_path / "align.csv"
+    path.write_text(GENTLE)
+    words = read_transcript(path)
+    assert words["word"].tolist() == ["we", "walked", "slowly", "and", "harbour"]
+    # The gap from 1.1 to 2.1 s, at a quarter and at three quarters.
+    assert words["onset_s"].tolist() == pytest.approx([0.5, 0.7, 1.35, 1.85, 2.1])
+    assert words["offset_s"].tolist() == pytest.approx([0.7, 1.1, 1.35, 1.85, 2.6])
+    assert words.attrs["notes"] == ["words without times are placed between their neighbours: 2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word,case,onset,offset\nWe,we,0.5,0.7\nrun,,,\n",
+        "We,0.5,0.7\nrun,,\n",
+        '"We",we,0.5,0.7\r\nrun,,,\r\n',
+    ],
+)
+def test_gentles_table_may_have_names_or_lack_a_column(tmp_path, text):
+    path = tmp_path / "align.csv"
+    path.write_text(text)
+    words = read_transcript(path)
+    assert list(zip(words["word"], words["onset_s"], words["offset_s"], strict=True)) == [
+        ("we", 0.5, 0.7),
+        ("run", 0.7, 0.7),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "we\twe\t0.5\t0.7\n",
+            "line 1: it has 1 cells, but gentle's align.csv has word, .*save a table .*as .tsv",
+        ),
+        ("we,we,0.5,soon\n", "line 1: the offset 'soon' is no number"),
+        ("we,,,\nrun,,,\n", "none of the 2 words has a time"),
+        ("", "has no words"),
+    ],
+)
+def test_what_is_not_gentles_is_said_with_its_line(tmp_path, text, expected):
+    path = tmp_path / "align.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=expected):
+        read_transcript(path)

@@ -88,7 +88,7 @@ class Plan:
         return (
             self.segments[story].sound_onset_s
             if story in self.segments
-            else self.config["dataset"]["sound_onset_s"]
+            else self.dataset.sound_onset_s(story)
         )
 
     @property
@@ -116,7 +116,8 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     former: list[str] = []
     if isinstance(config, Mapping):
         config, former = with_todays_words(config)
-    config = checked(Config, config)
+    given = config
+    config = checked(Config, given)
     check_names(config)
     check_paths(config)
     check_themes(config["themes"])
@@ -125,6 +126,7 @@ def plan_of_any_dataset(config: Mapping[str, Any]) -> Plan:
     segments = read_segments(Path(config["dataset"]["stories"]))
     dataset = dataset_of(config)
     faults = dataset.faults(stories, segments)
+    config["dataset"] = dict(dataset.settled(given["dataset"]))
     try:
         subject_stories = dataset.stories_of_subjects(stories)
     except ConfigError as error:

@@ -51,7 +51,8 @@ def check_names(config: Mapping[str, Any]) -> None:
 def check_paths(config: Mapping[str, Any]) -> None:
     """Check that Snakemake takes the paths for paths."""
     dataset, source = config["dataset"], config["language_model"]["path_or_hub_id"]
-    paths = {"results": config["results"], "dataset.root": dataset["root"]}
+    keys = ("root", "raw", "transcripts")
+    paths = {"results": config["results"]} | {f"dataset.{key}": dataset[key] for key in keys}
     paths["dataset.simulation.texts"] = dataset.get("simulation", {}).get("texts")
     for key, path in {**paths, "language_model.path_or_hub_id": source}.items():
         if path is not None and (set("{}<>") & set(path) or not is_label(path)):

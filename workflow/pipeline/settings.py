@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Lt, MinLen
 
 from brainlm.cortex.choices import SliceAxis
 from brainlm.crosscoder.settings import TrainingSettings
+from brainlm.data.bids.choices import STRATEGIES
 from brainlm.rows.choices import BrainTime, Standardization
 from brainlm.scores.evidence.bounds import VerdictBounds
 from pipeline.datasets import SOURCES
@@ -28,6 +29,17 @@ Positive = Annotated[float, Gt(0)]
 TokenTime = Literal["spread", "midpoint"]
 WordVector = Literal["last_token", "word_mean"]
 Tokens = Literal[TokenTime, WordVector]
+_SPACES = "be fsaverage5, fsaverage6, T1w or a template such as MNI152NLin2009cAsym (fsLR is not read yet)"
+_CONFOUNDS = (
+    f"be {', '.join(STRATEGIES)} or a list of columns of the confounds (no scrubbing, for all rows must stay)"
+)
+_is_space = re.compile("fsaverage[56]|T1w|MNI[A-Za-z0-9+]+").fullmatch
+
+
+def _are_confounds(choice: str | tuple[str, ...]) -> bool:
+    if isinstance(choice, str):
+        return choice in STRATEGIES
+    return bool(choice) and not any(column.startswith("motion_outlier") for column in choice)
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,14 @@ class Trim:
     """Volumes of the recording that the responses lack at its beginning."""
     last: Annotated[int, Ge(0)] = 10
     """Volumes of the recording that the responses lack at its end."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which voxels of volumes are read."""
+
+    grey_matter: Annotated[float, Ge(0), Lt(1)] = 0.5
+    """Least probability of grey matter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +97,10 @@ class Dataset:
     source: Literal[SOURCES]
     """Where the data come from: {sources}."""
     root: str | None = None
-    """Folder that holds `derivative/`; `null`: `<results>/<name>/ds003020`. With `source: openneuro`, files that are
-    there are checked by size and MD5 sum and used, missing ones are downloaded into it, a file that differs is an
-    error, and nothing is ever deleted or replaced. Not for a simulated dataset, which is written."""
+    """Folder that holds `derivative/`, with `source: bids` fMRIPrep's output; `null`: `<results>/<name>/ds003020`.
+    With `source: openneuro`, files that are there are checked by size and MD5 sum and used, missing ones are
+    downloaded into it, a file that differs is an error, and nothing is ever deleted or replaced. Not for a simulated
+    dataset, which is written."""
     manifest: str | None = None
     """With `source: openneuro`: table of the dataset's files with size, MD5 sum and version; `null`:
     `config/ds003020/manifest.tsv` of this repository."""
@@ -88,10 +109,12 @@ class Dataset:
     )
     """With `source: openneuro`: where `derivative/` lies on the network."""
     tr_s: Positive = 2.0
-    """Repetition time, s."""
+    """Repetition time, s. With `source: bids` the sidecars tell, and another value is refused."""
     sound_onset_s: float = 10.0
     """Onset of the sound, s after the recording's first volume, of all stories whose line in `dataset.stories` does
-    not give [its own](#one-recording-several-stories)."""
+    not give [its own](#one-recording-several-stories). With `source: bids` it is the column `onset_s` of
+    `dataset.stories`, or the onset of the row in events.tsv whose `trial_type` is the story's name, `story`, `sound`
+    or `audio`."""
     trim: Trim = Trim()
     non_words: tuple[str, ...] | None = None
     """Labels of transcripts, tables and TextGrids alike, that are no words: see [below](#labels-that-are-no-words);
@@ -106,8 +129,29 @@ class Dataset:
     `logs/words/`; a word with one time alone is heard then."""
     stories: str
     """Tab-separated table with columns `story` and `split`: train, validation, test or unused; of a local dataset
-    also [`sound_onset_s` and `recording`](#one-recording-several-stories). With `source: openneuro`, stories of the
-    manifest. Stories to which a subject has no responses are left out of its splits."""
+    also [`sound_onset_s` and `recording`](#one-recording-several-stories), with `source: bids` also `task` (if it is
+    not the story's name), `ses`, `run` and `onset_s`: runs that these leave open are hearings of the story. With
+    `source: openneuro`, stories of the manifest. Stories to which a subject has no responses are left out of its
+    splits."""
+    transcripts: str | None = None
+    """With `source: bids`: folder of transcripts, `<story>.TextGrid`, `.tsv` or, as the aligner gentle writes,
+    `.csv`; `null`: the folder `transcripts` beside `dataset.stories`. A story without one takes its words from the
+    rows of its events.tsv whose `trial_type` is `word`."""
+    raw: str | None = None
+    """With `source: bids`: the raw dataset, for sidecars that runs inherit and for events.tsv; `null`: none."""
+    space: Annotated[str, Must(_is_space, _SPACES)] = "fsaverage5"
+    """With `source: bids`: the space of the images that are read: `fsaverage5` or `fsaverage6` (surfaces), `T1w` or a
+    template such as `MNI152NLin2009cAsym` (volumes)."""
+    res: str | None = None
+    """With `source: bids`: resolution of volumes, as in `res-2`; `null`: the only one there is."""
+    confounds: Annotated[str | tuple[str, ...], Must(_are_confounds, _CONFOUNDS)] = "simple"
+    """With `source: bids`: what is removed from each run, in one step with the mean: `simple` or `compcor`, which are
+    nilearn's strategies without the global signal (motion and its derivatives and squares, white matter and CSF or
+    anatomical CompCor, fMRIPrep's cosines), a list of columns of the confounds, to which the cosines are added, or
+    `none`, for data that have been cleaned. No volumes are scrubbed, for each TR has its words."""
+    mask: Mask | None = Mask()
+    """With `source: bids`: of volumes in the brain masks of all runs, those that are read: with a probability of grey
+    matter of `grey_matter` or more; `null`: all."""
     slice_axis: SliceAxis = "z"
     """Axis of the volume (z, y, x) along which its slices were acquired: the scanner's artefacts differ from slice to
     slice."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.bids_stories import Listed, read_listed
 from pipeline.errors import ConfigError
 from pipeline.names import look_alikes, name_fault
 from pipeline.paths import counted_from
@@ -26,7 +27,12 @@ def read_segments(path: Path) -> dict[str, Segment]:
     return read_columns(path, _used_stories(path))
 
 
-def _used_stories(path: Path) -> pd.DataFrame:
+def read_runs(path: Path) -> dict[str, Listed]:
+    """Story -> what its files are called in fMRIPrep's derivatives."""
+    return read_listed(path, _used_stories(path, all_columns=True))
+
+
+def _used_stories(path: Path, *, all_columns: bool = False) -> pd.DataFrame:
     """The lines of the table of stories that are not unused, as text, without blanks at their ends."""
     if not path.exists():
         raise ConfigError(f"Config: dataset.stories names {path}, which does not exist{counted_from(path)}.")
@@ -43,7 +49,11 @@ def _used_stories(path: Path) -> pd.DataFrame:
         raise ConfigError(f"{path} must be a tab-separated table with columns story and split.")
     check_spelling(path, table.columns)
     columns = ["story", "split", *(column for column in COLUMNS if column in table)]
-    table = table[columns].fillna("").apply(lambda column: column.str.strip())
+    table = (
+        table[list(table.columns) if all_columns else columns]
+        .fillna("")
+        .apply(lambda column: column.str.strip())
+    )
     table = table[(table != "").any(axis=1)]
     unknown = sorted(set(table["split"]) - {*SPLITS, "unused"})
     if unknown:

@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -509,8 +510,10 @@ def words_source(story):
     in_table = story in PLAN.segments
     return {
         "text": PLAN.text_of(story),
-        "transcript": str(Path(transcript_file(story)).relative_to(ROOT)),
-        "sound_onset_name": "its sound_onset_s in dataset.stories" if in_table else "dataset.sound_onset_s",
+        "transcript": FILES.from_root(transcript_file(story)),
+        "sound_onset_name": (
+            "its sound_onset_s in dataset.stories" if in_table else FILES.sound_onset_name(story)
+        ),
     }
 
 
@@ -569,9 +572,16 @@ def nuisance_tables():
 
 
 def checked_files():
-    """What is there and can be read: of a simulated dataset, what the workflow writes."""
-    files = [path for *_, transcript, responses in heard_stories() for path in (transcript, responses)]
+    """What is there and can be read; of a dataset that the workflow writes, all of it, if nothing stands in the way."""
+    files = [
+        path
+        for subject, story, split, *of_story in heard_stories()
+        for path in of_story
+        if not FILES.is_written or story in PLAN.subject_stories[subject][split]
+    ]
     files = [FILES.respdict, *dict.fromkeys(files), *nuisance_tables().values()]
     if SIMULATED:
         return [*files, *map(FILES.pycortex_folder, SUBJECTS)]
+    if FILES.is_written and not FAULTS:
+        return [*files, *filter(None, masks_of_subjects().values())]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]

@@ -1,5 +1,6 @@
 """The language model's row for each TR of some stories, the mean of delays, and nuisances beside it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,8 @@ with logged(snakemake):
             onset_s,
             offset_s,
             times_s,
-            transcript=f"{dataset_root() / source['transcript']}, story '{story}'",
+            # Seen from the dataset's root it may lie anywhere.
+            transcript=f"{os.path.normpath(dataset_root() / source['transcript'])}, story '{story}'",
             n_volumes=params.trim["first"] + len(times_s) + params.trim["last"],
             tr_s=params.tr_s,
             sound_onset_s=params.sound_onsets_s[story],

@@ -40,6 +40,8 @@ class Dataset(ABC):
     """Tables of the whole run that only such a dataset has."""
     absent: ClassVar[str] = ""
     """What the table of the dataset says of a file that is not there."""
+    is_written: ClassVar[bool] = False
+    """Whether the workflow itself writes the files below the root."""
     threads: ClassVar[int] = 16
     """Of a job that computes, at most."""
 
@@ -67,6 +69,27 @@ class Dataset(ABC):
     def respdict(self) -> str:
         """The file that tells how many volumes each story's recording has."""
         return f"{self.root}/{RESPDICT}"
+
+    def settled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The section `dataset` with what the files themselves tell.
+
+        Parameters
+        ----------
+        given: what the config gives of it, without defaults.
+
+        Raises
+        ------
+        ConfigError: the config says otherwise than the files.
+        """
+        return self.settings
+
+    def sound_onset_s(self, story: str) -> float:
+        """Onset of the sound, s after the first volume, of a story of which the table of stories tells no segment."""
+        return self.settings["sound_onset_s"]
+
+    def sound_onset_name(self, story: str) -> str:
+        """What sentences call the onset."""
+        return "dataset.sound_onset_s"
 
     def faults(self, stories: Mapping[str, list[str]], segments: Mapping[str, Segment]) -> list[str]:
         """What of the dataset's files is missing or cannot be read, in a sentence for each fault.
@@ -155,6 +178,10 @@ class Dataset(ABC):
     def transcript(self, text: str) -> str:
         """Where the transcript of a story or recording is."""
         return str(transcripts(Path(self.derivative), text)[1])
+
+    def from_root(self, path: str) -> str:
+        """Where a file of the dataset lies as seen from its root."""
+        return str(Path(path).relative_to(self.root))
 
     def responses(self, subject: str, story: str) -> str:
         """Where a subject's responses to a story are."""

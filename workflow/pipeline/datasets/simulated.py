@@ -12,6 +12,7 @@ class Source(Dataset):
     """All files are made below the results."""
 
     is_simulated = True
+    is_written = True
     subject_tables = ("planted",)
     run_tables = ("checks", "planted_verdicts")
     threads = 1  # small models train fastest side by side

@@ -33,8 +33,10 @@ Names = Literal["new", "20.2", "old"]
 
 - new: `_hemi-L_space-fsaverage5_bold.func.gii` and `_desc-confounds_timeseries.tsv`, since fMRIPrep 21;
 - 20.2: `_space-fsaverage5_hemi-L_bold.func.gii` and `_desc-confounds_timeseries.tsv`;
-- old: `_space-fsaverage5_hemi-L.func.gii` and `_desc-confounds_regressors.tsv`, up to fMRIPrep 20.1; surfaces have no
-  sidecar, and all CompCor columns are called a_comp_cor.
+- old: `_space-fsaverage5_hemi-L.func.gii` and `_desc-confounds_regressors.tsv`, as in Narratives (fMRIPrep 20.0.5);
+  surfaces have no sidecar, and dataset_description.json has PipelineDescription but no DatasetType.
+
+Before "new", all CompCor columns are called a_comp_cor, and only the table's sidecar says of which mask they are.
 """
 
 
@@ -109,7 +111,6 @@ def write_tree(
     grid: Grid | None = None,
     raw: Path | None = None,
     freesurfer: Path | None = None,
-    version: str | None = None,
 ) -> None:
     """Write the derivatives of these runs.
 
@@ -122,7 +123,7 @@ def write_tree(
     freesurfer: the folder of FreeSurfer's subjects; None: <root>/sourcedata/freesurfer.
     """
     root.mkdir(parents=True, exist_ok=True)
-    write_description(root, version=version or {"new": "25.2.0", "20.2": "20.2.7", "old": "20.0.5"}[names])
+    write_tree_description(root, names=names)
     for i, run in enumerate(runs):
         random = np.random.default_rng([i, *run.recording.stem.encode()])
         table = run.confounds
@@ -137,6 +138,19 @@ def write_tree(
             write_raw_run(raw, run)
     if space in FSAVERAGE_VERTICES:
         write_two_areas(freesurfer or root / "sourcedata" / "freesurfer", space)
+
+
+def write_tree_description(root: Path, *, names: Names = "new") -> None:
+    """dataset_description.json; with the old names it does not say that these are derivatives."""
+    if names != "old":
+        write_description(root, version={"new": "25.2.0", "20.2": "20.2.7"}[names])
+        return
+    content = {
+        "Name": "fMRIPrep - fMRI PREProcessing workflow",
+        "BIDSVersion": "1.1.1",
+        "PipelineDescription": {"Name": "fMRIPrep", "Version": "20.0.5"},
+    }
+    write_json(root / "dataset_description.json", content)
 
 
 def write_run_confounds(root: Path, run: Run, table: pd.DataFrame, *, names: Names = "new") -> None:

@@ -147,6 +147,8 @@ def test_older_versions_have_other_names(names, expected, tmp_path):
     write_tree(tmp_path, [surface_run(bold=drawn(2 * 10_242, 20))], names=names)
     func = tmp_path / "sub-01" / "func"
     assert {path.name for path in func.iterdir()} == expected
+    description = json.loads((tmp_path / "dataset_description.json").read_text())
+    assert ("DatasetType" in description) == (names != "old")
     (table,) = func.glob("*.tsv")
     columns = pd.read_csv(table, sep="\t").columns
     described = json.loads(table.with_suffix(".json").read_text())

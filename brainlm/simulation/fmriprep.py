@@ -59,7 +59,7 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def write_description(root: Path, *, version: str) -> None:
-    """Write dataset_description.json of derivatives that fMRIPrep of this version made."""
+    """Write dataset_description.json of derivatives that fMRIPrep of this version, 20.2 or later, made."""
     content = {
         "Name": "fMRIPrep - fMRI PREProcessing workflow",
         "BIDSVersion": "1.4.0",

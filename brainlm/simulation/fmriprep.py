@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from nibabel.freesurfer import write_annot
 
+from brainlm.errors import InputError
 from brainlm.files import write_tsv
 
 FSAVERAGE_VERTICES = {"fsaverage5": 10_242, "fsaverage6": 40_962}
@@ -19,7 +20,12 @@ STRUCTURES = {"L": "CortexLeft", "R": "CortexRight"}
 
 @dataclass(frozen=True)
 class Recording:
-    """Whose recording it is, of what, and when its volumes were taken."""
+    """Whose recording it is, of what, and when its volumes were taken.
+
+    Raises
+    ------
+    InputError: a label has other characters than BIDS allows.
+    """
 
     subject: str
     """Label, without "sub-"."""
@@ -29,6 +35,14 @@ class Recording:
     run: str | None = None
     start_time_s: float | None = None
     """When in each TR the slice lies that slice timing refers to, s; None: the sidecar does not say."""
+
+    def __post_init__(self) -> None:
+        for label in filter(None, (self.subject, self.task, self.session, self.run)):
+            if not (label.isascii() and label.isalnum()):
+                raise InputError(
+                    f"'{label}' cannot stand in the names of a BIDS dataset: give the subject or story a name of "
+                    "letters and digits alone."
+                )
 
     @property
     def folder(self) -> Path:

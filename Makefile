@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo test lint reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
+.PHONY: setup demo bids-demo test lint reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
 
 setup: $(SETUP)
 
@@ -27,6 +27,12 @@ demo: $(SETUP)
 	echo "Figures: results/demo/figures   tables: results/demo/tables   report: results/demo/report.html" && \
 	echo "A page for each latent: results/demo/browser/SIM01/index.html and results/demo/browser/SIM02/index.html" && \
 	echo "Wall time of the demo: $$(( $$(date +%s) - began )) s on $(CORES) cores"
+
+# The demo's first listener as fMRIPrep would hand it over, read as any other lab's data.
+bids-demo: $(SETUP)
+	$(BIN)/snakemake results/demo/simulation/bids --cores $(CORES) --quiet host rules reason
+	$(BIN)/snakemake --cores $(CORES) --configfile config/bids_demo.yaml --quiet host rules reason
+	@echo "Figures: results/bids-demo/figures   tables: results/bids-demo/tables   data: results/demo/simulation/bids"
 
 # Tests of one file share what they have made, so that one process runs them.
 test: $(SETUP)

@@ -9,6 +9,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "features": ["Planted", "load_planted", "plant_features", "save_planted"],
         "listener": ["Listener", "listen", "write_hdf5"],
         "anatomy": ["write_simulated_anatomy"],
+        "surface": ["fsaverage5_in_voxels"],
+        "derivatives": ["write_derivatives"],
         "recovery": ["match_planted"],
     },
 )

@@ -112,6 +112,35 @@ rule simulate_responses:
         "../scripts/simulate_responses.py"
 
 
+# The same listener as other labs' data come, for `dataset.source: bids`; only on request.
+rule simulate_fmriprep:
+    input:
+        planted=rules.simulate_features.output.planted,
+        textgrids=rules.simulate_stories.output.textgrids,
+    output:
+        dataset=directory("<results>/simulation/bids"),
+    log:
+        "<logs>/simulate_fmriprep.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(6, minutes=60),
+    params:
+        code=code_of("simulate_fmriprep"),
+        subject=SUBJECTS[0],
+        splits={story: split for split, stories in PLAN.stories.items() for story in stories},
+        seed=SIMULATION["seed"],
+        snr=SIMULATION["snr"],
+        tr_s=DATASET["tr_s"],
+        sound_onsets_s={story: PLAN.sound_onset_s(story) for story in sorted(STORIES)},
+        trim=DATASET["trim"],
+        n_spontaneous=SIMULATION["n_spontaneous"],
+        repeated_story=SIMULATION["repeated_story"],
+        n_repeats=SIMULATION["n_repeats"],
+    script:
+        "../scripts/simulate_fmriprep.py"
+
+
 rule planted:
     input:
         sources=sources_of,

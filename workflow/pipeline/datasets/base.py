@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from brainlm.cortex.choices import CortexKind
 from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
 from pipeline.datasets.layout import (
@@ -184,9 +185,17 @@ class Dataset(ABC):
         """The inputs that the mask is, or lies in."""
         return [self.input(path) for path in [self.mask(subject)] if path]
 
+    def cortex_kind(self, subject: str) -> CortexKind:
+        """What a subject's flatmaps are made of, if there are any; "mni" of every volume whose places are in mm."""
+        return "pycortex"
+
     def cortex_inputs(self, subject: str) -> list[str]:
-        """The inputs that flatmaps are made of."""
+        """The inputs that flatmaps are made of: a pycortex subject, annotation files (lh.*, rh.*), or a mask."""
         return [self.pycortex_folder(subject)]
+
+    def atlas(self, subject: str) -> list[str]:
+        """The image and the table that give a volume's voxels their areas, if there are any."""
+        return []
 
     def why_no_flatmaps(self, subject: str) -> str:
         """A sentence on why no flatmaps can be drawn; "" if they can."""

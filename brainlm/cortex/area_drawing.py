@@ -34,18 +34,23 @@ def draw_areas(
     which no pixel is shown are left out.
     """
     distance, nearest = ndimage.distance_transform_edt(~on_cortex, return_indices=True)
-    near = distance <= _MARGIN
     known = np.maximum(pixel_of_voxel.sum(axis=1).A1, np.finfo(np.float32).tiny)
+
+    def beyond(image: np.ndarray) -> np.ndarray:
+        """As if the cortex went on; with one pixel of nothing more around the image."""
+        return np.pad(np.where(distance <= _MARGIN, image[tuple(nearest)], 0), 1)
+
     axes = Figure().subplots()
     outlines = {}
     for name, members in voxel_rois.items():
         weights = np.zeros(pixel_of_voxel.shape[1], np.float32)
         weights[members] = 1
         share = (pixel_of_voxel @ weights / known).reshape(on_cortex.shape)
-        # Otherwise the edge of the cortex would be the edge of the area.
-        beyond = np.where(near, share[tuple(nearest)], 0)
-        if found := _outlines(np.pad(beyond, 1), np.pad(on_cortex, 1), axes):
-            outlines[name] = found
+        # Parts are told apart first: beyond the cortex those of both hemispheres may meet.
+        part, _ = ndimage.label((share > 0.5) & on_cortex)
+        sizes = np.bincount(part.ravel())[1:]
+        if sizes.size:
+            outlines[name] = _outlines(beyond(share), beyond(part), sizes, axes)
     return outlines
 
 
@@ -59,13 +64,17 @@ def label_areas(
     }
 
 
-def _outlines(share: np.ndarray, on_cortex: np.ndarray, axes: Axes) -> list[np.ndarray]:
-    """Of one area, the largest part first; `share` and `on_cortex` with a pixel more around the image."""
-    part, n_parts = ndimage.label(share > 0.5)
-    sizes = np.bincount(part[on_cortex], minlength=n_parts + 1)[1:]
+def _outlines(share: np.ndarray, part: np.ndarray, sizes: np.ndarray, axes: Axes) -> list[np.ndarray]:
+    """Of one area, the largest part first.
+
+    Parameters
+    ----------
+    share, part: (height + 2, width + 2) the area's share of each pixel, and in which part of it that is, from 1 on.
+    sizes: (part,) pixels on the cortex.
+    """
     boxes, outlines = ndimage.find_objects(part), []
     for number in np.argsort(-sizes, kind="stable"):
-        if sizes[number] < max(1, SMALLEST_PART * sizes.max()):
+        if sizes[number] < SMALLEST_PART * sizes.max():
             break
         box = tuple(slice(side.start - 1, side.stop + 1) for side in boxes[number])
         own = ndimage.binary_fill_holes(part[box] == number + 1)

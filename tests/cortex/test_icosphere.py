@@ -1,4 +1,4 @@
-"""How fsaverage's vertices are numbered, against nilearn's mesh and what pycortex knows of FreeSurfer's finer ones."""
+"""How fsaverage's vertices are numbered, against nilearn's mesh and what pycortex knows of finer ones."""
 
 from importlib.metadata import files
 

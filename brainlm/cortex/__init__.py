@@ -8,6 +8,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "subject": ["Cortex", "load_cortex", "read_cortex", "read_mask", "save_cortex"],
         "voxels": ["read_voxel_table", "roi_summary", "voxel_table"],
         "flatmap": ["draw_flatmap"],
+        "fsaverage": ["fsaverage_cortex"],
+        "mni": ["mni_cortex"],
+        "atlas": ["atlas_areas"],
         "small_flatmaps": ["small_canvas", "small_flatmaps"],
     },
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
 
 import matplotlib
 import numpy as np
@@ -14,8 +15,28 @@ from matplotlib.patheffects import withStroke
 from brainlm.cortex.subject import Cortex, flatmap_image
 from brainlm.errors import InputError
 
-LANDMARKS = ("AC", "Broca", "sPMv", "M1F", "IPS", "RSC", "OPA", "PPA", "FFA", "EBA", "V1")
-"""Areas that orient the eye, with room for their labels on a flatmap 8 cm wide."""
+_DRAWN = ("AC", "Broca", "sPMv", "M1F", "IPS", "RSC", "OPA", "PPA", "FFA", "EBA", "V1")
+LANDMARKS = MappingProxyType(
+    {
+        **{name: name for name in _DRAWN},
+        "superiorfrontal": "SFG",
+        "parsopercularis": "IFGop",
+        "precentral": "PreCG",
+        "postcentral": "PostCG",
+        "superiortemporal": "STG",
+        "middletemporal": "MTG",
+        "supramarginal": "SMG",
+        "inferiorparietal": "IPL",
+        "precuneus": "PCun",
+        "fusiform": "FuG",
+        "lateraloccipital": "LOC",
+        "pericalcarine": "Calc",
+    }
+)
+"""Areas that orient the eye -> their labels, for which there is room on a flatmap 8 cm wide: of ds003020's drawings,
+and of FreeSurfer's aparc (Desikan and Killiany)."""
+LARGEST = 12
+"""Areas drawn where none is a landmark."""
 
 GYRUS, SULCUS = 0.90, 0.80
 """Brightness of the folds, where no value is known."""
@@ -24,6 +45,7 @@ LIMIT_PERCENTILE = 99
 
 _LABEL_WIDTH = 0.05
 """Of a label, as a share of the flatmap's width at 8 cm: a narrower area has its label below it."""
+_LABEL_LENGTH = 8
 
 
 def draw_flatmap(
@@ -34,7 +56,7 @@ def draw_flatmap(
     colormap: str | Colormap,
     vmin: float,
     vmax: float,
-    rois: Sequence[str] = LANDMARKS,
+    rois: Sequence[str] | None = None,
 ) -> AxesImage:
     """Draw a map over the cortex's folds (light grey gyri, darker sulci), with areas outlined and named.
 
@@ -43,7 +65,7 @@ def draw_flatmap(
     axes: takes the flatmap's shape and loses its frame and ticks.
     values: (voxel,); the folds show where they are NaN.
     vmin, vmax: values at the ends of the colormap.
-    rois: areas to outline; those that the subject lacks are left out.
+    rois: areas to outline, by default the landmarks; those that the subject lacks are left out.
 
     Returns
     -------
@@ -63,7 +85,7 @@ def draw_flatmap(
     known = ~np.isnan(image)
     colours[known] = mappable.to_rgba(image[known])
     drawn = axes.imshow(colours, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
-    for roi in rois:
+    for roi in landmarks(cortex) if rois is None else rois:
         _draw_roi(axes, cortex, roi)
     axes.text(0, 1, "L", transform=axes.transAxes, fontsize=7, ha="left", va="top")
     axes.text(1, 1, "R", transform=axes.transAxes, fontsize=7, ha="right", va="top")
@@ -84,6 +106,18 @@ def symmetric_limit(values: np.ndarray) -> float:
     """
     finite = values[np.isfinite(values)]
     return float(np.percentile(np.abs(finite), LIMIT_PERCENTILE) or 1.0) if finite.size else float("nan")
+
+
+def landmarks(cortex: Cortex) -> list[str]:
+    """The areas to outline: the subject's LANDMARKS or, where it has none, its LARGEST areas."""
+    known = [name for name in LANDMARKS if name in cortex.roi_outlines]
+    by_size = sorted(cortex.roi_outlines, key=lambda name: -len(cortex.voxel_rois.get(name, ())))
+    return known or by_size[:LARGEST]
+
+
+def area_label(name: str) -> str:
+    """What is written on a flatmap, short enough to leave the map to be seen: atlases have long names."""
+    return LANDMARKS.get(name) or (name if len(name) <= _LABEL_LENGTH else f"{name[: _LABEL_LENGTH - 1]}…")
 
 
 def outlines_on_cortex(cortex: Cortex, roi: str) -> list[np.ndarray]:
@@ -119,11 +153,12 @@ def _draw_roi(axes: Axes, cortex: Cortex, roi: str) -> None:
         left, right = np.nanmin(line[:, 0]), np.nanmax(line[:, 0])
         narrow = right - left < _LABEL_WIDTH * cortex.image_shape[1]
         axes.annotate(
-            roi,
+            area_label(roi),
             ((left + right) / 2, np.nanmax(line[:, 1])) if narrow else (x, y),
             xytext=(0, -0.5 if narrow else 0),
             textcoords="offset points",
             fontsize=5,
+            parse_math=False,
             ha="center",
             va="top" if narrow else "center",
             path_effects=[_halo(0.8)],

@@ -1,4 +1,4 @@
-"""In which hemisphere each voxel lies, as the flatmap tells."""
+"""In which hemisphere each voxel lies, as the surface or the flatmap tells."""
 
 import numpy as np
 
@@ -6,15 +6,17 @@ from brainlm.cortex.subject import Cortex
 
 
 def voxel_sides(cortex: Cortex) -> np.ndarray:
-    """The hemisphere of each voxel: the side of the flatmap on which more of it is shown.
+    """The hemisphere of each voxel: its vertex's or, in a volume, the side of the flatmap that shows more of it.
 
-    pycortex lays the left hemisphere to the left of the right one, so that some column between them, in the middle
+    Flatmaps lay the left hemisphere to the left of the right one, so that some column between them, in the middle
     third of the image, has the fewest pixels on the cortex (of equal ones the nearest to the middle).
 
     Returns
     -------
-    (voxel,) "L", "R", or "" for a voxel that no pixel shows.
+    (voxel,) "L", "R", or "" for a voxel of a volume that no pixel shows.
     """
+    if cortex.mask.ndim == 2:
+        return np.array(["L", "R"])[np.nonzero(cortex.mask)[0]]
     height, width = cortex.image_shape
     middle = np.arange(width // 3, width - width // 3)
     n_pixels = cortex.on_cortex.sum(axis=0)[middle]

@@ -17,9 +17,9 @@ from scipy import sparse
 
 from brainlm.cortex.flatmap import (
     GYRUS,
-    LANDMARKS,
     SULCUS,
     known_colormap,
+    landmarks,
     outlines_on_cortex,
     symmetric_limit,
 )
@@ -57,7 +57,7 @@ class SmallFlatmap(NamedTuple):
     """The value at the ends of the colormap, which is symmetric about 0; NaN if no voxel has one."""
 
 
-def small_canvas(cortex: Cortex, width: int, rois: Sequence[str] = LANDMARKS) -> Canvas:
+def small_canvas(cortex: Cortex, width: int, rois: Sequence[str] | None = None) -> Canvas:
     """Prepare flatmaps of another size than the figures'.
 
     A pixel is the mean over the pixels of the cortex's own flatmap that it covers, by how much of each it covers; it
@@ -66,7 +66,7 @@ def small_canvas(cortex: Cortex, width: int, rois: Sequence[str] = LANDMARKS) ->
     Parameters
     ----------
     width: in pixels; the height follows.
-    rois: areas to outline; those that the subject lacks are left out.
+    rois: areas to outline, by default the landmarks; those that the subject lacks are left out.
     """
     own_height, own_width = cortex.image_shape
     height = max(1, round(own_height * width / own_width))
@@ -80,7 +80,8 @@ def small_canvas(cortex: Cortex, width: int, rois: Sequence[str] = LANDMARKS) ->
         pixel_of_voxel=sparse.csr_matrix(cover[on_cortex] @ cortex.pixel_of_voxel),
         on_cortex=on_cortex.reshape(shape),
         folds=(gyrus > share / 2).reshape(shape),
-        outlines=_draw_outlines(cortex, rois, shape) & on_cortex.reshape(shape),
+        outlines=_draw_outlines(cortex, landmarks(cortex) if rois is None else rois, shape)
+        & on_cortex.reshape(shape),
     )
 
 

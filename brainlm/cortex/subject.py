@@ -1,6 +1,7 @@
 """A subject's cortex: which voxels lie in it, and how their values become a flatmap with outlined areas.
 
-`read_cortex` needs pycortex and a subject of its database; everything after it needs only the `Cortex`.
+`read_cortex` needs pycortex and a subject of its database; everything after it needs only the `Cortex`, which
+`brainlm.cortex.fsaverage` and `brainlm.cortex.mni` make of other data.
 """
 
 import os
@@ -28,7 +29,8 @@ class Cortex:
     """What the figures of one subject need."""
 
     mask: np.ndarray
-    """(z, y, x) bool: the voxels of the data, whose columns follow the mask's C order."""
+    """(z, y, x) bool: the voxels of the data, whose columns follow the mask's C order. On a surface voxels are
+    vertices: (hemisphere, vertex) bool, the left hemisphere first."""
     pixel_of_voxel: sparse.csr_matrix
     """(pixel, voxel) float32: share of each voxel in a flatmap pixel; pixels in C order of `image_shape`."""
     on_cortex: np.ndarray
@@ -41,6 +43,8 @@ class Cortex:
     """Area -> (x, y) in pixels of the widest place inside each of its outlines, for its name."""
     voxel_rois: dict[str, np.ndarray]
     """Area -> (member,) int64, indices of its voxels; empty for an area too small for the voxels."""
+    note: str = ""
+    """What is to be said below a flatmap; "" if nothing."""
 
     @property
     def n_voxels(self) -> int:
@@ -128,7 +132,7 @@ def check_width(mask: np.ndarray, n_voxels: int, what: str) -> None:
 
     Parameters
     ----------
-    mask: (z, y, x) bool.
+    mask: (z, y, x) or (hemisphere, vertex) bool.
     what: the data, as the start of a sentence, e.g. "The response in UTS03/wheretheressmoke.hf5".
 
     Raises
@@ -165,10 +169,12 @@ def read_mask(path: Path) -> tuple[np.ndarray, float]:
 def save_cortex(cortex: Cortex, path: Path) -> None:
     """Write a cortex as a Zarr store."""
     outline_rois = [name for name, outlines in cortex.roi_outlines.items() for _ in outlines]
-    attributes = {"outline_roi": outline_rois, "voxel_roi": list(cortex.voxel_rois)}
+    attributes = {"outline_roi": outline_rois, "voxel_roi": list(cortex.voxel_rois), "note": cortex.note}
     matrix = cortex.pixel_of_voxel
     with new_store(path, attributes) as group:
-        add_array(group, "mask", cortex.mask, ("z", "y", "x"))
+        add_array(
+            group, "mask", cortex.mask, ("z", "y", "x") if cortex.mask.ndim == 3 else ("hemisphere", "vertex")
+        )
         add_array(group, "on_cortex", cortex.on_cortex, ("height", "width"))
         add_array(group, "curvature", cortex.curvature, ("height", "width"))
         add_array(group, "pixel_pointer", matrix.indptr, ("pixel_boundary",))
@@ -211,7 +217,14 @@ def load_cortex(path: Path) -> Cortex:
     members = np.split(group["roi_voxels"][:], group["roi_pointer"][1:-1])
     voxel_rois = dict(zip(group.attrs["voxel_roi"], members, strict=False))
     return Cortex(
-        mask, pixel_of_voxel, on_cortex, group["curvature"][:], roi_outlines, roi_labels, voxel_rois
+        mask,
+        pixel_of_voxel,
+        on_cortex,
+        group["curvature"][:],
+        roi_outlines,
+        roi_labels,
+        voxel_rois,
+        group.attrs["note"],
     )
 
 

@@ -4,11 +4,16 @@ A voxel table has one row a voxel, in the order of the data's columns:
 
     voxel      int64, column of the data, 0, 1, 2, ...
     i, j, k    Int64, indices into the subject's NIfTI volume (the axes x, y, z); <NA> where unknown
+    x, y, z    float64, its centre in mm, as the volume's affine says; NaN where unknown; not in every table
     rois       str, names of the voxel's ROIs in alphabetical order, joined by ";"; empty where there are none
+
+Of data on a surface, voxels are vertices, which have in place of these indices
+
+    hemisphere str, L or R; empty where unknown
+    vertex     Int64, number of the vertex in its hemisphere's mesh; <NA> where unknown
 """
 
 import csv
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,51 +21,52 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from brainlm.cortex.voxel_places import AXES, place_column, place_columns, places, position, whole_number
 from brainlm.errors import InputError
 from brainlm.files import write_tsv
 
 ALL_VOXELS = "all voxels"
 NO_ROI = "no roi"
 
-_AXES = ("i", "j", "k")
 _SEPARATOR = ";"
 _MISSING = "n/a"
-# A column of whole numbers and missing values is often written as 3.0.
-_INDEX = re.compile(r"([0-9]{1,18})(\.0*)?")
 # Bounds the float64 copies below: 25 MB each for 95,556 voxels.
 _LATENTS_AT_A_TIME = 32
 
 
-def voxel_table(mask: np.ndarray, voxel_rois: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """The voxel table of a subject whose cortex is known.
+def voxel_table(
+    mask: np.ndarray, voxel_rois: Mapping[str, np.ndarray], affine: np.ndarray | None = None
+) -> pd.DataFrame:
+    """The voxel table of a subject of whom it is known where voxels lie.
 
     Parameters
     ----------
-    mask: (z, y, x) bool, whose C order is the order of the data's columns; `Cortex.mask`.
+    mask: (z, y, x) or (hemisphere, vertex) bool, whose C order is the order of the data's columns; `Cortex.mask`.
     voxel_rois: ROI -> (member,) int, its voxels; `Cortex.voxel_rois`. An ROI without voxels leaves no trace.
+    affine: (4, 4) from i, j, k to mm, of a volume; None for a table without mm.
 
     Returns
     -------
-    The table (see above); i, j, k index mask_thick.nii.gz as nibabel reads it, with the axes (x, y, z).
+    The table (see above); i, j, k index the mask's image as nibabel reads it, with the axes (x, y, z).
 
     Raises
     ------
     InputError: a name that cannot stand in the table: empty, with ";" in it, or taken (such as "all voxels").
     """
-    z, y, x = np.nonzero(mask)
-    names: list[list[str]] = [[] for _ in z]
+    names: list[list[str]] = [[] for _ in range(int(mask.sum()))]
     for roi, members in voxel_rois.items():
         name = _clean_name(roi, "The cortex")
         for voxel in members.tolist():
             names[voxel].append(name)
-    return _table({"i": x, "j": y, "k": z}, [_joined(of_voxel) for of_voxel in names])
+    return _table(places(mask, affine), [_joined(of_voxel) for of_voxel in names])
 
 
 def read_voxel_table(path: Path, n_voxels: int) -> pd.DataFrame:
     """Read a voxel table, for example one that comes with a dataset without pycortex.
 
-    Its columns are separated by tabs; voxel and rois are needed, in any order of rows and columns; i, j and k
-    may be absent, or "n/a" for single voxels; further columns are ignored. ROIs of a voxel may be in any order.
+    Its columns are separated by tabs; voxel and rois are needed, in any order of rows and columns. Where a voxel lies
+    may be absent, or "n/a" for single voxels: i, j and k, with or without x, y and z, or hemisphere and vertex.
+    Further columns are ignored. ROIs of a voxel may be in any order.
 
     Parameters
     ----------
@@ -72,12 +78,12 @@ def read_voxel_table(path: Path, n_voxels: int) -> pd.DataFrame:
 
     Raises
     ------
-    InputError: no such file, not such a table, a voxel listed twice or beyond the data's columns, an index that
-        is no whole number, or an ROI's name that is taken.
+    InputError: no such file, not such a table, a voxel listed twice or beyond the data's columns, a place
+        that is none, or an ROI's name that is taken.
     """
     if not path.exists():
         raise InputError(f"{path} does not exist: check the name of the voxel table.")
-    positions = {axis: [pd.NA] * n_voxels for axis in _AXES}
+    positions: dict[str, list] = {}
     rois: list[str | None] = [None] * n_voxels
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -89,6 +95,7 @@ def read_voxel_table(path: Path, n_voxels: int) -> pd.DataFrame:
                         f"{path} has no column '{needed}', but {', '.join(map(repr, columns)) or 'none at all'}: "
                         "a voxel table has the columns voxel and rois, separated by tabs."
                     )
+            positions = {column: [None] * n_voxels for column in place_columns(columns)}
             for row in rows:
                 place = f"{path}, line {rows.line_num}"
                 if None in row:
@@ -99,9 +106,9 @@ def read_voxel_table(path: Path, n_voxels: int) -> pd.DataFrame:
                         f"{place}: voxel {voxel} is listed twice; write all its ROIs in one row."
                     )
                 rois[voxel] = _joined(_split_names(row["rois"] or "", place))
-                for axis in _AXES:
-                    if row.get(axis) not in (None, "", _MISSING):
-                        positions[axis][voxel] = _whole_number(row[axis], axis, place)
+                for column, values in positions.items():
+                    if row.get(column) not in (None, "", _MISSING):
+                        values[voxel] = position(row[column], column, place)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path} cannot be read as a voxel table ({error}): it is to be text in UTF-8 with tabs between columns."
@@ -111,7 +118,7 @@ def read_voxel_table(path: Path, n_voxels: int) -> pd.DataFrame:
 
 def unnamed_voxels(n_voxels: int) -> pd.DataFrame:
     """The voxel table of a subject of whom neither a cortex nor a table is known: no places, no ROIs."""
-    return _table({axis: [pd.NA] * n_voxels for axis in _AXES}, [""] * n_voxels)
+    return _table({axis: [None] * n_voxels for axis in AXES}, [""] * n_voxels)
 
 
 def save_voxel_table(table: pd.DataFrame, path: Path) -> None:
@@ -250,7 +257,7 @@ def _membership(table: pd.DataFrame) -> tuple[list[str], sparse.csr_matrix]:
 
 
 def _table(positions: Mapping[str, Iterable], rois: Sequence[str]) -> pd.DataFrame:
-    columns = {axis: pd.array(list(positions[axis]), dtype="Int64") for axis in _AXES}
+    columns = {name: place_column(name, list(values)) for name, values in positions.items()}
     voxel = np.arange(len(rois), dtype=np.int64)
     return pd.DataFrame({"voxel": voxel, **columns, "rois": pd.Series(rois, dtype=str)})
 
@@ -276,19 +283,10 @@ def _clean_name(name: str, where: str) -> str:
 
 
 def _voxel_index(text: str | None, n_voxels: int, place: str) -> int:
-    voxel = _whole_number(text or "", "voxel", place)
+    voxel = whole_number(text or "", "voxel", place)
     if voxel >= n_voxels:
         raise InputError(
             f"{place}: there is no voxel {voxel:,}, because the data have {n_voxels:,} columns, counted from 0; "
             "is the table another subject's, or counted from 1?"
         )
     return voxel
-
-
-def _whole_number(text: str, column: str, place: str) -> int:
-    match = _INDEX.fullmatch(text.strip())
-    if not match:
-        raise InputError(
-            f"{place}: '{text}' in column {column} is no index: a whole number from 0 on is needed."
-        )
-    return int(match[1])

@@ -102,7 +102,8 @@ def draw_voxels(
     if not finite.size:
         return figure_of_words(title), numbers
     if isinstance(anatomy, Cortex):
-        height_cm, width_ratios, note = _map_height_cm(anatomy, _MAP_WIDTH_CM) + 0.9, (0.78, 0.22), ""
+        height_cm, width_ratios = _map_height_cm(anatomy, _MAP_WIDTH_CM) + 0.9, (0.78, 0.22)
+        note = anatomy.note
     else:
         by_roi = values_by_roi(anatomy, values)
         height_cm, width_ratios = max(plot_height_cm(by_roi), 4.6), (0.66, 0.34)
@@ -165,6 +166,7 @@ def draw_decoders(
         # An even number stands in pairs; labels of areas are too crowded on three maps side by side.
         n_columns = 2 if len(drawn) % 2 == 0 else 1
         heights_cm = [_map_height_cm(anatomy, SINGLE_COLUMN_CM) + 1.2] * len(drawn)
+        notes.append(anatomy.note)
     else:
         by_roi = [values_by_roi(anatomy, panel.values) for panel in drawn]
         n_columns = column_count(len(drawn), max(by_roi, key=len))

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import yaml
@@ -76,7 +77,7 @@ def evidence(
     )
     maps = texture(
         model.weights["brain"].numpy()[:, model.alive],
-        neighbour_pairs(subject.voxels),
+        neighbour_pairs(subject.voxels, np.ones(len(subject.voxels), bool)),
         slice_numbers(subject.voxels, "z"),
     )
     return evidence_table(latents, halves, maps, asking)

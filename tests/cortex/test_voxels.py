@@ -152,6 +152,12 @@ def test_a_table_without_rows_has_no_rois(tmp_path):
         ("voxel\trois\n1.5\tV1\n", "line 2: '1.5' in column voxel is no index"),
         ("voxel\trois\n\tV1\n", "line 2: '' in column voxel is no index"),
         ("voxel\tj\trois\n1\tx\tV1\n", "line 2: 'x' in column j is no index"),
+        ("voxel\tx\ty\tz\trois\n1\t1\tfar\t3\tV1\n", "line 2: 'far' in column y is no number of mm"),
+        (
+            "voxel\themisphere\tvertex\trois\n1\tleft\t3\tV1\n",
+            "line 2: 'left' in column hemisphere is no .*L or R",
+        ),
+        ("voxel\themisphere\tvertex\trois\n1\tL\t3.5\tV1\n", "line 2: '3.5' in column vertex is no index"),
         ("voxel\trois\n1\tV1\tV2\n", "line 2 has more fields than the header: separate ROIs by ';'"),
         ("voxel\trois\n1\tno roi\n", "line 2 has an ROI called 'no roi': rename it"),
         ('voxel\trois\n1\t"V1\n', "cannot be read as a voxel table"),
@@ -314,3 +320,47 @@ def test_voxels_that_nothing_is_known_of_have_no_place_and_no_roi():
     assert table[["i", "j", "k"]].isna().all().all()
     assert rois_of(table) == {}
     assert table.dtypes.to_dict() == voxel_table(np.ones((1, 1, 3), bool), {}).dtypes.to_dict()
+
+
+# Places in mm, and on a surface
+
+
+def test_places_in_mm_are_those_of_the_affine(tmp_path):
+    mask = np.random.default_rng(0).random((3, 4, 5)) < 0.4
+    affine = np.array([[-2.0, 0.1, 0, 30], [0, 2.5, 0.2, -40.5], [0.3, 0, 3, 7], [0, 0, 0, 1]])
+    table = voxel_table(mask, {"V1": np.array([1])}, affine)
+    assert table.columns.tolist() == ["voxel", "i", "j", "k", "x", "y", "z", "rois"]
+    for row in table.itertuples():
+        assert [row.x, row.y, row.z, 1] == pytest.approx((affine @ [row.i, row.j, row.k, 1]).tolist())
+    save_voxel_table(table, tmp_path / "voxels.tsv")
+    pd.testing.assert_frame_equal(read_voxel_table(tmp_path / "voxels.tsv", len(table)), table)
+    pd.testing.assert_frame_equal(
+        table.drop(columns=["x", "y", "z"]), voxel_table(mask, {"V1": np.array([1])})
+    )
+
+
+def test_vertices_stand_left_then_right(tmp_path):
+    table = voxel_table(np.ones((2, 3), bool), {"V1": np.array([0, 4])})
+    assert table.columns.tolist() == ["voxel", "hemisphere", "vertex", "rois"]
+    assert table["hemisphere"].tolist() == ["L"] * 3 + ["R"] * 3
+    assert table["vertex"].tolist() == [0, 1, 2, 0, 1, 2]
+    assert table["rois"].tolist() == ["V1", "", "", "", "V1", ""]
+    save_voxel_table(table, tmp_path / "voxels.tsv")
+    assert (tmp_path / "voxels.tsv").read_text().startswith("voxel\themisphere\tvertex\trois\n0\tL\t0\tV1\n")
+    pd.testing.assert_frame_equal(read_voxel_table(tmp_path / "voxels.tsv", 6), table)
+
+
+def test_a_vertex_that_is_not_listed_has_no_place(tmp_path):
+    table = read_voxel_table(written(tmp_path, "voxel\themisphere\tvertex\trois\n1\tR\t7\tV1\n"), 3)
+    assert table["hemisphere"].tolist() == ["", "R", ""] and table["vertex"].isna().tolist() == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_volumes_table_may_name_hemispheres_too(tmp_path):
+    table = read_voxel_table(
+        written(tmp_path, "voxel\ti\tj\tk\themisphere\tvertex\trois\n0\t4\t5\t6\tleft\t?\tV1\n"), 1
+    )
+    assert table.columns.tolist() == ["voxel", "i", "j", "k", "rois"] and table["k"].tolist() == [6]

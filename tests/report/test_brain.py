@@ -1,6 +1,7 @@
 """Figures of the brain, on the cortex and by region: what they show, their numbers and their words."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -450,3 +451,15 @@ def test_nothing_is_cut_off_on_the_cortex_and_panels_that_are_even_in_number_sta
     assert len({round(place.bbox.x0) for place in figure.subfigs}) == 2 - n_panels % 2
     value, _ = drawn(cortex, np.arange(11), based_on="many words on what this is based on, " * 5)
     assert_legible(value)
+
+
+def test_what_is_to_be_said_of_a_flatmap_stands_below_it():
+    note, values = "Approximate flatmap: a test.", np.arange(11.0)
+    approximate = replace(cortex_of(11), note=note)
+    for figure, _ in (drawn(approximate, values), decoders(approximate, DecoderPanel("latent 7", values))):
+        assert note in texts(figure)
+    for figure, _ in (
+        drawn(cortex_of(11), values),
+        decoders(cortex_of(11), DecoderPanel("latent 7", values)),
+    ):
+        assert "pproximate" not in texts(figure)

@@ -155,6 +155,9 @@ class Dataset:
     slice_axis: SliceAxis = "z"
     """Axis of the volume (z, y, x) along which its slices were acquired: the scanner's artefacts differ from slice to
     slice."""
+    atlas: str | None = None
+    """Areas of volumes that `source: bids` reads: an image `.nii.gz` of whole numbers in their space, on any grid,
+    beside which lies a table `.tsv` of the same name with the columns `index` and `name`; `null`: none."""
     simulation: NotRequired[Simulation]
 
 

@@ -322,6 +322,19 @@ def voxels_of_brains(wildcards):
     return [f"{RESULTS}/voxels/{member}.tsv" for member in members]
 
 
+def cortex_kind(wildcards):
+    return FILES.cortex_kind(wildcards.subject)
+
+
+def atlas_files(wildcards):
+    return FILES.atlas(wildcards.subject)
+
+
+def mask_in_mm(wildcards):
+    """The mask whose affine says where voxels lie; pycortex's tables have no such columns."""
+    return FILES.mask_inputs(wildcards.subject) if cortex_kind(wildcards) == "mni" else []
+
+
 def own_voxel_table(wildcards):
     return FILES.own_voxels(wildcards.subject)
 

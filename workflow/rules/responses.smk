@@ -30,6 +30,7 @@ for subject in SUBJECTS:
 rule cortex:
     input:
         files=cortex_files,
+        atlas=atlas_files,
         # A new subject is a new line in it, which is nothing to the others.
         transforms=ancient(FILES.transform_inputs()),
     output:
@@ -42,6 +43,7 @@ rule cortex:
         **needs(5, minutes=30),
     params:
         code=code_of("cortex"),
+        kind=cortex_kind,
         pycortex_db=f"{DERIVATIVE}/pycortex-db",
         transform=transform_of,
         height=PLAN.config["figures"]["flatmap_height"],
@@ -53,6 +55,8 @@ rule voxels:
     input:
         cortex=cortex_store,
         own=own_voxel_table,
+        mask=mask_in_mm,
+        atlas=atlas_files,
         responses=first_responses_of,
     output:
         voxels="<results>/voxels/{subject}.tsv",

@@ -39,11 +39,11 @@ with logged(snakemake):
         """Of the live latents' decoder maps; a joint model's brains are called as their subjects."""
         kept = model.normalization[source].kept
         subject = snakemake.wildcards.subject if source == "brain" else source
-        table = read_voxel_table(voxels[subject], kept.size).loc[kept]
+        table = read_voxel_table(voxels[subject], kept.size)
         return texture(
             model.weights[source].numpy()[:, model.alive],
-            neighbour_pairs(table),
-            slice_numbers(table, params.slice_axis),
+            neighbour_pairs(table, kept),
+            slice_numbers(table.loc[kept], params.slice_axis),
         )
 
     splits = {

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 FOLDER = "weights"
+_SIDES = {"L": "left", "R": "right"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +40,34 @@ def write_weights(
 
     Returns
     -------
-    Title and file of each: NumPy's arrays, and where places are known a NIfTI image, NaN outside of the model.
+    Title and file of each: NumPy's arrays, and where places are known a NIfTI image, or of a surface a GIFTI file for
+    each hemisphere, NaN outside of the model.
     """
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     arrays = f"{FOLDER}/{latent}.npz"
     np.savez_compressed(folder / arrays, brain=brain, lm=lm)
     written = [("brain and LM, NumPy (.npz)", arrays)]
-    places = voxels[["i", "j", "k"]]
-    if volume is not None and places.notna().all(axis=None):
+    if "vertex" in voxels and voxels["vertex"].notna().all():
+        for side in sorted(set(voxels["hemisphere"]) & set(_SIDES)):
+            written.append(_write_hemisphere(folder, latent, brain, voxels, side))
+    if volume is not None and "i" in voxels and voxels[["i", "j", "k"]].notna().all(axis=None):
         image = np.full(volume.shape, np.nan, np.float32)
-        image[tuple(places.to_numpy(int).T)] = brain
+        image[tuple(voxels[["i", "j", "k"]].to_numpy(int).T)] = brain
         file = f"{FOLDER}/{latent}.nii.gz"
         nibabel.save(nibabel.Nifti1Image(image, volume.affine), folder / file)
         written.append(("brain, NIfTI (.nii.gz)", file))
     return written
+
+
+def _write_hemisphere(
+    folder: Path, latent: int, brain: np.ndarray, voxels: pd.DataFrame, side: str
+) -> tuple[str, str]:
+    """Title and file of the weights in one hemisphere."""
+    vertices = voxels.loc[voxels["hemisphere"] == side, "vertex"]
+    weights = np.full(vertices.max() + 1, np.nan, np.float32)
+    weights[vertices.to_numpy(int)] = brain[vertices.index]
+    about = nibabel.gifti.GiftiMetaData({"AnatomicalStructurePrimary": f"Cortex{_SIDES[side].capitalize()}"})
+    array = nibabel.gifti.GiftiDataArray(weights, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32")
+    file = f"{FOLDER}/{latent}_hemi-{side}.func.gii"
+    nibabel.save(nibabel.gifti.GiftiImage(meta=about, darrays=[array]), folder / file)
+    return f"brain, {_SIDES[side]} hemisphere, GIFTI (.func.gii)", file

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from brainlm.cortex.flatmap import LANDMARKS
+from brainlm.cortex.flatmap import area_label, landmarks
 from brainlm.cortex.small_flatmaps import small_canvas, small_flatmaps
 from brainlm.cortex.subject import Cortex
 from brainlm.report.brain import Anatomy
@@ -107,11 +107,11 @@ def own_pictures(
             folder, brain, dict(zip(latents, latents, strict=True)), "", width, colormap
         )
     }
-    named = landmarks(brain.anatomy)
+    named = landmark_names(brain.anatomy)
     return {
         latent: Picture(
             subject,
-            "decoder weights, normalized units",
+            _with_note("decoder weights, normalized units", brain.anatomy),
             _in_words(f"latent {latent} of {subject}", of_latent),
             **vars(drawn[latent]),
             landmarks=named,
@@ -120,16 +120,16 @@ def own_pictures(
     }
 
 
-def landmarks(anatomy: Anatomy) -> tuple[Landmark, ...]:
+def landmark_names(anatomy: Anatomy) -> tuple[Landmark, ...]:
     """The names of the areas that small flatmaps outline, in their widest places; none without a cortex."""
     if not isinstance(anatomy, Cortex):
         return ()
     height, width = anatomy.image_shape
     return tuple(
         # (0, 0) is a pixel's centre.
-        Landmark(name, 100 * (x + 0.5) / width, 100 * (y + 0.5) / height)
-        for name in LANDMARKS
-        for x, y in anatomy.roi_labels.get(name, [])
+        Landmark(area_label(name), 100 * (x + 0.5) / width, 100 * (y + 0.5) / height)
+        for name in landmarks(anatomy)
+        for x, y in anatomy.roi_labels[name]
     )
 
 
@@ -167,6 +167,7 @@ def partner_pictures(
             alt = (
                 f"Decoder map of latent {pairs[latent]} of {where}, in which latent {latent} is found again."
             )
+            caption = _with_note(caption, partner.brain.anatomy)
             pictures[latent] = Picture(where, caption, alt, **vars(drawn[latent]))
         else:
             best = (
@@ -192,6 +193,12 @@ def _drawn(
         file = f"{FOLDER}/{latent}{suffix}.png"
         (folder / file).write_bytes(picture.png)
         yield latent, _Drawn(file=file, limit=formatted(picture.limit, ".2g"))
+
+
+def _with_note(caption: str, anatomy: Anatomy) -> str:
+    """The caption, and what is to be said below the anatomy's flatmaps."""
+    note = anatomy.note if isinstance(anatomy, Cortex) else ""
+    return f"{caption}. {note}" if note else caption
 
 
 def _in_words(whose: str, areas: Sequence[Area]) -> str:

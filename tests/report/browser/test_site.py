@@ -292,6 +292,16 @@ def test_maps_are_shown_with_partners_where_the_verdict_says_most(with_maps):
     assert "not found again" in Page(with_maps / "2.html").text
 
 
+def test_what_is_to_be_said_of_a_flatmap_stands_below_each(with_maps, tmp_path):
+    note, case = "Approximate flatmap: a test.", cortex_example()
+    brain = replace(case.brain, anatomy=replace(case.brain.anatomy, note=note))
+    partners = tuple(replace(partner, brain=brain) for partner in case.partners)
+    pages = replace(case, brain=brain, partners=partners).write(tmp_path)
+    n_maps = sum("maps/" in image["src"] for image in Page(pages / "0.html").all("img"))
+    assert n_maps > 1 and Page(pages / "0.html").text.count(note) == n_maps
+    assert "pproximate" not in Page(with_maps / "0.html").text
+
+
 def test_areas_stand_on_both_sides_of_a_cortex(with_maps):
     text = Page(with_maps / "0.html").text
     assert "voxels L R mean weight (10⁻³) L R share of energy L R" in text

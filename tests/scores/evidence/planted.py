@@ -96,7 +96,11 @@ class Planted:
     def texture(self, source: str = "brain", *, cortex: bool = True) -> Texture:
         """Of the live latents' maps."""
         places = voxel_table(MASK, {})
-        known = (neighbour_pairs(places), slice_numbers(places, "z")) if cortex else (None, None)
+        known = (
+            (neighbour_pairs(places, np.ones(len(places), bool)), slice_numbers(places, "z"))
+            if cortex
+            else (None, None)
+        )
         return texture(self.model.weights[source].numpy()[:, self.model.alive], *known)
 
     def evidence(

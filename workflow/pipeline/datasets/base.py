@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from brainlm.cortex.choices import CortexKind
 from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
 from pipeline.datasets.layout import (
@@ -19,6 +20,7 @@ from pipeline.datasets.layout import (
     transcripts,
 )
 from pipeline.errors import ConfigError
+from pipeline.paths import counted_from
 from pipeline.recordings import Segment
 
 MASK = "mask_thick.nii.gz"
@@ -112,6 +114,7 @@ class Dataset(ABC):
             raise ConfigError(
                 "Config: themes needs at least one list of words; only a simulated dataset has annotated spans."
             )
+        self._check_atlas()
         if segments and not self.has_segments:
             raise ConfigError(
                 f"{dataset['stories']} gives the story '{next(iter(segments))}' a sound_onset_s, which only stories "
@@ -124,6 +127,23 @@ class Dataset(ABC):
                 f"{error.filename} cannot be read: its permissions, or those of its folder, do not allow it. Change "
                 "them (`chmod u+r`, of folders `u+rx`) or ask their owner."
             ) from None
+
+    def _check_atlas(self) -> None:
+        image = self.settings["atlas"]
+        if image is None:
+            return
+        if any(self.cortex_kind(subject) != "mni" for subject in self.config["subjects"]):
+            raise ConfigError(
+                "Config: dataset.atlas is for volumes that dataset.source bids reads: leave it out; areas of "
+                "surfaces come from FreeSurfer's annotations, those of pycortex subjects from overlays.svg."
+            )
+        if not image.endswith(".nii.gz"):
+            raise ConfigError(f"Config: dataset.atlas names {image}, but an image .nii.gz is needed.")
+        for file in self.atlas(self.config["subjects"][0]):
+            if not Path(file).exists():
+                raise ConfigError(
+                    f"Config: dataset.atlas needs {file}, which does not exist{counted_from(file)}."
+                )
 
     @abstractmethod
     def _faults(self, stories: Mapping[str, list[str]], segments: Mapping[str, Segment]) -> list[str]: ...
@@ -211,9 +231,18 @@ class Dataset(ABC):
         """The inputs that the mask is, or lies in."""
         return [self.input(path) for path in [self.mask(subject)] if path]
 
+    def cortex_kind(self, subject: str) -> CortexKind:
+        """What a subject's flatmaps are made of, if there are any; "mni" of every volume whose places are in mm."""
+        return "pycortex"
+
     def cortex_inputs(self, subject: str) -> list[str]:
-        """The inputs that flatmaps are made of."""
+        """The inputs that flatmaps are made of: a pycortex subject, annotation files (lh.*, rh.*), or a mask."""
         return [self.pycortex_folder(subject)]
+
+    def atlas(self, subject: str) -> list[str]:
+        """The image and the table that give a volume's voxels their areas, if the config names them."""
+        image = self.settings["atlas"]
+        return [] if image is None else [image, f"{image.removesuffix('.nii.gz')}.tsv"]
 
     def why_no_flatmaps(self, subject: str) -> str:
         """A sentence on why no flatmaps can be drawn; "" if they can."""

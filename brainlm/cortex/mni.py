@@ -19,7 +19,7 @@ from brainlm.errors import InputError
 
 DEPTHS = 10
 """Points between the white matter and the pial surface that a flatmap pixel averages: three a millimetre."""
-APPROXIMATE = "Approximate flatmap: voxels of MNI space where fsaverage's cortex lies."
+APPROXIMATE = "Approximate flatmap: MNI voxels where fsaverage's cortex lies."
 MNI152_OF_MNI305 = np.array(
     [
         [0.9975, -0.0073, 0.0176, -0.0429],

@@ -102,8 +102,6 @@ def read_tsv(path: Path | str) -> "pd.DataFrame":
         dtype={column: str for column in columns if column in TEXT_COLUMNS},
         keep_default_na=False,
         na_values={column: ["", "n/a", NOT_KNOWN] for column in columns if column not in TEXT_COLUMNS},
-        # Verdicts can be derived again from a file only if its numbers are those that were written, to the last bit.
-        float_precision="round_trip",
     )
 
 

@@ -25,9 +25,10 @@ def neighbour_pairs(table: pd.DataFrame, kept: np.ndarray) -> np.ndarray | None:
     return _on_mesh(table, kept) if "vertex" in table else _in_volume(table.loc[kept])
 
 
-def slice_numbers(table: pd.DataFrame, axis: SliceAxis) -> np.ndarray | None:
-    """(voxel,) int index of each voxel's slice along an axis; None where any voxel's place in a volume is unknown."""
-    if "vertex" in table:
+def slice_numbers(table: pd.DataFrame, axis: SliceAxis | None) -> np.ndarray | None:
+    """(voxel,) int index of each voxel's slice along an axis; None without an axis, or where any voxel's place in a
+    volume is unknown."""
+    if axis is None or "vertex" in table:
         return None
     numbers = table[_INDEX_OF[axis]]
     return None if numbers.isna().any() or not len(table) else numbers.to_numpy(int)

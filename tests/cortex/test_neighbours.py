@@ -87,6 +87,8 @@ def test_where_any_place_is_unknown_neither_is_known(tmp_path, missing):
     for of_any in (table, read):
         assert pairs_of(of_any) is None
         assert all(slice_numbers(of_any, axis) is None for axis in "xyz")
+    # Volumes that were resampled have no axis of slices.
+    assert slice_numbers(voxel_table(np.ones((2, 2, 2), bool), {}), None) is None
 
 
 def test_without_a_cortex_neither_is_known():

@@ -154,7 +154,7 @@ class Dataset:
     matter of `grey_matter` or more; `null`: all."""
     slice_axis: SliceAxis = "z"
     """Axis of the volume (z, y, x) along which its slices were acquired: the scanner's artefacts differ from slice to
-    slice."""
+    slice. Not for `source: bids`, whose images are resampled: what of evidence needs slices is not known there."""
     atlas: str | None = None
     """Areas of volumes that `source: bids` reads: an image `.nii.gz` of whole numbers in their space, on any grid,
     beside which lies a table `.tsv` of the same name with the columns `index` and `name`; `null`: none."""
@@ -416,8 +416,8 @@ class Config:
     themes: Mapping[str, Annotated[tuple[str, ...], MinLen(1)]] = field(default_factory=dict)
     """List of words and phrases (`at night`) that stand for a theme; capitals and the shapes of apostrophes and
     accents make no difference. An entry `lexicon:vader-negative`, `lexicon:vader-positive` or
-    `lexicon:geonames-places` stands for the words of a package (`pip install .[lexica]`): rated one point or more (Hutto & Gilbert
-    2014), or names of continents, countries, states of the USA and cities of a million or more. A theme of which no
-    test story has a word is named in the run and below the table `interpretations`. A simulated dataset takes its
-    annotated spans."""
+    `lexicon:geonames-places` stands for the words of a package (`pip install .[lexica]`): rated one point or more
+    (Hutto & Gilbert 2014), or names of continents, countries, states of the USA and cities of a million or more. A
+    theme of which no test story has a word is named in the run and below the table `interpretations`. A simulated
+    dataset takes its annotated spans."""
     figures: Figures = Figures()

@@ -25,7 +25,7 @@ rule evidence:
         evidence=PLAN.config["evidence"],
         recordings={story: PLAN.text_of(story) for story in STORIES},
         tr_s=DATASET["tr_s"],
-        slice_axis=DATASET["slice_axis"],
+        slice_axis=FILES.slice_axis,
     script:
         "../scripts/evidence.py"
 

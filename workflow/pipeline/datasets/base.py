@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from brainlm.cortex.choices import CortexKind
+from brainlm.cortex.choices import CortexKind, SliceAxis
 from brainlm.data.respdict import read_respdict, volumes_of
 from brainlm.errors import InputError
 from pipeline.datasets.layout import (
@@ -230,6 +230,11 @@ class Dataset(ABC):
     def mask_inputs(self, subject: str) -> list[str]:
         """The inputs that the mask is, or lies in."""
         return [self.input(path) for path in [self.mask(subject)] if path]
+
+    @property
+    def slice_axis(self) -> SliceAxis | None:
+        """The axis along which the scanner's slices lie; None where the voxels are not the scanner's."""
+        return self.settings["slice_axis"]
 
     def cortex_kind(self, subject: str) -> CortexKind:
         """What a subject's flatmaps are made of, if there are any; "mni" of every volume whose places are in mm."""

@@ -99,6 +99,11 @@ class Source(Dataset):
                 f"Config: dataset.sound_onset_s is not read with dataset.source bids: give "
                 f"{self.settings['stories']} a column onset_s."
             )
+        if "slice_axis" in given:
+            raise ConfigError(
+                "Config: dataset.slice_axis is not read with dataset.source bids, whose images are resampled: their "
+                "slices are not the scanner's; leave it out."
+            )
         tr_s = self.survey.tr_s
         if tr_s is None:
             return self.settings
@@ -214,6 +219,11 @@ class Source(Dataset):
     def mask(self, subject: str) -> str:
         """Made of the brain masks and the map of grey matter; "" for surfaces."""
         return f"{self.derivative}/masks/{subject}.nii.gz" if self.has_volumes else ""
+
+    @property
+    def slice_axis(self) -> None:
+        """Images are resampled: their slices are not the scanner's."""
+        return None
 
     def cortex_kind(self, subject: str) -> str:
         """fsaverage5, fsaverage6 or mni: what flatmaps are drawn on."""

@@ -382,6 +382,7 @@ FAULTS: dict[str, tuple[Callable[[Tree], Any], str]] = {
         setting("sound_onset_s", 10.0),
         "is not read with dataset.source bids: .*column onset_s",
     ),
+    "an axis of slices": (setting("slice_axis", "y"), "slice_axis is not read with dataset.source bids"),
     "a task misspelt": (
         lambda t: t.listed(task="alhpa"),
         r"'alpha', but no subject .* has task-alhpa .*Did you mean alpha\?",

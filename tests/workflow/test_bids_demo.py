@@ -1,14 +1,17 @@
 """The simulated listener as other labs' data come, for `source: bids`: derivatives, transcripts and stories."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray
 from nilearn.interfaces.fmriprep import load_confounds_strategy
 from nilearn.surface import load_surf_data
 
+from brainlm.files import read_tsv
 from brainlm.simulation.features import load_planted
 from brainlm.store import open_store
 from tiny_dataset import (
@@ -22,6 +25,9 @@ from tiny_dataset import (
     write_language_model,
     write_stories,
 )
+
+# Snakemake marks the folders that its jobs write with a file of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp is not recognized")
 
 TRIM, TR_S, ONSET_S = 4, 2.0, 10.0
 
@@ -107,3 +113,49 @@ def test_cleaned_recordings_follow_what_is_planted(simulated, dataset):
         vertex = maps[feature].argmax()
         follows = np.corrcoef(cleaned(courses[:, [feature]])[:, 0], cleaned(image[:, [vertex]])[:, 0])[0, 1]
         assert follows > 0.3
+
+
+@pytest.fixture(scope="module")
+def read(simulated) -> Workspace:
+    """The whole workflow on what was written, as any other lab would run it."""
+    folder = "results/tiny/simulation/bids"
+    settings = {
+        "name": "tiny-bids",
+        "source": "bids",
+        "root": f"{folder}/derivatives/fmriprep",
+        "stories": f"{folder}/stories.tsv",
+        "trim": {"first": TRIM, "last": TRIM},
+    }
+    themes = {"place": ["house", "wall", "window"]}
+    config = simulated.config | {"dataset": settings, "subjects": [SUBJECT], "themes": themes}
+    workspace = replace(simulated, config=config)
+    run = workspace.snakemake()
+    assert run.returncode == 0, run.stdout[-3000:]
+    return workspace
+
+
+def test_what_is_read_has_the_times_of_the_simulated_stories_and_all_vertices(simulated, read):
+    for story, n_volumes in volumes(simulated).items():
+        path = read.results / "responses" / SUBJECT / f"{story}.zarr"
+        found = xarray.open_zarr(path, consolidated=False)
+        n_rows = n_volumes - 2 * TRIM
+        np.testing.assert_allclose(found["time"], (TRIM + 0.5) * TR_S - ONSET_S + TR_S * np.arange(n_rows))
+        # 777 and 705 vertices of the medial wall are constant.
+        assert found["valid"].shape == (20_484,) and (~found["valid"]).sum() == 777 + 705
+    hearings = xarray.open_zarr(
+        read.results / "responses" / SUBJECT / f"{REPEATED_STORY}.zarr", consolidated=False
+    )
+    assert hearings["repeats"].shape[0] == 3
+
+
+def test_areas_are_where_features_are_planted(dataset, read):
+    table = read_tsv(read.results / "voxels" / f"{SUBJECT}.tsv")
+    planted, _ = load_planted(dataset / "planted.zarr")
+    maps = open_store(dataset / "planted.zarr")["maps"]
+    vertex = maps[planted.names.index("place")].argmax()
+    assert "place" in table["rois"][vertex].split(";")
+
+
+@pytest.mark.parametrize("figure", ["figure2", "figure3", "figure4"])
+def test_figures_are_drawn_on_fsaverage(read, figure):
+    assert (read.results / "figures" / SUBJECT / f"{figure}.png").stat().st_size > 0

@@ -47,6 +47,19 @@ def test_a_log_tells_time_and_the_most_memory_that_was_held(tmp_path):
     assert small.wall_s - small.cpu_s > 0.3
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not tell what ended processes have taken")
+def test_what_a_process_of_the_jobs_own_took_counts(tmp_path):
+    busy = "import time; began = time.process_time()\nwhile time.process_time() - began < 1: pass"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}], check=True)\n"
+    program += "from pipeline.cost import cost_so_far; print(cost_so_far())"
+    run = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(WORKFLOW)}, stdout=subprocess.PIPE, text=True
+    )
+    log = tmp_path / "cortex.log"
+    log.write_text(run.stdout, encoding="utf-8")
+    assert cost_in(log).cpu_s >= 1
+
+
 def test_a_log_of_a_job_that_did_not_end_has_no_cost(tmp_path):
     log = tmp_path / "words.log"
     log.write_text("2026-01-01 00:00:00,000 reading\n", encoding="utf-8")

@@ -42,7 +42,8 @@ def sound_onset(path: Path, story: str) -> float | None:
 
     Raises
     ------
-    InputError: several such rows, an onset that is no number, or no events.
+    InputError: several such rows, an onset that is no number, or no events; another row plays the same stim_file
+        before, so that a transcript of the file has another clock than the story.
     """
     events = read_events(path)
     rows = events[events["trial_type"].isin([story.casefold(), *SOUND_TYPES])]
@@ -53,7 +54,18 @@ def sound_onset(path: Path, story: str) -> float | None:
             f"{path} has {len(rows)} rows whose trial_type is '{story}' or {', '.join(SOUND_TYPES)}: give the "
             "story's onset_s in the table of stories."
         )
-    return _time(path, rows.index[0], "onset", rows["onset"].iloc[0])
+    row = rows.index[0]
+    onset_s = _time(path, row, "onset", events["onset"][row])
+    if "stim_file" in events and events["stim_file"][row].strip() not in ("", "n/a"):
+        for other in events.index[events["stim_file"] == events["stim_file"][row]]:
+            file_s = _time(path, other, "onset", events["onset"][other])
+            if file_s < onset_s:
+                raise InputError(
+                    f"{path} has the story at {onset_s:g} s, but its {events['stim_file'][row]} begins at {file_s:g} s "
+                    f"('{events['trial_type'][other]}'): give onset_s in the table of stories, {file_s:g} if the "
+                    "transcript's times count from the beginning of the file."
+                )
+    return onset_s
 
 
 def has_words(path: Path) -> bool:

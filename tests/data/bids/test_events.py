@@ -28,6 +28,22 @@ def test_the_sound_begins_with_the_row_that_is_called_so(tmp_path):
     assert sound_onset(written(tmp_path, EVENTS.replace("Story", "speech")), "tunnel") is None
 
 
+# As Narratives' pieman has it: gentle's times count from the beginning of the file, 15 s before the story.
+PIEMAN = """onset\tduration\ttrial_type\tstim_file
+0.0\t15.0\tmusic\tpieman_audio.wav
+15.0\t407.0\tstory\tpieman_audio.wav
+"""
+
+
+def test_a_file_that_begins_before_its_story_leaves_two_clocks(tmp_path):
+    with pytest.raises(
+        InputError, match=r"story at 15 s, but its pieman_audio.wav begins at 0 s .*give onset_s"
+    ):
+        sound_onset(written(tmp_path, PIEMAN), "pieman")
+    assert sound_onset(written(tmp_path, PIEMAN.replace("music\tpieman", "music\tother")), "pieman") == 15
+    assert sound_onset(written(tmp_path, PIEMAN.replace("pieman_audio.wav", "n/a")), "pieman") == 15
+
+
 def test_words_are_rows_with_onset_and_duration(tmp_path):
     path = written(tmp_path)
     assert has_words(path)

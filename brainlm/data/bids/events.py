@@ -56,15 +56,15 @@ def sound_onset(path: Path, story: str) -> float | None:
         )
     row = rows.index[0]
     onset_s = _time(path, row, "onset", events["onset"][row])
-    if "stim_file" in events and events["stim_file"][row].strip() not in ("", "n/a"):
-        for other in events.index[events["stim_file"] == events["stim_file"][row]]:
-            file_s = _time(path, other, "onset", events["onset"][other])
-            if file_s < onset_s:
-                raise InputError(
-                    f"{path} has the story at {onset_s:g} s, but its {events['stim_file'][row]} begins at {file_s:g} s "
-                    f"('{events['trial_type'][other]}'): give onset_s in the table of stories, {file_s:g} if the "
-                    "transcript's times count from the beginning of the file."
-                )
+    file = events["stim_file"][row].strip() if "stim_file" in events else ""
+    for other in events.index[events["stim_file"].str.strip() == file] if file not in ("", "n/a") else ():
+        file_s = _time(path, other, "onset", events["onset"][other])
+        if file_s < onset_s:
+            raise InputError(
+                f"{path} has the story at {onset_s:g} s, but its {file} begins at {file_s:g} s "
+                f"('{events['trial_type'][other]}'): give onset_s in the table of stories, {file_s:g} if the "
+                "transcript's times count from the beginning of the file."
+            )
     return onset_s
 
 

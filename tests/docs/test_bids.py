@@ -135,6 +135,8 @@ def test_the_demo_s_config_is_explained_by_the_page():
     table = re.search(r"^\| key \| default \|.*?\n\n", TEXT, re.DOTALL | re.MULTILINE)[0]
     explained = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     assert set(demo["dataset"]) - {"name", "source"} <= explained
-    assert explained == {"root", "raw", "space", "res", "stories", "transcripts", "confounds", "mask", "trim"}
+    assert explained == {
+        *("root", "raw", "space", "res", "stories", "transcripts", "confounds", "mask", "atlas", "trim")
+    }
     folder = Path(demo["dataset"]["root"]).parents[1]
     assert f"`{folder}`" in TEXT and Path(demo["dataset"]["stories"]) == folder / "stories.tsv"

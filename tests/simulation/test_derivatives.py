@@ -83,7 +83,6 @@ def test_cleaned_images_are_the_cleaned_recordings(root, listener, surface):
             confounds=confounds.iloc[kept],
             detrend=False,
             standardize=None,
-            standardize_confounds="zscore_sample",
         )
         return values - values.mean(axis=0)
 

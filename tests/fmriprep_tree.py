@@ -18,7 +18,6 @@ import pandas as pd
 
 from brainlm.simulation.confounds import simulated_confounds
 from brainlm.simulation.fmriprep import (
-    FSAVERAGE_VERTICES,
     Recording,
     write_areas,
     write_confounds,
@@ -27,6 +26,7 @@ from brainlm.simulation.fmriprep import (
     write_json,
     write_surfaces,
 )
+from brainlm.surfaces import N_VERTICES
 
 Names = Literal["new", "20.2", "old"]
 """How surfaces and confounds are called:
@@ -130,13 +130,13 @@ def write_tree(
         if table is None:
             table = simulated_confounds(len(run.bold), run.tr_s, random, n_non_steady=run.n_non_steady)
         write_run_confounds(root, run, table, names=names)
-        if space in FSAVERAGE_VERTICES:
+        if space in N_VERTICES:
             write_run_surfaces(root, run, space, names=names)
         else:
             write_run_volume(root, run, space, res, grid)
         if raw is not None:
             write_raw_run(raw, run)
-    if space in FSAVERAGE_VERTICES:
+    if space in N_VERTICES:
         write_two_areas(freesurfer or root / "sourcedata" / "freesurfer", space)
 
 
@@ -227,20 +227,9 @@ def write_raw_run(raw: Path, run: Run) -> None:
 
 def write_two_areas(freesurfer: Path, space: str) -> None:
     """An annot file for each hemisphere: the first third of its vertices in one area, the second in another."""
-    n = FSAVERAGE_VERTICES[space]
+    n = N_VERTICES[space]
     for hemisphere in "LR":
         areas = np.repeat(
             np.array(["transversetemporal", "cuneus", ""], object), [n // 3, n // 3, n - 2 * (n // 3)]
         )
         write_areas(freesurfer, space, hemisphere, areas)
-
-
-def write_cleaned_surfaces(root: Path, run: Run, space: str) -> None:
-    """What some labs lay beside the old names: `_space-fsaverage6_hemi-L_desc-clean.func.gii`."""
-    folder = root / run.recording.folder / "func"
-    for hemisphere, bold in zip("LR", np.split(run.bold, 2, axis=1), strict=True):
-        write_hemisphere(
-            folder / f"{run.recording.stem}_space-{space}_hemi-{hemisphere}_desc-clean.func.gii",
-            bold,
-            hemisphere,
-        )

@@ -1,6 +1,5 @@
 """What can be chosen of volumes and surfaces; apart from what computes with it, so that configs can do without."""
 
-from types import MappingProxyType
 from typing import Literal
 
 SliceAxis = Literal["z", "y", "x"]
@@ -8,5 +7,3 @@ SliceAxis = Literal["z", "y", "x"]
 CortexKind = Literal["pycortex", "fsaverage5", "fsaverage6", "mni"]
 """What flatmaps are made of: a pycortex subject; a mesh of fsaverage that the data lie on; fsaverage5 and the mask
 of a volume in MNI space."""
-N_VERTICES = MappingProxyType({"fsaverage5": 10_242, "fsaverage6": 40_962})
-"""Vertices of each hemisphere."""

@@ -15,10 +15,10 @@ from nilearn.surface import load_surf_data, load_surf_mesh
 
 from brainlm.cortex.annotations import areas_of_vertices
 from brainlm.cortex.area_drawing import draw_areas, label_areas
-from brainlm.cortex.choices import N_VERTICES
 from brainlm.cortex.flat_mesh import FlatMesh, pixels_of_vertices, side_by_side
 from brainlm.cortex.icosphere import edges_of, subdivide
 from brainlm.cortex.subject import Cortex
+from brainlm.surfaces import N_VERTICES
 
 _HEMISPHERES = ("left", "right")
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from brainlm.cortex.choices import N_VERTICES, SliceAxis
+from brainlm.cortex.choices import SliceAxis
+from brainlm.surfaces import N_VERTICES
 
 _INDEX_OF = {"x": "i", "y": "j", "z": "k"}
 _AXES = list(_INDEX_OF.values())

@@ -13,8 +13,6 @@ from nibabel.freesurfer import write_annot
 from brainlm.errors import InputError
 from brainlm.files import write_tsv
 
-FSAVERAGE_VERTICES = {"fsaverage5": 10_242, "fsaverage6": 40_962}
-"""Space -> vertices of a hemisphere."""
 STRUCTURES = {"L": "CortexLeft", "R": "CortexRight"}
 
 

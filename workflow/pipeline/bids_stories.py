@@ -1,6 +1,5 @@
 """How the table of stories tells which files of fMRIPrep's derivatives a story's recordings are."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,11 @@ import pandas as pd
 
 from brainlm.data.bids.runs import Wanted
 from pipeline.errors import ConfigError
+from pipeline.recordings import seconds_of
 
 COLUMNS = ("task", "ses", "run", "onset_s")
 _NOTHING = ("", "n/a")
+_ONSET = "give the sound's onset in s after the run's first volume, for example 12, or leave it empty"
 _MEANT = {
     **{"tasks": "task", "session": "ses", "sessions": "ses", "runs": "run", "onset": "onset_s"},
     "sound_onset_s": "onset_s",
@@ -68,7 +69,8 @@ def read_listed(path: Path, used: pd.DataFrame) -> dict[str, Listed]:
                 f"{path}: the stories '{story_of[wanted]}' and '{story}' are both {wanted}: give each its run or "
                 "session in the columns run and ses."
             )
-        listed[story] = Listed(wanted, _seconds(path, story, cells["onset_s"]))
+        cell = cells["onset_s"]
+        listed[story] = Listed(wanted, seconds_of(path, story, "onset_s", cell, _ONSET) if cell else None)
     return listed
 
 
@@ -86,18 +88,3 @@ def shared_runs(runs: Mapping[str, Mapping[str, list[str]]]) -> tuple[str, str, 
                 if story_of.setdefault(name, story) != story:
                     return name, story_of[name], story
     return None
-
-
-def _seconds(path: Path, story: str, cell: str) -> float | None:
-    if cell in _NOTHING:
-        return None
-    try:
-        time_s = float(cell)
-    except ValueError:
-        time_s = math.nan
-    if not math.isfinite(time_s):
-        raise ConfigError(
-            f"{path} gives the story '{story}' the onset_s '{cell}', which is no number: give the sound's onset in s "
-            "after the run's first volume, for example 12, or leave it empty."
-        )
-    return time_s

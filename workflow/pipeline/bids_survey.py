@@ -11,9 +11,10 @@ from brainlm.data.bids.confounds import count_non_steady
 from brainlm.data.bids.events import has_words, sound_onset
 from brainlm.data.bids.images import count_grid, count_volumes, grey_matter_file
 from brainlm.data.bids.names import BidsFile, listed, subject_files
-from brainlm.data.bids.runs import VERTICES, Run, choose_runs, tasks_of
+from brainlm.data.bids.runs import Run, choose_runs, tasks_of
 from brainlm.data.bids.sidecars import Timing, raw_files, read_timing
 from brainlm.errors import InputError
+from brainlm.surfaces import N_VERTICES
 from pipeline.bids_stories import Listed
 
 SUFFIXES = (".TextGrid", ".tsv", ".csv")
@@ -124,7 +125,7 @@ def _find_runs(
         if runs:
             found.runs[subject, story] = runs
     own = [run for (of, _), runs in found.runs.items() for run in runs if of == subject]
-    if own and choice.space not in VERTICES:
+    if own and choice.space not in N_VERTICES:
         found.n_grid[subject] = found.ask(lambda: count_grid(own[0])) or 0
     if own and choice.uses_grey_matter:
         path = found.ask(lambda: grey_matter_file(files, choice.space, choice.res))

@@ -51,7 +51,7 @@ def check_names(config: Mapping[str, Any]) -> None:
 def check_paths(config: Mapping[str, Any]) -> None:
     """Check that Snakemake takes the paths for paths."""
     dataset, source = config["dataset"], config["language_model"]["path_or_hub_id"]
-    keys = ("root", "raw", "transcripts")
+    keys = ("root", "raw", "transcripts", "atlas")
     paths = {"results": config["results"]} | {f"dataset.{key}": dataset[key] for key in keys}
     paths["dataset.simulation.texts"] = dataset.get("simulation", {}).get("texts")
     for key, path in {**paths, "language_model.path_or_hub_id": source}.items():

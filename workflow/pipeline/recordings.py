@@ -65,7 +65,12 @@ def read_columns(path: Path, used: pd.DataFrame) -> dict[str, Segment]:
                     "a segment that begins 120 s into the sound."
                 )
             continue
-        segments[story] = Segment(_seconds(path, story, onset), recording)
+        segments[story] = Segment(
+            seconds_of(
+                path, story, "sound_onset_s", onset, "give seconds, for example 8.5, or leave it empty"
+            ),
+            recording,
+        )
     texts = {story: segment.recording for story, segment in segments.items() if segment.recording}
     for recording in texts.values():
         if fault := name_fault(recording, any_alphabet=True):
@@ -169,15 +174,20 @@ def describe_neighbours(
     return found
 
 
-def _seconds(path: Path, story: str, cell: str) -> float:
+def seconds_of(path: Path, story: str, column: str, cell: str, advice: str) -> float:
+    """A time in the table of stories.
+
+    Raises
+    ------
+    ConfigError: it is no number.
+    """
     try:
         time_s = float(cell)
     except ValueError:
         time_s = math.nan
     if not math.isfinite(time_s):
         raise ConfigError(
-            f"{path} gives the story '{story}' the sound_onset_s '{cell}', which is no number: give seconds, for "
-            "example 8.5, or leave it empty."
+            f"{path} gives the story '{story}' the {column} '{cell}', which is no number: {advice}."
         )
     return time_s
 

@@ -13,10 +13,11 @@ import nibabel
 import numpy as np
 
 from brainlm.data.bids.names import BidsFile
-from brainlm.data.bids.runs import VERTICES, Run
+from brainlm.data.bids.runs import Run
 from brainlm.data.bids.sidecars import LONGEST_TR_S, SAME_TR_S
 from brainlm.errors import InputError
 from brainlm.files import check_downloaded, whole_file
+from brainlm.surfaces import N_VERTICES
 
 _HEAD_BYTES = 16_384
 _VOLUMES_AT_ONCE = 50
@@ -89,7 +90,7 @@ def read_bold(run: Run, space: str, mask: Path | None = None) -> np.ndarray:
     InputError: an image is missing, not downloaded or damaged, or does not fit the space or the mask.
     """
     if run.is_surface:
-        sides = [_read_surface(image, VERTICES[space]) for image in run.images]
+        sides = [_read_surface(image, N_VERTICES[space]) for image in run.images]
         if len(sides[0]) != len(sides[1]):
             raise InputError(
                 f"{run.images[0]} has {len(sides[0])} volumes, but {run.images[1].name} has {len(sides[1])}: fetch "

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from brainlm.data.bids.names import BidsFile, in_order, listed, same_label
 from brainlm.errors import InputError
+from brainlm.surfaces import N_VERTICES
 
-VERTICES = {"fsaverage5": 10_242, "fsaverage6": 40_962}
-"""Surface space -> vertices of a hemisphere."""
 HEMISPHERES = ("L", "R")
 HEARING_ENTITIES = ("ses", "run")
 """Runs of a story that differ in these alone are its hearings."""
@@ -183,10 +182,10 @@ def _run(
     of_run = [file for file in files if _belongs(file, entities)]
     label = "_".join(f"{name}-{value}" for name, value in entities.items())
     return Run(
-        images=_hemispheres(images, label) if space in VERTICES else (_only(images, label, "images"),),
+        images=_hemispheres(images, label) if space in N_VERTICES else (_only(images, label, "images"),),
         entities=entities,
         is_clean=desc == "clean",
-        mask=None if space in VERTICES else _mask(images[0], of_run),
+        mask=None if space in N_VERTICES else _mask(images[0], of_run),
         confounds=_confounds(of_run, label),
     )
 

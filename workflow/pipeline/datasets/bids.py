@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from brainlm.data.bids.names import derivatives_folder, label_of
-from brainlm.data.bids.runs import VERTICES
 from brainlm.errors import InputError
+from brainlm.surfaces import N_VERTICES
 from pipeline.bids_stories import Listed, shared_runs
 from pipeline.bids_survey import Choice, Survey, events_of, files_of, survey
 from pipeline.datasets.base import Dataset
@@ -48,7 +48,7 @@ class Source(Dataset):
     @property
     def has_volumes(self) -> bool:
         """Whether images are volumes, not surfaces."""
-        return self.space not in VERTICES
+        return self.space not in N_VERTICES
 
     @property
     def grey_matter(self) -> float | None:
@@ -192,7 +192,7 @@ class Source(Dataset):
 
     def _n_voxels(self, subject: str) -> int:
         if not self.has_volumes:
-            return 2 * VERTICES[self.space]
+            return 2 * N_VERTICES[self.space]
         share = SHARE_OF_GRID["brain" if self.grey_matter is None else "grey matter"]
         return int(self.survey.n_grid.get(subject, 0) * share)
 

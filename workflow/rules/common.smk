@@ -33,6 +33,7 @@ from pipeline.sizes import (
     with_attempt,
 )
 from pipeline.recordings import describe_neighbours
+from pipeline.scheduling import without_default_rate_limit
 from pipeline.stories import describe_missing, read_stories
 from pipeline.surroundings import settle
 

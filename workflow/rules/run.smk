@@ -7,6 +7,7 @@ onstart:
     if REFUSES and (faults := FILES.start_faults(PLAN.subject_stories, PLAN.all_texts, N_ROWS)):
         sys.exit("\n".join(faults))
     save_definitions()
+    without_default_rate_limit(workflow.scheduler)
     print(*MISSING_STORIES, sep="\n", end="\n" * bool(MISSING_STORIES), file=sys.stderr)
     for sentence in [*PLAN.former_words, *NEIGHBOURS, *doubtful(PLAN, N_ROWS)]:
         print(f"Warning: {sentence}", file=sys.stderr)

@@ -1,0 +1,20 @@
+"""How often Snakemake looks for jobs to start."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+DEFAULT_LIMIT = (100, 1)
+"""Jobs, and in how many seconds: what `--max-jobs-per-timespan` is unless somebody says."""
+
+
+def without_default_rate_limit(scheduler: "JobScheduler") -> None:
+    """Start as many jobs a second as there is room for, unless somebody has given a limit.
+
+    To keep a limit Snakemake (9.27) looks at all waiting jobs and their files again a second after each look. Each job
+    that ends adds such a look, so that after 300 jobs there may be 300 looks a second as long as any job waits.
+    """
+    limiter = scheduler.job_rate_limiter
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == DEFAULT_LIMIT:
+        scheduler.job_rate_limiter = None

@@ -12,8 +12,8 @@ DEFAULT_LIMIT = (100, 1)
 def without_default_rate_limit(scheduler: "JobScheduler") -> None:
     """Start as many jobs a second as there is room for, unless somebody has given a limit.
 
-    To keep a limit Snakemake (9.27) looks at all waiting jobs and their files again a second after each look. Each job
-    that ends adds such a look, so that after 300 jobs there may be 300 looks a second as long as any job waits.
+    To keep a limit Snakemake (9.27) looks at all waiting jobs and their files again a second after each look. Each
+    job that ends adds such a look, so that after 300 jobs there may be 300 looks a second as long as any job waits.
     """
     limiter = scheduler.job_rate_limiter
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == DEFAULT_LIMIT:

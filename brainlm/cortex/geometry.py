@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import files
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
 from brainlm.errors import InputError
+from brainlm.extras import missing_package
 
 DEPTHS = 32
 """Points between the white matter and the pial surface that a flatmap pixel averages."""
@@ -85,9 +86,14 @@ def pycortex_share() -> Path:
 
     Raises
     ------
+    MissingPackageError: pycortex is not installed.
     InputError: pycortex was installed without them.
     """
-    for file in files("pycortex") or []:
+    try:
+        installed = files("pycortex") or []
+    except PackageNotFoundError:
+        raise missing_package("flatmaps", "A flatmap of a subject's own cortex", "pycortex") from None
+    for file in installed:
         if file.match("share/pycortex/db/S1/overlays.svg"):
             return Path(file.locate()).resolve().parents[2]
     raise InputError(

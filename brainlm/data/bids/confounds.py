@@ -13,6 +13,7 @@ import pandas as pd
 from brainlm.data.bids.names import listed
 from brainlm.data.bids.runs import Run
 from brainlm.errors import InputError, one_line
+from brainlm.extras import needs
 from brainlm.files import check_downloaded
 
 LARGE_MOTION_MM = 0.5
@@ -149,7 +150,8 @@ def _regressors(run: Run, table: pd.DataFrame, choice: str | Sequence[str]) -> p
 
 def _of_strategy(run: Run, strategy: str) -> pd.DataFrame:
     # Slow to import, and only what cleans needs it.
-    from nilearn.interfaces.fmriprep import load_confounds_strategy
+    with needs("data", "The cleaning of fMRIPrep's data"):
+        from nilearn.interfaces.fmriprep import load_confounds_strategy
 
     # nilearn looks for the table beside an image, whose names it does not know in all their forms; it does not open
     # the image. One of this name and none else belongs to the table whatever the image is called.

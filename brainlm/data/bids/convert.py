@@ -14,6 +14,7 @@ from brainlm.data.bids.confounds import read_confounds
 from brainlm.data.bids.images import check_tr, read_bold
 from brainlm.data.bids.runs import Run
 from brainlm.errors import InputError
+from brainlm.extras import needs
 from brainlm.files import whole_file
 
 _VOXELS_AT_ONCE = 10_000
@@ -132,7 +133,8 @@ def clean(bold: np.ndarray, regressors: np.ndarray) -> tuple[np.ndarray, int, in
     regressors, and are 0; how many are somewhere not finite, and are NaN everywhere.
     """
     # Slow to import, and only what cleans needs it.
-    from nilearn.signal import clean as remove
+    with needs("data", "The cleaning of fMRIPrep's data"):
+        from nilearn.signal import clean as remove
 
     cleaned = np.empty(bold.shape, np.float32)
     n_constant = n_lost = 0

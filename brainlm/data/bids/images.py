@@ -16,6 +16,7 @@ from brainlm.data.bids.names import BidsFile
 from brainlm.data.bids.runs import Run
 from brainlm.data.bids.sidecars import LONGEST_TR_S, SAME_TR_S
 from brainlm.errors import InputError
+from brainlm.extras import needs
 from brainlm.files import check_downloaded, whole_file
 from brainlm.surfaces import N_VERTICES
 
@@ -267,7 +268,8 @@ def _resampled(image: Path, affine: np.ndarray, shape: tuple[int, ...]) -> np.nd
         if tuple(loaded.shape) == shape and np.allclose(loaded.affine, affine, atol=_SAME_AFFINE_MM):
             return loaded.get_fdata(dtype=np.float32)
         # Slow to import, and a run's masks are often on its grid.
-        from nilearn.image import resample_img
+        with needs("data", "The reading of masks on another grid"):
+            from nilearn.image import resample_img
 
         resampled = resample_img(loaded, target_affine=affine, target_shape=shape, interpolation="continuous")
         return np.asarray(resampled.dataobj, np.float32)

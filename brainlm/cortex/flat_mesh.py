@@ -72,9 +72,10 @@ def pixels_of_vertices(mesh: FlatMesh, image_shape: tuple[int, int]) -> sparse.c
     (pixel, vertex) float32; pixels in C order of the image. A row adds up to 1, or is empty outside of all triangles.
     """
     height, width = image_shape
-    find = Triangulation(*mesh.position.T, mesh.triangles).get_trifinder()
+    x, y = mesh.position.T
+    find = Triangulation(x, y, mesh.triangles).get_trifinder()
     row, column = np.divmod(np.arange(height * width), width)
-    triangle = find(column.astype(float), row.astype(float))
+    triangle = np.asarray(find(column.astype(float), row.astype(float)))
     pixel = np.flatnonzero(triangle >= 0)
     corners = mesh.triangles[triangle[pixel]]
     place = np.column_stack([column[pixel], row[pixel]])

@@ -76,7 +76,8 @@ def draw_flatmap(
     InputError: not one value for each voxel of the cortex, or an unknown colormap.
     """
     image = flatmap_image(cortex, values)
-    mappable = ScalarMappable(Normalize(vmin, vmax), known_colormap(colormap))
+    scale, colours_of = Normalize(vmin, vmax), known_colormap(colormap)
+    mappable = ScalarMappable(scale, colours_of)
     # One image of white, greys and colours: viewers of PDF blur images, and the edges of a partly transparent
     # one on top would get a dark rim.
     colours = np.ones((*image.shape, 4))
@@ -84,7 +85,7 @@ def draw_flatmap(
     colours[cortex.on_cortex, :3] = np.where(cortex.curvature > 0, GYRUS, SULCUS)[cortex.on_cortex, None]
     known = ~np.isnan(image)
     colours[known] = mappable.to_rgba(image[known])
-    drawn = axes.imshow(colours, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
+    drawn = axes.imshow(colours, cmap=colours_of, norm=scale, interpolation="none")
     for roi in landmarks(cortex) if rois is None else rois:
         _draw_roi(axes, cortex, roi)
     axes.text(0, 1, "L", transform=axes.transAxes, fontsize=7, ha="left", va="top")

@@ -61,8 +61,8 @@ def fsaverage_cortex(space: str, annots: Mapping[str, Path], height: int = 512) 
     ------
     InputError: an annotation file is missing, damaged, or of another mesh.
     """
-    hemispheres = read_hemispheres(space)
-    mesh, image_shape = side_by_side(*(of.flat_mesh for of in hemispheres), height)
+    left, right = hemispheres = read_hemispheres(space)
+    mesh, image_shape = side_by_side(left.flat_mesh, right.flat_mesh, height)
     matrix = pixels_of_vertices(mesh, image_shape)
     on_cortex = np.diff(matrix.indptr).reshape(image_shape) > 0
     curvature = (matrix @ np.concatenate([of.curvature for of in hemispheres])).reshape(image_shape)

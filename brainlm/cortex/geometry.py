@@ -156,15 +156,15 @@ def _write_geometry(filestore: str, subject: str, transform: str, height: int, o
     mapper = pycortex.get_mapper(subject, transform, "line_nearest")
     voxel_of_vertex = sparse.vstack(mapper.masks).tocsr()[:, mask.ravel()].T.tocsr()
 
-    np.savez(
-        output,
-        mask=mask,
-        on_cortex=inside.T[::-1],
-        curvature=curvature.reshape(height, width),
-        vertex_position=vertex_position,
+    arrays = {
+        "mask": mask,
+        "on_cortex": inside.T[::-1],
+        "curvature": curvature.reshape(height, width),
+        "vertex_position": vertex_position,
         **_pack("pixel_of_voxel", pixel_of_voxel.astype(np.float32)),
         **_pack("voxel_of_vertex", voxel_of_vertex),
-    )
+    }
+    np.savez(output, allow_pickle=True, **arrays)
 
 
 def _pack(name: str, matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:

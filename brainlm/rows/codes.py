@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from brainlm.arrays import require_finite
-from brainlm.store import add_array, add_strings, new_store, open_store, read_strings
+from brainlm.store import (
+    add_array,
+    add_strings,
+    new_store,
+    open_store,
+    read_array,
+    read_attributes,
+    read_strings,
+)
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,12 @@ def save_codes(codes: dict[str, StoryCode], splits: dict[str, Sequence[str]], pa
 def load_codes(path: Path | str, split: str) -> dict[str, StoryCode]:
     """Read the codes of a split's stories, in order: story -> code."""
     store = open_store(path)
-    arrays = [store[name][:] for name in ("value", "latent", "time_s", "story_number")]
-    value, latent, time_s, story_number = arrays
+    n_latents: int = read_attributes(store)["n_latents"]
+    value, latent, time_s, story_number = (
+        read_array(store, name) for name in ("value", "latent", "time_s", "story_number")
+    )
     return {
-        story: StoryCode(value[rows], latent[rows], time_s[rows], store.attrs["n_latents"])
+        story: StoryCode(value[rows], latent[rows], time_s[rows], n_latents)
         for number, (story, of_split) in enumerate(
             zip(read_strings(store, "story"), read_strings(store, "split"), strict=True)
         )

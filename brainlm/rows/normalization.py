@@ -10,7 +10,7 @@ import numpy as np
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
 from brainlm.rows.choices import Standardization
-from brainlm.store import add_array, new_store, open_store
+from brainlm.store import add_array, new_store, open_store, read_array, read_attributes
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def fit_normalization(
     """
     if standardize not in get_args(Standardization):
         raise ValueError(f"unknown standardization {standardize!r}")
-    n_rows, shift, total, squares = 0, None, 0.0, 0.0
+    n_rows, shift, total, squares = 0, np.zeros(kept.size), np.zeros(kept.size), np.zeros(kept.size)
     for raw in stories():
         rows = real_array(raw, f"Source '{source}'", ("time", kept.size), None).astype(np.float64)
         rows[:, ~kept] = 0.0
@@ -108,7 +108,7 @@ def fit_normalization(
                 f"source '{source}' holds NaN or infinite values in columns that count as valid."
             )
         # Sums of squares about a value near the mean keep their digits.
-        shift = rows.mean(axis=0) if shift is None else shift
+        shift = rows.mean(axis=0) if n_rows == 0 else shift
         n_rows += len(rows)
         total = total + (rows - shift).sum(axis=0)
         squares = squares + ((rows - shift) ** 2).sum(axis=0)
@@ -163,14 +163,14 @@ def save_normalization(
 
 def load_normalization(path: Path) -> dict[str, Normalization]:
     """Read what `save_normalization` wrote: source -> normalization."""
-    store = open_store(path)
-    return {
-        source: Normalization(
-            kept=store[source]["kept"][:],
-            offset=store[source]["offset"][:],
-            scale=store[source]["scale"][:],
-            mean_norm=store[source].attrs["mean_norm"],
-            standardize=store[source].attrs["standardize"],
+    store, fitted = open_store(path), {}
+    for source in read_attributes(store)["sources"]:
+        attributes = read_attributes(store[source])
+        fitted[source] = Normalization(
+            kept=read_array(store, f"{source}/kept"),
+            offset=read_array(store, f"{source}/offset"),
+            scale=read_array(store, f"{source}/scale"),
+            mean_norm=attributes["mean_norm"],
+            standardize=attributes["standardize"],
         )
-        for source in store.attrs["sources"]
-    }
+    return fitted

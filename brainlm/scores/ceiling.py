@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import zarr
+from zarr.types import AnyArray
 
 from brainlm.errors import InputError
 from brainlm.scores.correlation import is_constant
@@ -76,7 +76,7 @@ class RepeatReliability:
         return int(np.sum((self.n_hearings < self.n_repeats) & np.isfinite(self.explainable_variance)))
 
 
-def reliability(repeats: np.ndarray | zarr.Array, block_voxels: int = 4096) -> RepeatReliability:
+def reliability(repeats: np.ndarray | AnyArray, block_voxels: int = 4096) -> RepeatReliability:
     """Explainable variance and noise ceilings of each voxel; the module's docstring has the equations.
 
     Neither a constant added to a voxel's hearings, nor a factor common to them, changes anything. Hearings

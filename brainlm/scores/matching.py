@@ -14,6 +14,7 @@ much.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -22,7 +23,7 @@ from scipy.optimize import linear_sum_assignment
 from brainlm.scores.correlation import is_constant
 from brainlm.scores.shifts import N_CHANCE_SHIFTS, N_NULL_SHIFTS, require_shifts_to_match
 
-Activation = np.ndarray | sparse.sparray
+Activation: TypeAlias = np.ndarray | sparse.sparray
 """(time, latent) activations, 0 where a latent is not active."""
 
 

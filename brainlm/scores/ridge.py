@@ -175,7 +175,7 @@ def _sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _mean_and_valid(targets: Any) -> tuple[np.ndarray, np.ndarray]:
     """(voxel,) float32 mean, and bool: finite in all rows, and not constant."""
-    n, total, squares = targets.shape[0], np.float64(0), np.float64(0)
+    n, (total, squares) = targets.shape[0], np.zeros((2, targets.shape[1]))
     with np.errstate(invalid="ignore"):
         for block in _row_blocks(targets):
             of_block, squares_of_block = _sums(block)
@@ -240,10 +240,10 @@ def _choose_penalties(
             )
         else:
             found = solve_group_ridge_random_search([x], y, return_weights=False, **settings)
-    log_ratio, _, cv_scores = (None if values is None else values.numpy() for values in found)
+    log_ratio, _, cv_scores = found
     # The solvers return -log α, rounded.
-    chosen = np.abs(np.log(alphas)[:, None] + log_ratio).argmin(axis=0)
-    return alphas[chosen], cv_scores[0]
+    chosen = np.abs(np.log(alphas)[:, None] + log_ratio.numpy()).argmin(axis=0)
+    return alphas[chosen], cv_scores.numpy()[0]
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from brainlm.simulation.components import (
 )
 from brainlm.simulation.courses import hear, melodies, speech_rate, time_in_story
 from brainlm.simulation.stories import THEMES
-from brainlm.store import add_array, add_strings, new_store, open_store, read_strings
+from brainlm.store import add_array, add_strings, new_store, open_store, read_array, read_strings
 
 KINDS = ("shared", "word rate", "story-driven", "spontaneous", "stripes", "LM-only")
 NEW_AT_EVERY_HEARING = ("spontaneous", "stripes")
@@ -175,7 +175,7 @@ def load_planted(path: Path) -> tuple[Planted, dict[str, int]]:
     planted = Planted(
         names=tuple(read_strings(store, "feature")),
         kinds=tuple(read_strings(store, "kind")),
-        time_courses=store["time_courses"][:],
-        strength=store["strength"][:],
+        time_courses=read_array(store, "time_courses"),
+        strength=read_array(store, "strength"),
     )
-    return planted, dict(zip(read_strings(store, "story"), store["n_rows"][:].tolist(), strict=True))
+    return planted, dict(zip(read_strings(store, "story"), read_array(store, "n_rows").tolist(), strict=True))

@@ -25,7 +25,7 @@ STRIPE_SLICES = {"stripes 1": 2, "stripes 2": 1}
 
 def blob_map(
     position_mm: np.ndarray,
-    centres: Sequence[int],
+    centres: Sequence[int] | np.ndarray,
     *,
     radius_mm: float | Sequence[float],
     random: np.random.Generator,

@@ -79,7 +79,7 @@ def convert_hearings(
     n_rows, summaries, removed = n_volumes - trim_first - trim_last, [], {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial, h5py.File(partial, "w") as file:
-        total: np.ndarray | None = None
+        total = np.empty(0)
         for number, run in enumerate(runs):
             check_tr(run, tr_s)
             bold = read_bold(run, space, mask)
@@ -99,7 +99,7 @@ def convert_hearings(
             rows = cleaned[trim_first - found.n_leading :][:n_rows]
             if len(runs) > 1:
                 _repeats(file, (len(runs), *rows.shape))[number] = rows
-            total = rows.astype(np.float64) if total is None else total + rows
+            total = rows.astype(np.float64) if number == 0 else total + rows
             removed[run.label] = list(found.regressors.columns)
             summaries.append(
                 RunSummary(

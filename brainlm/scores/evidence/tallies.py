@@ -119,16 +119,16 @@ def cross_table(classes: Sequence[str], verdicts: pd.DataFrame) -> pd.DataFrame:
     ------
     InputError: classes of other latents, or other than the paper's.
     """
-    classes, of_latent = np.asarray(classes, str), labels(verdicts).to_numpy()
-    if classes.shape != of_latent.shape:
+    of_class, of_latent = np.asarray(classes, str), labels(verdicts).to_numpy()
+    if of_class.shape != of_latent.shape:
         raise InputError(
-            f"There are {classes.size} classes and {of_latent.size} verdicts: take both from one model."
+            f"There are {of_class.size} classes and {of_latent.size} verdicts: take both from one model."
         )
-    for values, known in ((classes, CLASSES), (of_latent, LABELS)):
+    for values, known in ((of_class, CLASSES), (of_latent, LABELS)):
         if unknown := set(values) - set(known):
             raise InputError(f"'{min(unknown)}' is none of {', '.join(known)}.")
     counts = [
-        [int(np.sum((classes == name) & (of_latent == label))) for label in LIVE_LABELS] for name in CLASSES
+        [int(np.sum((of_class == name) & (of_latent == label))) for label in LIVE_LABELS] for name in CLASSES
     ]
     return pd.DataFrame(counts, index=pd.Index(CLASSES, name="class"), columns=list(LIVE_LABELS))
 

@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
 
 from brainlm.cortex.subject import Cortex, flatmap_image
 from brainlm.errors import InputError
@@ -170,7 +171,7 @@ def _halo(width: float) -> withStroke:
     return withStroke(linewidth=width, foreground="white")
 
 
-def _on_cortex(points: np.ndarray, on_cortex: np.ndarray) -> np.ndarray:
+def _on_cortex(points: np.ndarray, on_cortex: np.ndarray) -> NDArray[np.bool_]:
     """(point,) bool: the (point, xy) pixel positions that lie on the cortex."""
     column, row = np.clip(points.round().astype(int), 0, np.array(on_cortex.shape[::-1]) - 1).T
     return on_cortex[row, column]

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.errors import InputError
@@ -28,15 +29,15 @@ DEPTHS = 32
 class CortexGeometry:
     """How the voxels of a subject, its cortical surface and its flatmap lie on each other."""
 
-    mask: np.ndarray
+    mask: NDArray[np.bool_]
     """(z, y, x) bool, the `thick` mask."""
-    on_cortex: np.ndarray
+    on_cortex: NDArray[np.bool_]
     """(height, width) bool."""
     pixel_of_voxel: sparse.csr_matrix
     """(pixel, voxel) float32."""
-    curvature: np.ndarray
+    curvature: NDArray[np.float32]
     """(height, width) float32, NaN off cortex."""
-    vertex_position: np.ndarray
+    vertex_position: NDArray[np.float64]
     """(vertex, xy) float64 in pixels, NaN for the vertices that were cut out of the flatmap."""
     voxel_of_vertex: sparse.csr_matrix
     """(voxel, vertex) float64: share of the line through the grey matter at a vertex in a voxel."""

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 from fontTools.pens.recordingPen import RecordingPen
 from fontTools.svgLib.path import parse_path
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
@@ -62,7 +63,7 @@ def label_position(outline: np.ndarray, on_cortex: np.ndarray) -> tuple[float, f
     return float(x[middle]), float(y[middle])
 
 
-def inside(outline: np.ndarray, points: np.ndarray) -> np.ndarray:
+def inside(outline: np.ndarray, points: np.ndarray) -> NDArray[np.bool_]:
     """Which points lie inside an outline, closed by a straight line where it is open (even-odd rule).
 
     Parameters

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.cortex.geometry import CortexGeometry, compute_geometry
@@ -29,14 +30,14 @@ HEMISPHERES = ("lh", "rh")
 class Cortex:
     """What the figures of one subject need."""
 
-    mask: np.ndarray
+    mask: NDArray[np.bool_]
     """(z, y, x) bool: the voxels of the data, whose columns follow the mask's C order. On a surface voxels are
     vertices: (hemisphere, vertex) bool, the left hemisphere first."""
     pixel_of_voxel: sparse.csr_matrix
     """(pixel, voxel) float32: share of each voxel in a flatmap pixel; pixels in C order of `image_shape`."""
-    on_cortex: np.ndarray
+    on_cortex: NDArray[np.bool_]
     """(height, width) bool: pixels of the flatmap inside the cut-open cortex."""
-    curvature: np.ndarray
+    curvature: NDArray[np.float32]
     """(height, width) float32, smoothed: above zero on gyri, below in sulci, NaN off cortex."""
     roi_outlines: dict[str, list[np.ndarray]]
     """Area -> its outlines, each (point, xy) float32 in pixels; (0, 0) is the top left pixel's centre."""
@@ -103,7 +104,7 @@ def read_cortex(pycortex_db: Path, subject: str, transform: str, work_dir: Path,
     )
 
 
-def flatmap_image(cortex: Cortex, values: np.ndarray) -> np.ndarray:
+def flatmap_image(cortex: Cortex, values: np.ndarray) -> NDArray[np.float32]:
     """Project one value per voxel to the flatmap.
 
     Parameters

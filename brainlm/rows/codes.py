@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import require_finite
 from brainlm.store import (
@@ -22,16 +23,16 @@ from brainlm.store import (
 class StoryCode:
     """The code of one story."""
 
-    values: np.ndarray
+    values: NDArray[np.float32]
     """(time, k) float32 activations of the active latents."""
-    latents: np.ndarray
+    latents: NDArray[np.int32]
     """(time, k) int32 their indices."""
     time_s: np.ndarray
     """(time,) s after sound onset."""
     n_latents: int
 
     @property
-    def activation(self) -> np.ndarray:
+    def activation(self) -> NDArray[np.float32]:
         """(time, latent) float32; 0 where a latent is not active."""
         dense = np.zeros((len(self.values), self.n_latents), np.float32)
         np.put_along_axis(dense, self.latents, self.values, axis=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
@@ -20,11 +21,11 @@ class Normalization:
     x_normalized = ((x[kept] - offset) / scale) / mean_norm
     """
 
-    kept: np.ndarray
+    kept: NDArray[np.bool_]
     """(column,) bool: raw columns (voxels, hidden dimensions) the model sees; False where NaN or constant."""
-    offset: np.ndarray
+    offset: NDArray[np.float32]
     """(kept,) float32, in raw units."""
-    scale: np.ndarray
+    scale: NDArray[np.float32]
     """(kept,) float32, in raw units."""
     mean_norm: float
     """Mean l2 norm of the training rows after offset and scale."""
@@ -40,7 +41,7 @@ class Normalization:
         """Number of columns the model sees."""
         return int(self.kept.sum())
 
-    def apply(self, raw: Any, name: str = "Raw rows") -> np.ndarray:
+    def apply(self, raw: Any, name: str = "Raw rows") -> NDArray[np.float32]:
         """(time, column) raw rows to (time, kept) float32; what is not finite stays so.
 
         Raises
@@ -52,7 +53,7 @@ class Normalization:
         rows /= self.scale * np.float32(self.mean_norm)
         return rows
 
-    def invert(self, rows: Any) -> np.ndarray:
+    def invert(self, rows: Any) -> NDArray[np.float32]:
         """(time, kept) normalized rows to (time, column) float32 in raw units; NaN where not kept.
 
         Raises

@@ -6,6 +6,7 @@ from functools import partial
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.rows.choices import BrainTime, Standardization
@@ -17,7 +18,7 @@ from brainlm.rows.sources import Source
 class Rows:
     """Normalized rows of some stories, all sources side by side."""
 
-    values: np.ndarray
+    values: NDArray[np.float32]
     """(time, column) float32."""
     slices: dict[str, slice]
     """Source -> its columns."""
@@ -25,7 +26,7 @@ class Rows:
     """(time,) index into `stories`."""
     stories: tuple[str, ...]
 
-    def source(self, name: str) -> np.ndarray:
+    def source(self, name: str) -> NDArray[np.float32]:
         """(time, width) float32 view of one source."""
         return self.values[:, self.slices[name]]
 
@@ -118,7 +119,7 @@ def _require_same_times(sources: Mapping[str, Source], story: str) -> None:
             )
 
 
-def side_by_side(sources: Mapping[str, Source], stories: Sequence[str]) -> np.ndarray:
+def side_by_side(sources: Mapping[str, Source], stories: Sequence[str]) -> NDArray[np.float32]:
     """Raw rows of some stories, the columns of all sources beside each other.
 
     Returns

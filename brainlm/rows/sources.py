@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from zarr.types import AnyArray
 
 from brainlm.errors import InputError
@@ -59,7 +60,7 @@ class Source:
             )
         return stored_array(group, self.array)
 
-    def valid_columns(self, stories: Sequence[str]) -> np.ndarray:
+    def valid_columns(self, stories: Sequence[str]) -> NDArray[np.bool_]:
         """(column,) bool: columns that no story marks as invalid (NaN or constant).
 
         Raises

@@ -36,6 +36,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from zarr.types import AnyArray
 
 from brainlm.errors import InputError
@@ -46,19 +47,19 @@ from brainlm.scores.correlation import is_constant
 class RepeatReliability:
     """What repeated hearings say about each voxel; NaN throughout for voxels where `reliability` is undefined."""
 
-    explainable_variance: np.ndarray
+    explainable_variance: NDArray[np.float64]
     """(voxel,) float64 EV of one hearing, in [-1 / (n - 1), 1]: unclipped, near 0 on average without signal."""
-    ceiling_single: np.ndarray
+    ceiling_single: NDArray[np.float64]
     """(voxel,) float64 noise ceiling of a correlation with one hearing, in (0, 1]; NaN where EV <= 0."""
-    ceiling_mean: np.ndarray
+    ceiling_mean: NDArray[np.float64]
     """(voxel,) float64 noise ceiling of a correlation with the mean of the hearings; NaN where EV <= 0."""
     n_hearings: np.ndarray
     """(voxel,) int hearings that are not lost in the voxel; fewer than 2 of every story leave it undefined."""
-    signal_power: np.ndarray
+    signal_power: NDArray[np.float64]
     """(voxel,) float64 SP."""
-    noise_power: np.ndarray
+    noise_power: NDArray[np.float64]
     """(voxel,) float64 NP."""
-    noise_power_of_mean: np.ndarray
+    noise_power_of_mean: NDArray[np.float64]
     """(voxel,) float64 NP / n."""
     n_repeats: int
     """Of all stories together."""

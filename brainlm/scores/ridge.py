@@ -14,6 +14,7 @@ from himalaya.backend import get_backend, set_backend
 from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
 from himalaya.ridge import solve_group_ridge_random_search
 from himalaya.scoring import r2_score
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.scores.correlation import is_constant, pearson
@@ -59,11 +60,11 @@ def story_folds(story: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.nd
 class RidgeFit:
     """How well ridge regression predicts each voxel; NaN for voxels that are constant or not finite."""
 
-    correlation: np.ndarray
+    correlation: NDArray[np.float64]
     """(voxel,) float64 Pearson correlation of test rows with their prediction."""
-    penalty: np.ndarray
+    penalty: NDArray[np.float64]
     """(voxel,) float64 penalty chosen by cross-validation; see whether many are at an end of the grid."""
-    cv_score: np.ndarray
+    cv_score: NDArray[np.float64]
     """(voxel,) float64 R² in validation at that penalty, mean over folds."""
 
 

@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 from nibabel.affines import apply_affine
 from nibabel.processing import resample_from_to
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from brainlm.cortex.geometry import pycortex_share
@@ -83,7 +84,9 @@ def _coarse_grid(scan: Nifti, voxel_size_mm: float) -> tuple[tuple[int, int, int
     return tuple(shape.tolist()), affine
 
 
-def _thick_mask(surfaces: Path, shape: tuple[int, int, int], voxel_from_surface: np.ndarray) -> np.ndarray:
+def _thick_mask(
+    surfaces: Path, shape: tuple[int, int, int], voxel_from_surface: np.ndarray
+) -> NDArray[np.bool_]:
     """(x, y, z) bool, pycortex's definition of the mask."""
     white, pial = (
         np.vstack([load_gifti(surfaces / f"{kind}_{h}.gii").darrays[0].data for h in HEMISPHERES])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.simulation.components import (
@@ -49,7 +50,7 @@ class Planted:
     - stripes: an artefact of the scanner, new at every hearing;
     - LM-only: the LM carries it, no voxel follows it, nor does it go along with what voxels follow.
     """
-    time_courses: np.ndarray
+    time_courses: NDArray[np.float64]
     """(time, feature) float64, each of mean 0 and s.d. 1."""
     strength: np.ndarray
     """(feature,) variance in the brain, in units of a shared feature's on average; 0: in no voxel."""

@@ -11,6 +11,7 @@ from xml.parsers.expat import ExpatError
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.data.bids.names import BidsFile
 from brainlm.data.bids.runs import Run
@@ -75,7 +76,7 @@ def check_tr(run: Run, tr_s: float) -> None:
             )
 
 
-def read_bold(run: Run, space: str, mask: Path | None = None) -> np.ndarray:
+def read_bold(run: Run, space: str, mask: Path | None = None) -> NDArray[np.float32]:
     """A run's data, as they were recorded.
 
     Parameters

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
@@ -47,7 +48,7 @@ def verdict_shares(verdicts: pd.DataFrame, live: np.ndarray) -> dict[str, float]
     }
 
 
-def verified(table: pd.DataFrame) -> np.ndarray:
+def verified(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Which latents have a verdict that bears out their class, see VERIFYING.
 
     Parameters

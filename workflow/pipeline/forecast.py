@@ -52,7 +52,8 @@ def main() -> None:
 def _described(pending: list[Job], jobs: list[Job], results: Path, *, n_cores: int) -> str:
     rules = {_rule(job, results) for job in pending}
     before = _bytes_a_job([job for job in jobs if _rule(job, results) in rules], results)
-    disks: dict[int, Path] = {}
+    # All that lies on the disk of the results is told of it.
+    disks = {_device(results): results}
     planned = [_pending_job(job, results, before, disks) for job in pending]
     machine = Machine(
         n_cores, psutil.virtual_memory().total, {folder: free_bytes(folder) for folder in disks.values()}
@@ -78,8 +79,12 @@ def _pending_job(job: Job, results: Path, before: Mapping[str, int], disks: dict
         job.resources["runtime"] * 60,
         job.resources.get("written_bytes", before.get(rule)),
         _size(job),
-        disks.setdefault(existing_part(folder).stat().st_dev, folder),
+        disks.setdefault(_device(folder), folder),
     )
+
+
+def _device(folder: Path) -> int:
+    return existing_part(folder).stat().st_dev
 
 
 def _rule(job: Job, results: Path) -> str:

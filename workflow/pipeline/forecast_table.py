@@ -171,7 +171,7 @@ def _memory(rows: Sequence[RuleForecast], machine: Machine) -> str:
     large = [row.rule for row in rows if row.memory_bytes > machine.memory_bytes]
     return (
         f"{sentence}\nWarning: {_named(large)}: a job asks for more memory than there is, and may be killed; run it "
-        "on a larger machine or a cluster, or give the config fewer stories or latents."
+        "on a larger machine or a cluster, or choose a smaller language model, fewer stories or fewer latents."
     )
 
 

@@ -79,10 +79,10 @@ why: $(SETUP)
 job: $(SETUP)
 	@PYTHONPATH=workflow $(BIN)/python -m pipeline.by_hand $(or $(OUTPUT),--help) --configfile $(CONFIG) $(if $(DEBUG),--debug)
 
-# One run as an archive that another lab can verify.
+# One run as an archive that another lab can verify; to publish it: make export PUBLISHED=2026-11-26 LICENSE=CC-BY-4.0
 RUN ?= results/demo
 export: $(SETUP)
-	$(BIN)/python workflow/pipeline/export.py $(RUN)
+	$(BIN)/python workflow/pipeline/export.py $(RUN) $(if $(PUBLISHED),--published $(PUBLISHED)) $(if $(LICENSE),--license $(LICENSE))
 
 # The reported models of a run as folders for the Hugging Face hub, or anybody: RUN/shared/<subject>.
 share: $(SETUP)

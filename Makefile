@@ -7,7 +7,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo bids-demo test lint reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
+.PHONY: setup demo bids-demo test lint reference bench readings rehearsal why job rulegraph export share snr-study evidence-study data-study clean
 
 setup: $(SETUP)
 
@@ -78,6 +78,15 @@ why: $(SETUP)
 # One job by hand: make job OUTPUT=results/demo/tables/SIM01/table1.tsv, with DEBUG=1 in the debugger where it fails.
 job: $(SETUP)
 	@PYTHONPATH=workflow $(BIN)/python -m pipeline.by_hand $(or $(OUTPUT),--help) --configfile $(CONFIG) $(if $(DEBUG),--debug)
+
+# Which rule follows which, of one simulated subject: docs/images/rulegraph.svg.
+rulegraph: $(SETUP)
+	$(BIN)/snakemake --forceall --rulegraph --config 'subjects=[SIM01]' 'language_model={stories_per_job: 100}' \
+		| sed -E 's/(_SIM01)?_0"/"/' \
+		| $(BIN)/snakevision --skip-rules all --output docs/images/rulegraph.svg
+	@# Readable on a dark page as well.
+	sed -i.bak 's|<defs />|&<rect x="-100%" y="-100%" width="300%" height="300%" fill="white" />|' docs/images/rulegraph.svg
+	rm docs/images/rulegraph.svg.bak
 
 # One run as an archive that another lab can verify; to publish it: make export PUBLISHED=2026-11-26 LICENSE=CC-BY-4.0
 RUN ?= results/demo

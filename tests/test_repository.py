@@ -1,4 +1,4 @@
-"""What the repository says of itself to hosts, catalogs and those who cite it has the form they ask for, and agrees."""
+"""What the repository says of itself to hosts, catalogs and those who cite it agrees, in the form they ask for."""
 
 import re
 import shlex
@@ -23,7 +23,14 @@ def read(path: str | Path) -> str:
 
 def schema_errors(schema: str, *files: Path) -> str:
     """What the schema that a host publishes, as check-jsonschema ships it, says against files; "" if nothing."""
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files)]
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        f"vendor.{schema}",
+        *map(str, files),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if run.returncode == 0 else run.stdout + run.stderr
 
@@ -77,10 +84,15 @@ def test_continuous_integration_runs_what_is_run_here_on_pythons_that_the_projec
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflows_of_the_host_call_targets_and_files_that_exist(workflow):
     targets = re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
-    runs = [step["run"] for job in yaml.safe_load(read(workflow))["jobs"].values() for step in job["steps"] if "run" in step]
+    runs = [
+        step["run"]
+        for job in yaml.safe_load(read(workflow))["jobs"].values()
+        for step in job["steps"]
+        if "run" in step
+    ]
     for run in runs:
-        for target in re.findall(r"\bmake ([a-z-]+)", run):
-            assert target in targets
+        for named in re.findall(r"\bmake((?: [a-z-]+)+)", run):
+            assert set(named.split()) <= set(targets)
         for script in re.findall(r"\bbash (\S+)", run):
             assert (REPOSITORY / script).is_file()
 
@@ -93,7 +105,9 @@ def instructions() -> list[list[str]]:
 
 def test_the_container_is_made_of_files_that_exist_and_that_it_may_see():
     seen = {line.removeprefix("!") for line in read(".dockerignore").splitlines() if line.startswith("!")}
-    copied = [words[1] for words in instructions() if words[0] == "COPY" and not words[1].startswith("--from")]
+    copied = [
+        words[1] for words in instructions() if words[0] == "COPY" and not words[1].startswith("--from")
+    ]
     assert {path.split("/")[0] for path in copied} == seen
     assert [path for path in copied if not (REPOSITORY / path).exists()] == []
 
@@ -111,13 +125,16 @@ def test_the_container_has_the_pinned_environment_and_runs_the_workflow_as_no_ro
     assert "/opt/brainlm/workflow/Snakefile," in command
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md"])
-def test_pages_name_files_and_targets_that_exist(page):
-    text = read(page)
-    for link in re.findall(r"\]\(([^)#]+)\)", text):
-        if not link.startswith(("http", "../../")):
-            assert (REPOSITORY / link).exists(), link
-    targets = re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE)
-    assert [target for target in re.findall(r"\bmake ([a-z-]+)", text) if target not in targets] == []
-    for path in re.findall(r"`((?:brainlm|workflow|tests|envs|docs|config)/[\w./-]+)`", text):
-        assert (REPOSITORY / path).exists(), path
+def test_the_rule_graph_shows_the_rules_of_the_demo():
+    shown = set(re.findall(r">(\w+)</", read("docs/images/rulegraph.svg")))
+    # Sources of data other than the demo's, and what is run on demand.
+    not_in_the_demo = {"check_dataset", "dataset_bids", "dataset_openneuro", "dataset_local", "plan"}
+    on_demand = {"pairings", "readings", "readings_table", "simulate_fmriprep"}
+    files = [
+        path for path in (REPOSITORY / "workflow" / "rules").glob("*.smk") if path.stem not in not_in_the_demo
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    rules = set(re.findall(r"^ *rule (\w+):", text, re.MULTILINE))
+    # Rules whose names have numbers, for batches of stories.
+    rules |= {name for name in re.findall(r'f"([a-z]+)_\{', text)}
+    assert shown == rules - on_demand

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from rocrate.rocrate import ROCrate
@@ -16,8 +17,6 @@ from brainlm.store import add_array, new_store
 from pipeline import export
 from pipeline.crate import Publication
 from pipeline.provenance import write_record
-
-import numpy as np
 
 REPOSITORY = Path(__file__).parents[2]
 JOB = {"wildcards": {}, "params": {}, "seed": None}
@@ -92,14 +91,17 @@ def test_the_run_is_an_action_of_the_workflow_with_what_it_read_and_what_came_of
     assert workflow.id == "workflow/Snakefile" and "ComputationalWorkflow" in workflow.type
     assert workflow["version"] == __version__
     assert (workflow["programmingLanguage"]["name"], workflow["license"]["name"]) == ("Snakemake", "MIT")
-    (run,) = crate.root_dataset["mentions"]
+    run = crate.root_dataset["mentions"]
     assert run.type == "CreateAction" and run["instrument"] == workflow
     # Nothing of what lies between input and results, and what is no longer there: it has a digest.
     (read,) = run["object"]
     story = results.parent / "a story.txt"
     assert read["name"] == str(story)
     assert read["identifier"] == f"sha256:{hashlib.sha256(story.read_bytes()).hexdigest()}"
-    assert {of["name"] for of in run["result"]} == {"results/words/a story é.tsv", "results/SIM01/ceiling.zarr"}
+    assert {of["name"] for of in run["result"]} == {
+        "results/words/a story é.tsv",
+        "results/SIM01/ceiling.zarr",
+    }
     (store,) = [of for of in run["result"] if of.type == "Dataset"]
     assert "results/SIM01/ceiling.zarr/zarr.json" in {part["name"] for part in store["hasPart"]}
 
@@ -132,7 +134,12 @@ def test_paper_and_dataset_are_cited_with_their_authors(top):
 
 def test_what_is_not_known_is_not_said(top):
     text = (top / "ro-crate-metadata.json").read_text(encoding="utf-8")
-    for unknown in ("startTime", "endTime", "agent", "conformsTo\": [\n   {\n    \"@id\": \"https://w3id.org/ro/wfrun"):
+    for unknown in (
+        "startTime",
+        "endTime",
+        "agent",
+        'conformsTo": [\n   {\n    "@id": "https://w3id.org/ro/wfrun',
+    ):
         assert unknown not in text
     root = next(of for of in json.loads(text)["@graph"] if of["@id"] == "./")
     assert {"datePublished", "license", "conformsTo"}.isdisjoint(root)

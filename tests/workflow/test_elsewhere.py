@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,7 +167,7 @@ def test_with_an_image_every_job_runs_in_it(tiny, tmp_path):
         "#!/bin/sh\n"
         '[ "$1" = --version ] && { echo apptainer version 1.3.0; exit; }\n'
         f"echo \"$@\" >> '{tmp_path}/calls'\n"
-        'for command; do :; done\nexec sh -c "$command"\n'
+        'for command; do :; done\nexec bash -c "$command"\n'
     )
     apptainer.chmod(0o755)
     (tmp_path / "brainlm.sif").touch()
@@ -174,7 +175,12 @@ def test_with_an_image_every_job_runs_in_it(tiny, tmp_path):
     run = run_snakemake(
         *("--directory", tmp_path, "--cores", "1", "--sdm", "apptainer", words),
         *("--configfile", tiny.config_file(tmp_path)),
-        environment={"PATH": f"{apptainer.parent}{os.pathsep}{os.environ['PATH']}"},
+        # The image's Python is the first that a job finds, as this one here.
+        environment={
+            "PATH": os.pathsep.join(
+                [str(apptainer.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+            )
+        },
     )
     assert run.returncode == 0, run.stdout[-3000:]
     (call,) = [line for line in (tmp_path / "calls").read_text().splitlines() if " exec " in f" {line} "]

@@ -1,8 +1,8 @@
 """What an archive says of its run to repositories and to other labs' programs: a Workflow Run RO-Crate.
 
-RO-Crate 1.1 with the profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5). It says what the files, their
-records and CITATION.cff know, and no more: neither who ran the workflow nor when. Written here and not by the library
-rocrate, which notes the time and draws identifiers at random; a test reads it with that library.
+RO-Crate 1.1 with the profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow/0.5). It says what the files,
+their records and CITATION.cff know, and no more: neither who ran the workflow nor when. Written here and not by the
+library rocrate, which notes the time and draws identifiers at random; a test reads it with that library.
 """
 
 import json
@@ -59,7 +59,7 @@ class PackedFile:
 
 @dataclass(frozen=True)
 class Publication:
-    """What only those know who publish an archive. Without it the profiles' demands are not met, and none is named."""
+    """What only those know who publish an archive. Without it no profile's demands are met, and none is named."""
 
     day: str
     """ISO 8601, e.g. 2026-11-26."""
@@ -78,9 +78,9 @@ def describe(
     Parameters
     ----------
     name : of the run, e.g. demo.
-    files : path below the archive's folder -> file, of all that lies beside the text, "workflow/Snakefile" among them.
-    records : path below the archive's folder -> record, as `pipeline.provenance.load_record` reads it. Those of results
-        that are not among `files` tell of inputs and versions alone.
+    files : path below the archive's folder -> file, of all that lies beside the text, workflow/Snakefile among them.
+    records : path below the archive's folder -> record, as `pipeline.provenance.load_record` reads it. Those of
+        results that are not among `files` tell of inputs and versions alone.
     """
     stores = _stores(files, records)
     results = {
@@ -90,18 +90,19 @@ def describe(
     }
     inputs, software = _inputs(records.values()), _software(records.values())
     people, works = _citations()
+    published, named_there = _of_publication(publication)
     title = f"Run of the Brain-LM crosscoder: {name}"
     root = {
         "@id": "./",
         "@type": "Dataset",
         "name": title,
-        "description": "Which features a brain that hears stories shares with a language model that reads them: trained "
-        "crosscoders, their scores and evidence, figures and tables, and a record of where each is from.",
+        "description": "Which features a brain that hears stories shares with a language model that reads them: "
+        "trained crosscoders, their scores and evidence, figures and tables, and a record of where each is from.",
         "mainEntity": {"@id": MAIN_WORKFLOW},
-        "mentions": [{"@id": _RUN}],
+        "mentions": {"@id": _RUN},
         "citation": _references(works),
         "hasPart": [*map(_to_folder, stores), *map(_to_file, files)],
-        **_of_publication(publication),
+        **published,
     }
     run = {
         "@id": _RUN,
@@ -116,7 +117,7 @@ def describe(
     graph = [
         _descriptor(publication),
         root,
-        *_publication_entities(publication),
+        *named_there,
         _workflow(files[MAIN_WORKFLOW], software),
         _language(software),
         _license(_MIT),
@@ -131,7 +132,9 @@ def describe(
     return json.dumps({"@context": _CONTEXT, "@graph": graph}, ensure_ascii=False, indent=1) + "\n"
 
 
-def _stores(files: Mapping[str, PackedFile], records: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _stores(
+    files: Mapping[str, PackedFile], records: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[str]]:
     """Path -> paths of its files, of each result that is a folder, such as a Zarr store."""
     recorded = {f"results/{record['path']}" for record in records.values()}
     stores: dict[str, list[str]] = {}
@@ -198,8 +201,8 @@ def _workflow(file: PackedFile, software: list[Entity]) -> Entity:
         **_file(MAIN_WORKFLOW, file),
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
         "name": "Brain-LM crosscoder",
-        "description": "Which step follows which, to be read, as it was when the run was exported. A result's record has "
-        "the digest of the code that made it.",
+        "description": "Which step follows which, to be read, as it was when the run was exported. A result's record "
+        "has the digest of the code that made it.",
         "programmingLanguage": {"@id": _LANGUAGE},
         "license": {"@id": _MIT},
         "softwareRequirements": _references(software),
@@ -238,7 +241,9 @@ def _software(records: Iterable[Mapping[str, Any]]) -> list[Entity]:
             "name": package,
             "softwareVersion": version,
         }
-        for package, version in sorted({of for record in records for of in record.get("versions", {}).items()})
+        for package, version in sorted(
+            {of for record in records for of in record.get("versions", {}).items()}
+        )
     ]
 
 
@@ -254,25 +259,21 @@ def _devices(records: Iterable[Mapping[str, Any]]) -> str:
     return f"What each result was made from, with which settings and seed, stands in results/provenance.{on}"
 
 
-def _of_publication(publication: Publication | None) -> Entity:
+def _of_publication(publication: Publication | None) -> tuple[Entity, list[Entity]]:
+    """What it adds to the root, and the entities that this names."""
     if publication is None:
-        return {}
-    return {
-        "datePublished": publication.day,
-        "license": {"@id": _LICENSES + publication.license},
-        "conformsTo": [{"@id": profile} for profile in _PROFILES],
-    }
-
-
-def _publication_entities(publication: Publication | None) -> list[Entity]:
-    if publication is None:
-        return []
+        return {}, []
     profiles = [
         {"@id": identifier, "@type": "CreativeWork", "name": name, "version": version}
         for identifier, (name, version) in _PROFILES.items()
     ]
-    chosen = _LICENSES + publication.license
-    return profiles + [_license(chosen)] * (chosen != _MIT)
+    chosen = _license(_LICENSES + publication.license)
+    added = {
+        "datePublished": publication.day,
+        "license": {"@id": chosen["@id"]},
+        "conformsTo": _references(profiles),
+    }
+    return added, profiles + [chosen] * (chosen["@id"] != _MIT)
 
 
 def _license(identifier: str) -> Entity:

@@ -50,8 +50,8 @@ records: to compare a run of your own with this one, with the inputs that are no
 records (`diff --recursive --exclude='*.stat'`). envs/requirements.lock is the environment to install for it, and
 workflow/ tells which step follows which.
 
-ro-crate-metadata.json describes all this for repositories and programs: a Workflow Run RO-Crate. One that was exported
-without a day of publication and a license lacks these two, which a repository asks for.
+ro-crate-metadata.json describes all this for repositories and programs: a Workflow Run RO-Crate. If the run was
+exported without a day of publication and a license, these two are missing, which a repository asks for.
 """
 
 
@@ -187,8 +187,12 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?", help="folder of one dataset, e.g. results/demo")
     parser.add_argument("archive", type=Path, nargs="?", help="what to write; <results>.tar.gz if not given")
     parser.add_argument("--verify", type=Path, metavar="ARCHIVE", help="check an archive instead")
-    parser.add_argument("--published", metavar="DAY", help="day of publication for the description, e.g. 2026-11-26")
-    parser.add_argument("--license", metavar="SPDX", help="license of the results for the description, e.g. CC-BY-4.0")
+    parser.add_argument(
+        "--published", metavar="DAY", help="day of publication for the description, e.g. 2026-11-26"
+    )
+    parser.add_argument(
+        "--license", metavar="SPDX", help="license of the results for the description, e.g. CC-BY-4.0"
+    )
     given = parser.parse_args()
     if (given.results is None) == (given.verify is None):
         parser.error("name a results folder, or an archive with --verify")

@@ -8,7 +8,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: help setup demo bids-demo plan test lint reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
+.PHONY: help setup demo bids-demo plan test lint reference bench readings rehearsal why job rulegraph export share snr-study evidence-study data-study clean
 
 ##@ Start
 help: ## List what can be made
@@ -53,8 +53,9 @@ job: $(SETUP) ## Run one job by hand: OUTPUT=FILE, with DEBUG=1 in the debugger 
 	@PYTHONPATH=workflow $(BIN)/python -m pipeline.by_hand $(or $(OUTPUT),--help) --configfile $(CONFIG) $(if $(DEBUG),--debug)
 
 RUN ?= results/demo
+# To publish it: make export PUBLISHED=2026-11-26 LICENSE=CC-BY-4.0
 export: $(SETUP) ## One run, RUN=FOLDER, as an archive that another lab can verify
-	$(BIN)/python workflow/pipeline/export.py $(RUN)
+	$(BIN)/python workflow/pipeline/export.py $(RUN) $(if $(PUBLISHED),--published $(PUBLISHED)) $(if $(LICENSE),--license $(LICENSE))
 
 # For the Hugging Face hub, or anybody: RUN/shared/<subject>.
 share: $(SETUP) ## The reported models of a run, RUN=FOLDER, as folders to hand on
@@ -81,6 +82,15 @@ lint: $(SETUP) ## Look the code over
 
 reference: $(SETUP) ## Write what is said of every setting in config/ from where it is declared
 	PYTHONPATH=workflow $(BIN)/python -m pipeline.reference
+
+# docs/images/rulegraph.svg, of one simulated subject.
+rulegraph: $(SETUP) ## Draw which rule follows which
+	$(BIN)/snakemake --forceall --rulegraph --config 'subjects=[SIM01]' 'language_model={stories_per_job: 100}' \
+		| sed -E 's/(_SIM01)?_0"/"/' \
+		| $(BIN)/snakevision --skip-rules all --output docs/images/rulegraph.svg
+	@# Readable on a dark page as well.
+	sed -i.bak 's|<defs />|&<rect x="-100%" y="-100%" width="300%" height="300%" fill="white" />|' docs/images/rulegraph.svg
+	rm docs/images/rulegraph.svg.bak
 
 ##@ Measure
 # Other libraries get an environment of their own: they are not part of the workflow.

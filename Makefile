@@ -7,7 +7,9 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: setup demo bids-demo test lint reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
+DOCS := .venv/.docs-done
+
+.PHONY: setup demo bids-demo test lint docs reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
 
 setup: $(SETUP)
 
@@ -44,6 +46,15 @@ lint: $(SETUP)
 	PYTHONPATH=workflow $(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+
+# These pages as a site, docs/_build/html; tutorials are executed if the demo has run.
+docs: $(DOCS)
+	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build/html
+	@echo "The site: docs/_build/html/index.html"
+
+$(DOCS): envs/docs.lock $(SETUP)
+	$(BIN)/pip install --quiet --no-deps --requirement envs/docs.lock
+	touch $(DOCS)
 
 # What is said of every setting in config/, from where it is declared.
 reference: $(SETUP)

@@ -49,7 +49,7 @@ lint: $(SETUP)
 
 # These pages as a site, docs/_build/html; tutorials are executed if the demo has run.
 docs: $(DOCS)
-	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build/html
+	$(BIN)/sphinx-build --fresh-env --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "The site: docs/_build/html/index.html"
 
 $(DOCS): envs/docs.lock $(SETUP)

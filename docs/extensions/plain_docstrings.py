@@ -6,6 +6,7 @@ Parameters, "InputError: no such file." below Raises, and whole paragraphs below
 
 import re
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ def _convert(
     lines[:] = [_MAGNITUDE.sub(r"\|\1\|", line) for line in as_fields(lines)]
 
 
+def _without_fields(
+    app: "Sphinx", what: str, name: str, described: object, options: object, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """What a dataclass takes stands below it, field by field."""
+    return ("", "") if what == "class" and is_dataclass(described) else None
+
+
 def _handed_on(app: "Sphinx", env: Any, node: Any, shown: Any) -> Any:
     """Docstrings name a function by the module that it stands in; pages have it in the package that hands it on."""
     *modules, name = node.get("reftarget", "").split(".")
@@ -72,5 +80,6 @@ def _handed_on(app: "Sphinx", env: Any, node: Any, shown: Any) -> Any:
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Convert every docstring that autodoc reads, and find what it names."""
     app.connect("autodoc-process-docstring", _convert)
+    app.connect("autodoc-process-signature", _without_fields)
     app.connect("missing-reference", _handed_on)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

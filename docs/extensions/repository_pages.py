@@ -81,13 +81,7 @@ def _prepare(app: "Sphinx", docname: str, source: list[str]) -> None:
     source[0] = text
 
 
-def _follow(app: "Sphinx", env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Pages are read again whose text lies elsewhere."""
-    return [page for page in env.found_docs if _INCLUDE.search((DOCS / f"{page}.md").read_text("utf-8"))]
-
-
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Prepare every page before it is parsed."""
     app.connect("source-read", _prepare)
-    app.connect("env-get-outdated", _follow)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

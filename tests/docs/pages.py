@@ -13,7 +13,7 @@ PAGES = sorted(
     for page in [*REPOSITORY.glob("*.md"), REPOSITORY / "config" / "README.md", *DOCS.rglob("*.md")]
     if not page.is_relative_to(DOCS / "_build") and not page.is_relative_to(DOCS / "tutorials")
 )
-_BLOCK = re.compile(r"(?:^ *<!-- (.*?) -->\n)?^( *)```(\S*)\n(.*?)^\2```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"(?:^ *<!-- ([^\n]+?) -->\n)?^( *)```(\S*)\n(.*?)^\2```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def test_commands_can_be_parsed(block):
     code = re.sub(r"<[\w ]+>", "NAME", block.code)
     shell = subprocess.run(["bash", "-n"], input=code, text=True, capture_output=True)
     assert shell.returncode == 0, shell.stderr
-    for line in code.splitlines():
+    for line in code.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["make"]:
             assert {word for word in words[1:] if "=" not in word} <= TARGETS
@@ -64,7 +64,12 @@ def test_commands_can_be_parsed(block):
                 )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+# A list of changes also names what is no longer there.
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name != "CHANGELOG.md"],
+    ids=lambda page: page.relative_to(REPOSITORY).as_posix(),
+)
 def test_targets_and_files_that_prose_names_are_there(page):
     spans = re.findall(r"(?<!`)`([^`]+)`(?!`)", without_blocks(page))
     targets = {span.split()[1] for span in spans if span.startswith("make ")}

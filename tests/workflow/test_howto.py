@@ -47,18 +47,18 @@ def follow(page: str, repository: Path) -> list[Path]:
     return changed
 
 
-def assert_in_the_style_of_the_house(files: list[Path]) -> None:
-    python = [path for path in files if path.suffix == ".py"]
-    config = ["--config", REPOSITORY / "pyproject.toml", "--no-cache"]
-    for command in (["check"], ["format", "--check", "--diff"]):
-        run = subprocess.run(
-            [Path(sys.executable).parent / "ruff", *command, *config, *python], capture_output=True, text=True
-        )
+def assert_in_the_style_of_the_house(repository: Path, files: list[Path]) -> None:
+    # Its rules are told by folders, as seen from where it lies.
+    shutil.copyfile(REPOSITORY / "pyproject.toml", repository / "pyproject.toml")
+    python, rules = ([path for path in files if path.suffix == suffix] for suffix in (".py", ".smk"))
+    for command in (
+        ["ruff", "check", "--no-cache", *python],
+        ["ruff", "format", "--no-cache", "--check", *python],
+        ["snakefmt", "--check", *rules],
+    ):
+        program = Path(sys.executable).parent / command[0]
+        run = subprocess.run([program, *command[1:]], cwd=repository, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout + run.stderr
-    rules = [path for path in files if path.suffix == ".smk"]
-    config = ["--config", REPOSITORY / "pyproject.toml"]
-    run = subprocess.run([Path(sys.executable).parent / "snakefmt", "--check", *config, *rules])
-    assert run.returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,8 @@ def test_nothing_else_runs_again_for_an_addition(extended):
 
 
 def test_examples_are_in_the_style_of_the_house(extended):
-    assert_in_the_style_of_the_house(extended[1])
+    workspace, changed = extended
+    assert_in_the_style_of_the_house(workspace.repository, changed)
 
 
 def test_the_examples_test_passes(extended):
@@ -135,7 +136,7 @@ def arrays(tiny, tmp_path_factory) -> Workspace:
         config[section] = tiny.config[section]
     workspace = Workspace(folder, config).with_own_repository(folder / "repository")
     changed = follow("dataset_source.md", workspace.repository)
-    assert_in_the_style_of_the_house(changed)
+    assert_in_the_style_of_the_house(workspace.repository, changed)
     return workspace
 
 

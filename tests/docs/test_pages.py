@@ -140,3 +140,13 @@ def test_the_docs_packages_are_pinned_beside_those_of_the_lock():
 
     docs, lock = pins("docs.lock"), pins("requirements.lock")
     assert "sphinx" in docs and docs.keys() & lock.keys() == set()
+
+
+def test_every_package_and_module_of_the_library_has_a_place():
+    library = REPOSITORY / "brainlm"
+    parts = {
+        path.stem for path in library.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    pages = [page.read_text(encoding="utf-8") for page in (DOCS / "reference" / "library").glob("*.md")]
+    shown = re.findall(r"^\.\. automodule:: brainlm\.(\w+)$", "\n".join(pages), re.MULTILINE)
+    assert sorted(shown) == sorted(parts - {"__init__"})

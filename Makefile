@@ -47,7 +47,7 @@ lint: $(SETUP)
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-# These pages as a site, docs/_build/html; tutorials are executed if the demo has run.
+# These pages as a site, docs/_build/html.
 docs: $(DOCS)
 	$(BIN)/sphinx-build --fresh-env --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "The site: docs/_build/html/index.html"

@@ -8,7 +8,9 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 PEERS := .venv-peers/.setup-done
 
-.PHONY: help setup demo bids-demo plan test lint reference bench readings rehearsal why job rulegraph export share snr-study evidence-study data-study clean
+DOCS := .venv/.docs-done
+
+.PHONY: help setup demo bids-demo plan test lint docs reference bench readings rehearsal why job rulegraph export share snr-study evidence-study data-study clean
 
 ##@ Start
 help: ## List what can be made
@@ -79,6 +81,14 @@ lint: $(SETUP) ## Look the code over
 	PYTHONPATH=workflow $(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+
+docs: $(DOCS) ## Build the documentation's site, docs/_build/html
+	$(BIN)/sphinx-build --fresh-env --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "The site: docs/_build/html/index.html"
+
+$(DOCS): envs/docs.lock $(SETUP)
+	$(BIN)/pip install --quiet --no-deps --requirement envs/docs.lock
+	touch $(DOCS)
 
 reference: $(SETUP) ## Write what is said of every setting in config/ from where it is declared
 	PYTHONPATH=workflow $(BIN)/python -m pipeline.reference

@@ -1,7 +1,7 @@
 """How much memory, time and disk jobs ask for, from the sizes of the data: what is wanted to be known beforehand.
 
 The numbers are meant to suffice, not to be tight: a scheduler kills what exceeds them, and a retry asks for more.
-They come from runs at the paper's size, see the README.
+They come from runs at the paper's size, see docs/performance.md.
 """
 
 import re

@@ -623,3 +623,13 @@ def checked_files():
     if FILES.is_written and not FAULTS:
         return [*files, *filter(None, masks_of_subjects().values())]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]
+
+
+def planning_options():
+    """The options with which this Snakemake reads its config."""
+    given = {
+        "--configfile": workflow.overwrite_configfiles,
+        "--config": workflow.config_settings.config_args or [],
+    }
+    options = [text for option, values in given.items() if values for text in (option, *map(str, values))]
+    return ["--snakefile", workflow.main_snakefile, *options]

@@ -178,7 +178,7 @@ def own(tmp_path_factory) -> Finished:
     return run_notebook(
         "your_own_data",
         folder,
-        ["STUDY", "REGIONS", "volumes", "correlation", "counts", "training", "summary"],
+        ["STUDY", "REGIONS", "volumes", "correlation", "counts", "training"],
         {"Path.cwd()": f'Path("{REPOSITORY}")'},
     )
 
@@ -224,13 +224,13 @@ def test_what_was_planted_is_predicted_and_the_rest_is_not(own):
     assert own.values["training"]["validation_explained_brain"].iloc[-1] > 0
 
 
-def test_controls_have_no_shared_latents(own):
+def test_brain_and_model_agree_in_the_matched_model_and_hardly_in_controls(own):
     agreeing = {
         experiment: of[of.index.str.startswith(("shared", "agreeing"))].sum()
         for experiment, of in own.values["counts"].items()
     }
-    assert agreeing["matched"] > 0
-    assert max(agreeing[control] for control in ("shuffled", "shifted", "noise")) == 0
+    assert agreeing["matched"] >= 3
+    assert max(agreeing[control] for control in ("shuffled", "shifted", "noise")) <= 1
     assert len(own.figures) == 2 and all(n_dark(figure) > 500 for figure in own.figures)
 
 

@@ -18,8 +18,9 @@ from tests.without_packages import modules_of, run_without
 
 REPOSITORY = Path(__file__).parents[1]
 SENTENCE = re.compile(r'[\w.]+ needs (\w+), which is not installed: run `pip install "brainlm\[(\w+)\]"`\.')
-WITHOUT_EXTRAS = re.compile(
-    r"brainlm\.(crosscoder|rows|scores)(\.\w+)*|brainlm\.(?!cortex|data|lm|report|simulation|textgrid)\w+"
+# Packages and modules that no extra is needed for, but for scores.ridge.
+CORE = re.compile(
+    r"brainlm\.(crosscoder|rows|scores)(\.\w+)*|brainlm\.(arrays|errors|extras|files|hub|machine|resample|store|surfaces)"
 )
 
 
@@ -124,57 +125,52 @@ print(brainlm.__file__)
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), model.encode({"brain": brain}))
 
 
-def test_a_name_that_needs_an_extra_says_so_in_a_sentence(installed, optional, extras):
+@pytest.fixture(scope="module")
+def without_extras(installed, optional) -> dict[str, dict[str, str | None]]:
+    """What is said, without the packages of extras, where each name that is handed on, and each module, is imported;
+    None where nothing is missing."""
     program = """
 import importlib, json, pkgutil
 import brainlm
 from brainlm.errors import InputError
-said = {}
-for package in ["brainlm", *(of.name for of in pkgutil.walk_packages(brainlm.__path__, "brainlm.") if of.ispkg)]:
-    module = importlib.import_module(package)
+names, modules = {}, {}
+for found in pkgutil.walk_packages(brainlm.__path__, "brainlm."):
+    try:
+        module = importlib.import_module(found.name)
+        modules[found.name] = None
+    except ModuleNotFoundError as error:
+        modules[found.name] = error.name
+        continue
     for name in getattr(module, "__all__", []):
         try:
             getattr(module, name)
+            names[f"{found.name}.{name}"] = None
         except ImportError as error:
-            said[f"{package}.{name}"] = str(error) if isinstance(error, InputError) else repr(error)
-        else:
-            said[f"{package}.{name}"] = ""
-print(json.dumps(said))
+            names[f"{found.name}.{name}"] = str(error) if isinstance(error, InputError) else repr(error)
+print(json.dumps({"names": names, "modules": modules}))
 """
-    said = json.loads(run_without(optional, program, installed))
-    missing = {name: sentence for name, sentence in said.items() if sentence}
-    assert {
-        "brainlm.lm.read_story",
-        "brainlm.scores.ridge_correlations",
-        "brainlm.textgrid.read_words",
-    } <= set(missing)
-    core = ("brainlm.Crosscoder", "brainlm.crosscoder.", "brainlm.rows.", "brainlm.scores.")
-    assert {name for name in missing if name.startswith(core)} == {"brainlm.scores.ridge_correlations"}
+    return json.loads(run_without(optional, program, installed))
+
+
+def test_a_name_that_needs_an_extra_says_so_in_a_sentence(without_extras, optional, extras):
+    missing = {name: sentence for name, sentence in without_extras["names"].items() if sentence}
+    assert {"brainlm.lm.read_story", "brainlm.report.publish_figure", "brainlm.textgrid.read_words"} <= set(
+        missing
+    )
+    assert {name for name in missing if CORE.fullmatch(name)} == {"brainlm.scores.ridge_correlations"}
     for name, sentence in missing.items():
         assert (match := SENTENCE.fullmatch(sentence)) and sentence.startswith(f"{name} needs "), sentence
         module, extra = match.groups()
         assert module in modules_of(extras[extra] & optional), sentence
 
 
-def test_modules_import_but_for_what_is_not_there(installed, optional):
-    program = """
-import importlib, json, pkgutil
-import brainlm
-lacking = {}
-for of in pkgutil.walk_packages(brainlm.__path__, "brainlm."):
-    try:
-        importlib.import_module(of.name)
-    except ModuleNotFoundError as error:
-        lacking[of.name] = error.name
-    else:
-        lacking[of.name] = None
-print(json.dumps(lacking))
-"""
-    lacking = json.loads(run_without(optional, program, installed))
-    assert {"brainlm.crosscoder.training", "brainlm.scores.ceiling", "brainlm.store"} <= set(lacking)
-    found = {name for name, module in lacking.items() if not module}
-    assert {name for name in lacking if WITHOUT_EXTRAS.fullmatch(name)} - found == {"brainlm.scores.ridge"}
-    assert {module for module in lacking.values() if module} <= set(modules_of(optional))
+def test_modules_import_but_for_what_is_not_there(without_extras, optional):
+    lacking = {name: module for name, module in without_extras["modules"].items() if module}
+    assert {"brainlm.crosscoder.training", "brainlm.scores.ceiling", "brainlm.store"} <= set(
+        without_extras["modules"]
+    )
+    assert {name for name in lacking if CORE.fullmatch(name)} == {"brainlm.scores.ridge"}
+    assert set(lacking.values()) <= set(modules_of(optional))
 
 
 def test_with_an_extras_other_packages_it_is_the_absent_one_that_is_named(installed):

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -33,11 +34,7 @@ sys.meta_path[:] = [Without]
 def modules_of(distributions: Iterable[str]) -> list[str]:
     """What can be imported of some distributions."""
     wanted = {_normalized(name) for name in distributions}
-    return sorted(
-        module
-        for module, of in packages_distributions().items()
-        if wanted & {_normalized(name) for name in of}
-    )
+    return sorted(module for module, of in _distributions_of_modules().items() if wanted & of)
 
 
 def run_without(distributions: Iterable[str], program: str, path: Path) -> str:
@@ -52,6 +49,11 @@ def run_without(distributions: Iterable[str], program: str, path: Path) -> str:
     )
     assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+@cache
+def _distributions_of_modules() -> dict[str, set[str]]:
+    return {module: {_normalized(name) for name in of} for module, of in packages_distributions().items()}
 
 
 def _normalized(name: str) -> str:

@@ -1,6 +1,6 @@
 """A crosscoder for brain responses and language models: the library behind the workflow."""
 
-import lazy_loader
+from brainlm.extras import attach
 
 __version__ = "0.1.0"
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"crosscoder": ["Crosscoder"]})
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -57,7 +57,7 @@ def real_array(
     dtype = np.result_type(array.dtype, np.float32) if dtype is None else dtype
     with np.errstate(over="ignore"):
         if isinstance(array, np.ma.MaskedArray):
-            return array.astype(dtype).filled(np.nan)
+            return np.ma.filled(array.astype(dtype), np.nan)
         return np.asarray(array, dtype)
 
 

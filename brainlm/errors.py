@@ -19,6 +19,10 @@ class TooLittleDataError(InputError):
     """
 
 
+class MissingPackageError(InputError, ImportError):
+    """A package that only some of the library needs is not installed; the message says how to install it."""
+
+
 @contextmanager
 def about(what: str) -> Iterator[None]:
     """Let the sentence of an InputError begin with what it is about: "story forest: …"."""

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
 
 
-def tr_midpoints(n_rows: int, *, tr_s: float, sound_onset_s: float, first_tr: int) -> np.ndarray:
+def tr_midpoints(n_rows: int, *, tr_s: float, sound_onset_s: float, first_tr: int) -> NDArray[np.float64]:
     """Times of a story's response rows, in seconds after its sound began.
 
     A volume stands for the middle of its repetition time. In ds003020 the sound starts 10 s into the
@@ -27,7 +28,7 @@ def tr_midpoints(n_rows: int, *, tr_s: float, sound_onset_s: float, first_tr: in
     -------
     (time,) float64, s.
     """
-    return (first_tr + np.arange(n_rows) + 0.5) * tr_s - sound_onset_s
+    return (first_tr + np.arange(n_rows, dtype=np.float64) + 0.5) * tr_s - sound_onset_s
 
 
 def lanczos_weights(

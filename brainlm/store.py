@@ -16,8 +16,8 @@ import numpy as np
 import zarr
 from numpy.typing import ArrayLike, DTypeLike
 from zarr.codecs import ZstdCodec
-from zarr.core.dtype import VariableLengthUTF8
 from zarr.errors import BaseZarrError
+from zarr.types import AnyArray
 
 from brainlm import __version__
 from brainlm.errors import InputError
@@ -84,7 +84,7 @@ def open_store(path: Path | str) -> zarr.Group:
     try:
         return zarr.open_group(path, mode="r", zarr_format=3)
     except (BaseZarrError, OSError, ValueError, KeyError, TypeError) as error:
-        if getattr(error, "errno", None) not in (None, errno.ENOENT, errno.ENOTDIR):
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR):
             raise InputError(
                 f"{path} cannot be read ({error.strerror}): look at the permissions, the disk or the network before "
                 "the store itself."
@@ -103,7 +103,7 @@ def add_array(
     *,
     attributes: Mapping[str, Any] | None = None,
     chunks: tuple[int, ...] | None = None,
-) -> zarr.Array:
+) -> AnyArray:
     """Write `values` (numbers or booleans, any shape) as the array `name`, one name in `dims` per axis.
 
     See `empty_array` for `attributes` and `chunks`; `add_strings` is for text.
@@ -123,7 +123,7 @@ def empty_array(
     *,
     attributes: Mapping[str, Any] | None = None,
     chunks: tuple[int, ...] | None = None,
-) -> zarr.Array:
+) -> AnyArray:
     """Create the array `name`, to be filled block by block.
 
     What is never written, or lost, reads as NaN in a floating-point array (0 or False in any other).
@@ -167,12 +167,12 @@ def add_strings(
     dim: str,
     *,
     attributes: Mapping[str, Any] | None = None,
-) -> zarr.Array:
+) -> AnyArray:
     """Write a list of strings of any length as the one-dimensional array `name` along `dim`."""
     array = group.create_array(
         name,
         shape=(len(values),),
-        dtype=VariableLengthUTF8(),
+        dtype=np.dtypes.StringDType(),
         chunks=(max(1, len(values)),),
         compressors=_COMPRESSOR,
         dimension_names=(dim,),
@@ -184,7 +184,30 @@ def add_strings(
 
 def read_strings(group: zarr.Group, name: str) -> list[str]:
     """Read what `add_strings` wrote."""
-    return [str(value) for value in group[name][...]]
+    return [str(value) for value in read_array(group, name)]
+
+
+def stored_array(group: zarr.Group, name: str) -> AnyArray:
+    """An array of a store, of which nothing is read yet.
+
+    Raises
+    ------
+    KeyError : there is no array of this name.
+    """
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        raise KeyError(name)
+    return found
+
+
+def read_array(group: zarr.Group, name: str) -> np.ndarray:
+    """Read an array whole; errors as `stored_array`."""
+    return np.asarray(stored_array(group, name)[...])
+
+
+def read_attributes(node: zarr.Group | AnyArray) -> dict[str, Any]:
+    """The attributes of a store, or of an array or group in it, as `to_json` made them."""
+    return dict(node.attrs.asdict())
 
 
 def default_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

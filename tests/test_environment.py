@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,10 @@ def project() -> dict:
 
 
 def requirements() -> dict[str, Requirement]:
-    """Package -> what the project asks of it."""
-    return {normalized(of.name): of for of in map(Requirement, project()["dependencies"])}
+    """Package -> what the project asks of it, extras included; word lists are left to those who want them."""
+    extras = {name: listed for name, listed in project()["optional-dependencies"].items() if name != "lexica"}
+    every = map(Requirement, chain(project()["dependencies"], *extras.values()))
+    return {normalized(of.name): of for of in every if of.name != "brainlm"}
 
 
 def imported_distributions(files: list[Path]) -> dict[str, Path]:
@@ -75,8 +78,15 @@ def test_the_conda_environment_has_the_locks_versions():
     assert [pin for pin in conda_environment() if pin not in lock()] == []
 
 
-def test_the_conda_environment_and_the_project_name_the_same_packages():
-    assert {name for name, _ in conda_environment()} == set(requirements())
+def test_the_conda_environment_has_what_the_project_and_the_rule_scripts_name_and_no_more():
+    files = [
+        path
+        for folder in ("scripts", "pipeline")
+        for path in (REPOSITORY / "workflow" / folder).rglob("*.py")
+    ]
+    named, of_scripts = {name for name, _ in conda_environment()}, set(imported_distributions(files))
+    assert {"pyyaml", "tqdm"} <= named
+    assert set(requirements()) <= named <= set(requirements()) | of_scripts
 
 
 def test_the_projects_dependencies_are_in_the_lock():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from nibabel.freesurfer import read_annot
+from nibabel.freesurfer.io import read_annot
 
 from brainlm.errors import InputError
 from brainlm.files import check_downloaded

@@ -10,6 +10,7 @@ from brainlm.cortex.annotations import is_area
 from brainlm.cortex.subject import read_mask
 from brainlm.errors import InputError
 from brainlm.files import check_downloaded, read_tsv
+from brainlm.images import load_nifti
 
 
 def atlas_areas(image_file: Path, table_file: Path, mask_file: Path) -> dict[str, np.ndarray]:
@@ -54,7 +55,7 @@ def _numbers(image_file: Path, mask_file: Path) -> np.ndarray:
     check_downloaded(image_file)
     mask, _ = read_mask(mask_file)
     try:
-        image = nibabel.load(image_file)
+        image = load_nifti(image_file)
         data = np.asarray(image.dataobj)
     except (OSError, EOFError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
         raise InputError(f"{image_file} is damaged, or no NIfTI image ({error}): copy it again.") from error
@@ -65,7 +66,7 @@ def _numbers(image_file: Path, mask_file: Path) -> np.ndarray:
         )
     on_grid = resample_to_img(
         nibabel.Nifti1Image(data.astype(np.int32), image.affine),
-        nibabel.load(mask_file),
+        load_nifti(mask_file),
         interpolation="nearest",
         copy_header=True,
         force_resample=True,

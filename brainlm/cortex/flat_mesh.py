@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.tri import Triangulation
+from numpy.typing import NDArray
 from scipy import sparse
 
 GAP = 0.06
@@ -16,12 +17,12 @@ class FlatMesh:
 
     triangles: np.ndarray
     """(triangle, 3) int, numbers of vertices; without the triangles that the cuts and the medial wall took away."""
-    position: np.ndarray
+    position: NDArray[np.float64]
     """(vertex, xy) float64; y grows upwards in mm, or downwards in pixels. Of no meaning for a vertex without any
     triangle."""
 
     @property
-    def is_shown(self) -> np.ndarray:
+    def is_shown(self) -> NDArray[np.bool_]:
         """(vertex,) bool: those that some triangle has."""
         return np.isin(np.arange(len(self.position)), self.triangles)
 
@@ -72,9 +73,10 @@ def pixels_of_vertices(mesh: FlatMesh, image_shape: tuple[int, int]) -> sparse.c
     (pixel, vertex) float32; pixels in C order of the image. A row adds up to 1, or is empty outside of all triangles.
     """
     height, width = image_shape
-    find = Triangulation(*mesh.position.T, mesh.triangles).get_trifinder()
+    x, y = mesh.position.T
+    find = Triangulation(x, y, mesh.triangles).get_trifinder()
     row, column = np.divmod(np.arange(height * width), width)
-    triangle = find(column.astype(float), row.astype(float))
+    triangle = np.asarray(find(column.astype(float), row.astype(float)))
     pixel = np.flatnonzero(triangle >= 0)
     corners = mesh.triangles[triangle[pixel]]
     place = np.column_stack([column[pixel], row[pixel]])

@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
 
 from brainlm.cortex.subject import Cortex, flatmap_image
 from brainlm.errors import InputError
@@ -76,7 +77,8 @@ def draw_flatmap(
     InputError: not one value for each voxel of the cortex, or an unknown colormap.
     """
     image = flatmap_image(cortex, values)
-    mappable = ScalarMappable(Normalize(vmin, vmax), known_colormap(colormap))
+    scale, colours_of = Normalize(vmin, vmax), known_colormap(colormap)
+    mappable = ScalarMappable(scale, colours_of)
     # One image of white, greys and colours: viewers of PDF blur images, and the edges of a partly transparent
     # one on top would get a dark rim.
     colours = np.ones((*image.shape, 4))
@@ -84,7 +86,7 @@ def draw_flatmap(
     colours[cortex.on_cortex, :3] = np.where(cortex.curvature > 0, GYRUS, SULCUS)[cortex.on_cortex, None]
     known = ~np.isnan(image)
     colours[known] = mappable.to_rgba(image[known])
-    drawn = axes.imshow(colours, cmap=mappable.cmap, norm=mappable.norm, interpolation="none")
+    drawn = axes.imshow(colours, cmap=colours_of, norm=scale, interpolation="none")
     for roi in landmarks(cortex) if rois is None else rois:
         _draw_roi(axes, cortex, roi)
     axes.text(0, 1, "L", transform=axes.transAxes, fontsize=7, ha="left", va="top")
@@ -169,7 +171,7 @@ def _halo(width: float) -> withStroke:
     return withStroke(linewidth=width, foreground="white")
 
 
-def _on_cortex(points: np.ndarray, on_cortex: np.ndarray) -> np.ndarray:
+def _on_cortex(points: np.ndarray, on_cortex: np.ndarray) -> NDArray[np.bool_]:
     """(point,) bool: the (point, xy) pixel positions that lie on the cortex."""
     column, row = np.clip(points.round().astype(int), 0, np.array(on_cortex.shape[::-1]) - 1).T
     return on_cortex[row, column]

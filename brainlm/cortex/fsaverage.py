@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from nilearn.datasets import fetch_surf_fsaverage
 from nilearn.surface import load_surf_data, load_surf_mesh
+from numpy.typing import NDArray
 
 from brainlm.cortex.annotations import areas_of_vertices
 from brainlm.cortex.area_drawing import draw_areas, label_areas
@@ -29,11 +30,11 @@ class Hemisphere:
 
     triangles: np.ndarray
     """(triangle, 3) int of the whole, closed mesh."""
-    is_flat: np.ndarray
+    is_flat: NDArray[np.bool_]
     """(triangle,) bool: those that the flattened hemisphere has."""
-    flat: np.ndarray
+    flat: NDArray[np.float64]
     """(vertex, xy) float64 in mm."""
-    curvature: np.ndarray
+    curvature: NDArray[np.float32]
     """(vertex,) float32: above zero on gyri, below in sulci."""
 
     @property
@@ -61,8 +62,8 @@ def fsaverage_cortex(space: str, annots: Mapping[str, Path], height: int = 512) 
     ------
     InputError: an annotation file is missing, damaged, or of another mesh.
     """
-    hemispheres = read_hemispheres(space)
-    mesh, image_shape = side_by_side(*(of.flat_mesh for of in hemispheres), height)
+    left, right = hemispheres = read_hemispheres(space)
+    mesh, image_shape = side_by_side(left.flat_mesh, right.flat_mesh, height)
     matrix = pixels_of_vertices(mesh, image_shape)
     on_cortex = np.diff(matrix.indptr).reshape(image_shape) > 0
     curvature = (matrix @ np.concatenate([of.curvature for of in hemispheres])).reshape(image_shape)

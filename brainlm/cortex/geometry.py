@@ -11,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import files
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.errors import InputError
+from brainlm.extras import missing_package
 
 DEPTHS = 32
 """Points between the white matter and the pial surface that a flatmap pixel averages."""
@@ -27,15 +29,15 @@ DEPTHS = 32
 class CortexGeometry:
     """How the voxels of a subject, its cortical surface and its flatmap lie on each other."""
 
-    mask: np.ndarray
+    mask: NDArray[np.bool_]
     """(z, y, x) bool, the `thick` mask."""
-    on_cortex: np.ndarray
+    on_cortex: NDArray[np.bool_]
     """(height, width) bool."""
     pixel_of_voxel: sparse.csr_matrix
     """(pixel, voxel) float32."""
-    curvature: np.ndarray
+    curvature: NDArray[np.float32]
     """(height, width) float32, NaN off cortex."""
-    vertex_position: np.ndarray
+    vertex_position: NDArray[np.float64]
     """(vertex, xy) float64 in pixels, NaN for the vertices that were cut out of the flatmap."""
     voxel_of_vertex: sparse.csr_matrix
     """(voxel, vertex) float64: share of the line through the grey matter at a vertex in a voxel."""
@@ -85,9 +87,14 @@ def pycortex_share() -> Path:
 
     Raises
     ------
+    MissingPackageError: pycortex is not installed.
     InputError: pycortex was installed without them.
     """
-    for file in files("pycortex") or []:
+    try:
+        installed = files("pycortex") or []
+    except PackageNotFoundError:
+        raise missing_package("flatmaps", "A flatmap of a subject's own cortex", "pycortex") from None
+    for file in installed:
         if file.match("share/pycortex/db/S1/overlays.svg"):
             return Path(file.locate()).resolve().parents[2]
     raise InputError(
@@ -150,15 +157,15 @@ def _write_geometry(filestore: str, subject: str, transform: str, height: int, o
     mapper = pycortex.get_mapper(subject, transform, "line_nearest")
     voxel_of_vertex = sparse.vstack(mapper.masks).tocsr()[:, mask.ravel()].T.tocsr()
 
-    np.savez(
-        output,
-        mask=mask,
-        on_cortex=inside.T[::-1],
-        curvature=curvature.reshape(height, width),
-        vertex_position=vertex_position,
+    arrays = {
+        "mask": mask,
+        "on_cortex": inside.T[::-1],
+        "curvature": curvature.reshape(height, width),
+        "vertex_position": vertex_position,
         **_pack("pixel_of_voxel", pixel_of_voxel.astype(np.float32)),
         **_pack("voxel_of_vertex", voxel_of_vertex),
-    )
+    }
+    np.savez(output, allow_pickle=True, **arrays)
 
 
 def _pack(name: str, matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:

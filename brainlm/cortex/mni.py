@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
+from nibabel.affines import apply_affine
 from scipy import sparse
 
 from brainlm.cortex.area_drawing import draw_areas, label_areas
 from brainlm.cortex.fsaverage import fsaverage_cortex, read_depths
 from brainlm.cortex.subject import Cortex, read_mask
 from brainlm.errors import InputError
+from brainlm.images import load_nifti
 
 DEPTHS = 10
 """Points between the white matter and the pial surface that a flatmap pixel averages: three a millimetre."""
@@ -49,7 +50,7 @@ def mni_cortex(mask_file: Path, voxel_rois: Mapping[str, np.ndarray], height: in
     """
     mask, _ = read_mask(mask_file)
     surface = fsaverage_cortex("fsaverage5", {}, height)
-    matrix = _pixels_of_voxels(surface, mask, nibabel.load(mask_file).affine)
+    matrix = _pixels_of_voxels(surface, mask, load_nifti(mask_file).affine)
     if not matrix.nnz:
         raise InputError(
             f"{mask_file} has no voxel where fsaverage's cortex lies: it is empty, or in another space than MNI152."
@@ -81,9 +82,7 @@ def _pixels_of_voxels(surface: Cortex, mask: np.ndarray, affine: np.ndarray) -> 
     rows, columns = [], []
     # In the middle of as many layers of one thickness.
     for depth in (np.arange(DEPTHS) + 0.5) / DEPTHS:
-        place = np.rint(nibabel.affines.apply_affine(voxel_of_point, white + depth * (pial - white))).astype(
-            int
-        )
+        place = np.rint(apply_affine(voxel_of_point, white + depth * (pial - white))).astype(int)
         inside = np.all((place >= 0) & (place < mask.shape[::-1]), axis=1)
         found = column[tuple(place[inside, ::-1].T)]
         rows.append(pixel[inside][found >= 0])

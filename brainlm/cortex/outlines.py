@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 from fontTools.pens.recordingPen import RecordingPen
 from fontTools.svgLib.path import parse_path
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
@@ -29,13 +30,13 @@ def read_outlines(overlays: Path, image_shape: tuple[int, int]) -> dict[str, lis
     if not overlays.exists():
         return {}
     drawing = ElementTree.parse(overlays).getroot()
-    size = np.array([float(drawing.get("width")), float(drawing.get("height"))])
+    size = np.array([float(drawing.attrib["width"]), float(drawing.attrib["height"])])
     # The drawing ends at the flatmap's outermost vertices, which lie on the outermost pixels' centres.
     pixels_per_unit = (np.array(image_shape[::-1]) - 1) / size
     shapes = _layers(_layers(drawing).get("rois")).get("shapes")
     outlines = {}
     for name, area in _layers(shapes).items():
-        contours = [contour for path in area.iter(f"{_SVG}path") for contour in _contours(path.get("d"))]
+        contours = [contour for path in area.iter(f"{_SVG}path") for contour in _contours(path.attrib["d"])]
         if contours:
             outlines[name] = [(contour * pixels_per_unit).astype(np.float32) for contour in contours]
     return outlines
@@ -62,7 +63,7 @@ def label_position(outline: np.ndarray, on_cortex: np.ndarray) -> tuple[float, f
     return float(x[middle]), float(y[middle])
 
 
-def inside(outline: np.ndarray, points: np.ndarray) -> np.ndarray:
+def inside(outline: np.ndarray, points: np.ndarray) -> NDArray[np.bool_]:
     """Which points lie inside an outline, closed by a straight line where it is open (even-odd rule).
 
     Parameters
@@ -88,7 +89,7 @@ def inside(outline: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _layers(parent: ElementTree.Element | None) -> dict[str, ElementTree.Element]:
     groups = [] if parent is None else parent.findall(f"{_SVG}g")
-    return {group.get(_INKSCAPE_LABEL): group for group in groups}
+    return {label: group for group in groups if (label := group.get(_INKSCAPE_LABEL))}
 
 
 def _contours(path: str) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.colors import Colormap
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import sparse
 
@@ -41,11 +42,11 @@ class Canvas:
 
     pixel_of_voxel: sparse.csr_matrix
     """(pixel on the cortex, voxel) float32: share of each voxel in a pixel; in C order of `on_cortex`."""
-    on_cortex: np.ndarray
+    on_cortex: NDArray[np.bool_]
     """(height, width) bool."""
-    folds: np.ndarray
+    folds: NDArray[np.bool_]
     """(height, width) bool: gyri."""
-    outlines: np.ndarray
+    outlines: NDArray[np.bool_]
     """(height, width) bool: pixels on the outline of an area."""
 
 
@@ -110,7 +111,7 @@ def small_flatmaps(canvas: Canvas, maps: np.ndarray, colormap: str | Colormap) -
     return _drawn(canvas, maps, _palette(known_colormap(colormap)))
 
 
-def project(pixel_of_voxel: sparse.csr_matrix, maps: np.ndarray) -> np.ndarray:
+def project(pixel_of_voxel: sparse.csr_matrix, maps: np.ndarray) -> NDArray[np.float32]:
     """Project maps to pixels: each is the mean of those of its voxels that are not NaN.
 
     Parameters
@@ -147,7 +148,7 @@ def _cover(n_pixels: int, n_own: int) -> sparse.csr_matrix:
     return sparse.csr_matrix(np.maximum(overlap, 0).astype(np.float32))
 
 
-def _draw_outlines(cortex: Cortex, rois: Sequence[str], shape: tuple[int, int]) -> np.ndarray:
+def _draw_outlines(cortex: Cortex, rois: Sequence[str], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """(height, width) bool: pixels on the outline of an area."""
     image = Image.new("1", shape[::-1])
     draw = ImageDraw.Draw(image)

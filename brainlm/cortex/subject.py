@@ -13,13 +13,15 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.cortex.geometry import CortexGeometry, compute_geometry
 from brainlm.cortex.outlines import inside, label_position, read_outlines
 from brainlm.errors import InputError
 from brainlm.files import check_downloaded
-from brainlm.store import add_array, new_store, open_store
+from brainlm.images import load_nifti
+from brainlm.store import add_array, new_store, open_store, read_array, read_attributes
 
 HEMISPHERES = ("lh", "rh")
 
@@ -28,14 +30,14 @@ HEMISPHERES = ("lh", "rh")
 class Cortex:
     """What the figures of one subject need."""
 
-    mask: np.ndarray
+    mask: NDArray[np.bool_]
     """(z, y, x) bool: the voxels of the data, whose columns follow the mask's C order. On a surface voxels are
     vertices: (hemisphere, vertex) bool, the left hemisphere first."""
     pixel_of_voxel: sparse.csr_matrix
     """(pixel, voxel) float32: share of each voxel in a flatmap pixel; pixels in C order of `image_shape`."""
-    on_cortex: np.ndarray
+    on_cortex: NDArray[np.bool_]
     """(height, width) bool: pixels of the flatmap inside the cut-open cortex."""
-    curvature: np.ndarray
+    curvature: NDArray[np.float32]
     """(height, width) float32, smoothed: above zero on gyri, below in sulci, NaN off cortex."""
     roi_outlines: dict[str, list[np.ndarray]]
     """Area -> its outlines, each (point, xy) float32 in pixels; (0, 0) is the top left pixel's centre."""
@@ -102,7 +104,7 @@ def read_cortex(pycortex_db: Path, subject: str, transform: str, work_dir: Path,
     )
 
 
-def flatmap_image(cortex: Cortex, values: np.ndarray) -> np.ndarray:
+def flatmap_image(cortex: Cortex, values: np.ndarray) -> NDArray[np.float32]:
     """Project one value per voxel to the flatmap.
 
     Parameters
@@ -159,7 +161,7 @@ def read_mask(path: Path) -> tuple[np.ndarray, float]:
     """
     check_downloaded(path)
     try:
-        image = nibabel.load(path)
+        image = load_nifti(path)
         return np.asarray(image.dataobj).T > 0, float(image.header.get_zooms()[0])
     # A truncated .gz ends in an EOFError or a zlib.error.
     except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
@@ -200,31 +202,32 @@ def load_cortex(path: Path) -> Cortex:
     InputError: no such store, or it cannot be read.
     """
     group = open_store(path)
-    mask, on_cortex = group["mask"][:], group["on_cortex"][:]
+    attributes = read_attributes(group)
+    mask, on_cortex = read_array(group, "mask"), read_array(group, "on_cortex")
     pixel_of_voxel = sparse.csr_matrix(
-        (group["weight"][:], group["voxel_index"][:], group["pixel_pointer"][:]),
+        (read_array(group, "weight"), read_array(group, "voxel_index"), read_array(group, "pixel_pointer")),
         shape=(on_cortex.size, int(mask.sum())),
     )
     roi_outlines: dict[str, list[np.ndarray]] = {}
     roi_labels: dict[str, list[tuple[float, float]]] = {}
     # Without any area, splitting still gives one part, empty, which the shorter list of names leaves out.
-    outlines = np.split(group["outline_points"][:], group["outline_pointer"][1:-1])
+    outlines = np.split(read_array(group, "outline_points"), read_array(group, "outline_pointer")[1:-1])
     for name, outline, label in zip(
-        group.attrs["outline_roi"], outlines, group["outline_label"][:].tolist(), strict=False
+        attributes["outline_roi"], outlines, read_array(group, "outline_label").tolist(), strict=False
     ):
         roi_outlines.setdefault(name, []).append(outline)
         roi_labels.setdefault(name, []).append(tuple(label))
-    members = np.split(group["roi_voxels"][:], group["roi_pointer"][1:-1])
-    voxel_rois = dict(zip(group.attrs["voxel_roi"], members, strict=False))
+    members = np.split(read_array(group, "roi_voxels"), read_array(group, "roi_pointer")[1:-1])
+    voxel_rois = dict(zip(attributes["voxel_roi"], members, strict=False))
     return Cortex(
         mask,
         pixel_of_voxel,
         on_cortex,
-        group["curvature"][:],
+        read_array(group, "curvature"),
         roi_outlines,
         roi_labels,
         voxel_rois,
-        group.attrs["note"],
+        attributes["note"],
     )
 
 

@@ -36,7 +36,7 @@ def place_columns(columns: Sequence[str]) -> tuple[str, ...]:
     return AXES + _MM * (set(_MM) <= set(columns))
 
 
-def place_column(name: str, values: list) -> pd.Series:
+def place_column(name: str, values: Sequence[object]) -> pd.Series:
     """A column in its type; None is what is not known."""
     if name == "hemisphere":
         return pd.Series([value or "" for value in values], dtype=str)

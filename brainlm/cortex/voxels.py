@@ -83,7 +83,7 @@ def read_voxel_table(path: Path, n_voxels: int) -> pd.DataFrame:
     """
     if not path.exists():
         raise InputError(f"{path} does not exist: check the name of the voxel table.")
-    positions: dict[str, list] = {}
+    positions: dict[str, list[object]] = {}
     rois: list[str | None] = [None] * n_voxels
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -256,7 +256,7 @@ def _membership(table: pd.DataFrame) -> tuple[list[str], sparse.csr_matrix]:
     return list(groups), sparse.csr_matrix((np.ones(members.size), members, boundaries), shape)
 
 
-def _table(positions: Mapping[str, Iterable], rois: Sequence[str]) -> pd.DataFrame:
+def _table(positions: Mapping[str, Iterable[object]], rois: Sequence[str]) -> pd.DataFrame:
     columns = {name: place_column(name, list(values)) for name, values in positions.items()}
     voxel = np.arange(len(rois), dtype=np.int64)
     return pd.DataFrame({"voxel": voxel, **columns, "rois": pd.Series(rois, dtype=str)})

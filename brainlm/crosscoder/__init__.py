@@ -1,13 +1,5 @@
 """The sparse dictionary of brain and language model, its objective and its training."""
 
-import lazy_loader
+from brainlm.extras import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "model": ["Crosscoder"],
-        "settings": ["TrainingSettings"],
-        "sharing": ["save_pretrained"],
-        "training": ["Checkpointing", "train"],
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

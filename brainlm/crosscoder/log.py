@@ -45,7 +45,7 @@ def held_out_errors(
 ) -> dict[str, float]:
     """Source -> Σ‖x̂_s - x_s‖² over rows of any number."""
     errors = torch.zeros(len(slices), dtype=torch.float64, device=rows.device)
-    rounded = Parameters(*(None if part is None else part.to(rows.dtype) for part in parameters))
+    rounded = parameters.map(lambda part: part.to(rows.dtype))
     for batch in rows.split(HELD_OUT_ROWS):
         code = encode_batch(rounded, batch, slices, objective)
         errors += torch.stack(list(code.squared_error.values()))

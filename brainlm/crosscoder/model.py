@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from brainlm.arrays import real_tensor, require_finite
@@ -36,7 +37,7 @@ class Crosscoder:
     """What latents compete by, see `Selection.by`."""
     threshold: float | None = None
     """Of a model trained with BatchTopK: all latents above it are active, k on average."""
-    alive: np.ndarray | None = None
+    alive: NDArray[np.bool_] | None = None
     """(latent,) bool: in some training row's top k during the last epoch."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Settings it was trained with, for the record."""
@@ -96,7 +97,9 @@ class Crosscoder:
         z[missing] = torch.nan
         return z
 
-    def active_rows(self, rows: Mapping[str, np.ndarray | Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    def active_rows(
+        self, rows: Mapping[str, np.ndarray | Tensor]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """The code of normalized rows in sparse form, for storing.
 
         Returns
@@ -119,7 +122,7 @@ class Crosscoder:
         """Eq. 2 and 3, in normalized units: (time, latent) to (time, width)."""
         return z @ self.weights[source].T
 
-    def normalize(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def normalize(self, inputs: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
         """Raw inputs, source name -> (time, column), to normalized rows, source name -> (time, width) float32.
 
         Raises
@@ -145,7 +148,7 @@ class Crosscoder:
             raise InputError(f"All sources must have the same number of rows (TRs); got {counts}.")
         return rows
 
-    def encode(self, inputs: Mapping[str, Any]) -> np.ndarray:
+    def encode(self, inputs: Mapping[str, Any]) -> NDArray[np.float32]:
         """Latents of raw data.
 
         A source that is left out contributes nothing: the bias is kept and nothing is rescaled, so that
@@ -166,7 +169,7 @@ class Crosscoder:
         """
         return self.encode_rows(self.normalize(inputs)).numpy()
 
-    def decode(self, z: Any) -> dict[str, np.ndarray]:
+    def decode(self, z: Any) -> dict[str, NDArray[np.float32]]:
         """Reconstructions in raw units, source name -> (time, column) float32.
 
         NaN in excluded columns, and in rows of the code z, (time, latent), with a value that is not finite.
@@ -183,7 +186,7 @@ class Crosscoder:
             decoded[source][missing] = np.nan
         return decoded
 
-    def decoder_norms(self) -> dict[str, np.ndarray]:
+    def decoder_norms(self) -> dict[str, NDArray[np.float32]]:
         """Source name -> (latent,) float32: norms ‖d_i‖ of the decoder vectors, in normalized units."""
         return {source: weights.norm(dim=0).numpy() for source, weights in self.weights.items()}
 

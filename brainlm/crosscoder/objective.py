@@ -11,7 +11,7 @@ term. Variants: P = X V + b with an encoder V of its own; and every norm above a
 norms, Σ_s w_s ‖E_s‖².
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -33,6 +33,11 @@ class Parameters(NamedTuple):
     """b, (latent,)."""
     encoder: Tensor | None = None
     """V, (column, latent); None: tied, V = W."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Parameters":
+        """Each part changed in the same way."""
+        encoder = None if self.encoder is None else change(self.encoder)
+        return Parameters(change(self.weights), change(self.bias), encoder)
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,11 @@ def written_out_loss(
     auxiliary = rows.new_zeros(())
     if dead is not None and dead.any():
         left_over = error.detach() - torch.where(dead, preactivations.relu(), 0) @ weights.T
-        auxiliary = sum(
+        of_sources = (
             objective.weight(source) * left_over[:, columns].square().sum()
             for source, columns in slices.items()
         )
+        auxiliary = sum(of_sources, start=auxiliary)
     total = (_total(squared_error, objective) + objective.alpha * auxiliary) / len(rows)
     return Loss(squared_error, auxiliary, total)
 
@@ -198,7 +204,7 @@ def gram_step(
     """
     n_rows, alpha = len(rows), objective.alpha
     master, bias, encoder = parameters
-    gradient = out or Parameters(*(None if part is None else torch.empty_like(part) for part in parameters))
+    gradient = out or parameters.map(torch.empty_like)
     weights = master.to(rows.dtype)
     encoder = None if encoder is None else encoder.to(rows.dtype)
     code = encode_batch(Parameters(weights, bias, encoder), rows, slices, objective, energy)
@@ -222,7 +228,7 @@ def gram_step(
 
     scale = 2 / n_rows
     gradient.bias.copy_(scale * encoder_side.sum(dim=0))
-    if encoder is not None:
+    if gradient.encoder is not None:
         transposed_product(rows, scale * encoder_side, out=gradient.encoder)
     for columns, weight in _columns_of_equal_weight(slices, objective):
         of_decoder, here = gradient.weights[columns], scale * weight

@@ -30,7 +30,11 @@ def ranks(preactivations: Tensor, selection: Selection, decoder_norms: Tensor | 
     preactivations: (row, latent).
     decoder_norms: (latent,) norms of whole decoder vectors, all sources together; needed for contributions alone.
     """
-    return preactivations * decoder_norms if selection.by == "contribution" else preactivations
+    if selection.by != "contribution":
+        return preactivations
+    if decoder_norms is None:
+        raise ValueError("contributions need the decoder vectors' norms")
+    return preactivations * decoder_norms
 
 
 def active_latents(preactivations: Tensor, selection: Selection, decoder_norms: Tensor | None) -> Tensor:

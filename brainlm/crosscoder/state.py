@@ -126,19 +126,22 @@ def initial_state(
 def optimizer(state: TrainingState, learning_rate: float) -> tuple[torch.optim.Adam, Parameters, Parameters]:
     """Adam whose moments are the state's own tensors, the parameters it moves, and where it looks for gradients."""
     names = [name for name in ("decoder", "bias", "encoder") if name in state.tensors]
-    leaves = {name: state.tensors[name] for name in names}
+    leaves: dict[str, Tensor] = {name: state.tensors[name] for name in names}
     adam = torch.optim.Adam(leaves.values(), lr=learning_rate, fused=True)
+    gradients = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
     for name, leaf in leaves.items():
-        leaf.grad = torch.zeros_like(leaf)
+        leaf.grad = gradients[name]
         adam.state[leaf] = {
             "step": torch.tensor(float(state.adam_steps), device=leaf.device),
             "exp_avg": state.tensors[f"{name}.exp_avg"],
             "exp_avg_sq": state.tensors[f"{name}.exp_avg_sq"],
         }
-    # Decoder vectors are rows in memory and columns in the equations.
-    parameters = [leaf if name == "bias" else leaf.T for name, leaf in leaves.items()]
-    gradients = [leaf.grad if name == "bias" else leaf.grad.T for name, leaf in leaves.items()]
-    return adam, Parameters(*parameters), Parameters(*gradients)
+    return adam, _as_in_equations(leaves), _as_in_equations(gradients)
+
+
+def _as_in_equations(parts: Mapping[str, Tensor]) -> Parameters:
+    """Decoder vectors are rows in memory and columns in the equations."""
+    return Parameters(parts["decoder"].T, parts["bias"], parts["encoder"].T if "encoder" in parts else None)
 
 
 def generators(state: TrainingState, device: str) -> dict[str, torch.Generator]:

@@ -201,7 +201,8 @@ def shape_faults(
     n_rows: story -> rows (TRs) that it should have; {} if they are not known.
     unreadable: whether files that are none, or hold no responses, are faults.
     """
-    found, of_subject = [], {}
+    found: list[str] = []
+    of_subject: dict[str, tuple[int, Path]] = {}
     for (subject, story), path in files.items():
         if not path.exists():
             continue

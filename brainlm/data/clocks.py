@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 
@@ -159,7 +160,7 @@ def _sees_a_word(
     tr_times_s: np.ndarray,
     delays_s: Sequence[float],
     reach_s: float,
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     """(time,) bool: whether a word is heard within `reach_s` of the row's time less any delay."""
     times_s = tr_times_s - np.asarray(delays_s, float)[:, None]
     n_begun = np.searchsorted(np.sort(onset_s), times_s + reach_s, side="right")

@@ -85,7 +85,7 @@ def _require_source(path: Path, name: str, file_name: str, dataset_name: str) ->
     )
 
 
-def read(dataset: h5py.Dataset, rows: slice | int | tuple[int, slice], path: Path) -> np.ndarray:
+def read(dataset: h5py.Dataset, rows: slice | int | tuple[int, slice | int], path: Path) -> np.ndarray:
     """Rows of `dataset` as float32; HDF5 converts them while reading, so there is no copy in float64.
 
     Raises

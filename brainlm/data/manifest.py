@@ -52,16 +52,17 @@ def read_manifest(path: Path | str) -> dict[str, RemoteFile]:
 
 
 def _remote_file(row: dict[str | None, str | None], place: str) -> RemoteFile:
-    path, size, md5, version = values = [row[column] for column in _COLUMNS]
+    cells = [row[column] for column in _COLUMNS]
+    path, size, md5, version = (cell or "" for cell in cells)
     if (
         None in row
-        or None in values
+        or None in cells
         or not {"", ".", ".."}.isdisjoint(path.split("/"))
         or not re.fullmatch("[0-9]+", size)
         or not re.fullmatch("[0-9a-fA-F]{32}", md5)
     ):
         raise InputError(
             f"{place}: a path within the dataset, a whole number of bytes, an md5 of 32 hexadecimal digits "
-            f"and a version are needed, but the row has {', '.join(map(repr, values))}."
+            f"and a version are needed, but the row has {', '.join(map(repr, cells))}."
         )
     return RemoteFile(path, int(size), md5.lower(), version)

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import zarr
+from zarr.types import AnyArray
 
 from brainlm.arrays import named_rows
 from brainlm.data.hdf5 import find_dataset, open_hdf5, read
@@ -176,7 +177,7 @@ def _find_repeats(file: h5py.File, path: Path, data_shape: tuple[int, int]) -> h
     if "individual_repeats" not in file.keys():  # noqa: SIM118, for a link to nothing is no member, but a key
         return None
     repeats = find_dataset(file, path, "individual_repeats")
-    shape = repeats.shape if repeats is not None else ()
+    shape: tuple[int, ...] = repeats.shape if repeats is not None else ()
     if shape[1:] != data_shape or shape[0] == 0:
         raise InputError(
             f"{path}: `individual_repeats` has shape {shape}, which does not fit `data` of shape "
@@ -192,12 +193,12 @@ def _write_coordinates(group: zarr.Group, tr_times_s: np.ndarray, n_voxels: int)
     add_array(group, "voxel", np.arange(n_voxels), ("voxel",), attributes=voxel_attributes)
 
 
-def _empty_bold(group: zarr.Group, shape: tuple[int, int]) -> zarr.Array:
+def _empty_bold(group: zarr.Group, shape: tuple[int, int]) -> AnyArray:
     attributes = {"units": "z-score", "long_name": "BOLD response, z-scored per voxel over the story"}
     return empty_array(group, "bold", shape, np.float32, ("time", "voxel"), attributes=attributes)
 
 
-def _empty_repeats(group: zarr.Group, shape: tuple[int, int, int]) -> zarr.Array:
+def _empty_repeats(group: zarr.Group, shape: tuple[int, int, int]) -> AnyArray:
     dims = ("repeat", "time", "voxel")
     attributes = {"units": "z-score", "long_name": "BOLD response to each presentation of the story"}
     add_array(group, "repeat", np.arange(shape[0]), ("repeat",))
@@ -209,8 +210,8 @@ def _examine(
     repeats: h5py.Dataset | None,
     path: Path,
     block_rows: int,
-    bold: zarr.Array | None = None,
-    copy: zarr.Array | None = None,
+    bold: AnyArray | None = None,
+    copy: AnyArray | None = None,
 ) -> tuple[ResponseSummary, np.ndarray]:
     """Read all blocks, and write them to `bold` and `copy` (of the repeats); the summary and valid, (voxel,) bool."""
     valid, mean, sd = _examine_data(data, bold, path, block_rows)
@@ -238,7 +239,7 @@ def _examine(
 
 
 def _examine_data(
-    data: h5py.Dataset, bold: zarr.Array | None, path: Path, block_rows: int
+    data: h5py.Dataset, bold: AnyArray | None, path: Path, block_rows: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`valid`, (voxel,) bool, and the valid voxels' means and SDs, (voxel,)."""
     finite = np.ones(data.shape[1], dtype=bool)
@@ -271,7 +272,7 @@ def _examine_data(
 
 
 def _examine_repeats(
-    repeats: h5py.Dataset, data: h5py.Dataset, copy: zarr.Array | None, path: Path, block_rows: int
+    repeats: h5py.Dataset, data: h5py.Dataset, copy: AnyArray | None, path: Path, block_rows: int
 ) -> tuple[float, np.ndarray]:
     """The largest absolute difference of the repeats' mean from `data`, and which of them vary and are finite at all
     times, (repeat, voxel) bool."""

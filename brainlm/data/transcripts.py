@@ -11,7 +11,7 @@ from brainlm.errors import InputError
 from brainlm.files import check_downloaded
 from brainlm.textgrid.labels import oddities, sort_labels
 from brainlm.textgrid.tiers import read_words
-from brainlm.textgrid.word_times import Fault, Spoken, check_faults, parse_time, settle_times
+from brainlm.textgrid.word_times import Fault, Spoken, check_faults, error_of, parse_time, settle_times
 
 COLUMNS = ("word", "onset", "offset")
 
@@ -81,7 +81,7 @@ def _read_table(path: Path, non_words: Collection[str] | None, words_without_tim
     rows = _rows(path)
     line, header = next(rows, (1, []))
     if isinstance(header, Fault):
-        check_faults(path, [header])
+        raise error_of(path, [header])
     missing = [column for column in COLUMNS if column not in header]
     if missing:
         raise InputError(
@@ -160,11 +160,11 @@ def _rows(path: Path, delimiter: str = "\t") -> Iterator[tuple[int, list[str] | 
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: this is not UTF-8; save the table as UTF-8.") from None
     # Lines are parsed one by one, so that a quote that is not closed ends with its line.
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        if not line.strip():
+    for number, row in enumerate(io.StringIO(text, newline=None), start=1):
+        if not row.strip():
             continue
         try:
-            cells = next(csv.reader([line.rstrip("\n")], delimiter=delimiter, strict=True))
+            cells = next(csv.reader([row.rstrip("\n")], delimiter=delimiter, strict=True))
         except csv.Error:
             what = (
                 'a cell begins with a " that does not close it; remove it, or write a word with quotes as '

@@ -55,7 +55,7 @@ def block_outputs(model: Model, texts: Sequence[Sequence[int]], blocks: Sequence
     """
     kept: dict[int, Tensor] = {}
 
-    def keep(block: int, module: torch.nn.Module, inputs: tuple, output: Any) -> None:
+    def keep(block: int, module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         hidden = output[0] if isinstance(output, tuple) else output
         # A copy, because later blocks may add to the same memory.
         kept[block] = hidden.to("cpu", torch.float32, copy=True)

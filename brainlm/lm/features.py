@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.resample import delayed_weights
@@ -10,7 +11,7 @@ from brainlm.resample import delayed_weights
 
 def token_times(
     word_index: np.ndarray, onset_s: np.ndarray, offset_s: np.ndarray, *, rule: str = "spread"
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Time at which each token counts as heard.
 
     Parameters
@@ -70,7 +71,7 @@ def story_features(
     delays_s: Sequence[float],
     window: int,
     normalize: bool,
-) -> np.ndarray:
+) -> NDArray[np.float32]:
     """The delayed LM representation of a story on its response's TRs (paper, section 3.1).
 
     Parameters

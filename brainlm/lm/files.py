@@ -1,7 +1,7 @@
 """Load the first blocks of a causal language model and its tokenizer, and refuse what would be read wrongly."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,7 @@ def _load_tokenizer(here: Path) -> Tokenizer:
     return tokenizer
 
 
-def _named(here: Path) -> Mapping[str, Any]:
+def _named(here: Path) -> dict[str, Any]:
     """A local model as transformers' from_pretrained wants it."""
     if is_gguf(here):
         return {"pretrained_model_name_or_path": str(here.parent), "gguf_file": here.name}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
@@ -89,7 +90,7 @@ def story_nuisances(
     return nuisance_names(delays_s), np.column_stack([*of_words[:, :, 0], *of_words[:, :, 1], *others])
 
 
-def row_norm(features: Any) -> np.ndarray:
+def row_norm(features: Any) -> NDArray[np.float64]:
     """Euclidean norm of each of the LM's rows, before any scaling.
 
     Parameters

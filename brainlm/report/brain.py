@@ -6,6 +6,7 @@ Both are drawn on the flattened cortex or, where a dataset has no cortex, by reg
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,8 @@ from brainlm.report.style import (
 )
 from brainlm.report.write import formatted, number_of
 
-Anatomy = Cortex | pd.DataFrame
+T = TypeVar("T")
+Anatomy: TypeAlias = Cortex | pd.DataFrame
 """Where voxels lie: the subject's cortex or, where the dataset has none, a voxel table of `brainlm.cortex.voxels`."""
 
 _WEIGHT = "decoder weight (normalized units)"
@@ -220,7 +222,7 @@ def _as_high_in_each_row(titles: Sequence[str], n_columns: int) -> list[str]:
     return padded
 
 
-def _rows(of_panel: Sequence, n_columns: int) -> list[Sequence]:
+def _rows(of_panel: Sequence[T], n_columns: int) -> list[Sequence[T]]:
     return [of_panel[start : start + n_columns] for start in range(0, len(of_panel), n_columns)]
 
 

@@ -107,9 +107,9 @@ def verdict_counts(latents: pd.DataFrame, brain: str) -> pd.DataFrame:
 def _metadata(trained_on: Mapping[str, Any]) -> ModelCardData:
     source = trained_on["dataset"]["source"]
     # Whose data they are decides on the licence, and only they know the language.
-    known = {} if source == "local" else {"license": "mit", "language": "en"}
+    licence, language = (None, None) if source == "local" else ("mit", "en")
     tags = [*TAGS, "simulated"] if source == "simulated" else list(TAGS)
-    return ModelCardData(library_name="brainlm", tags=tags, **known)
+    return ModelCardData(library_name="brainlm", tags=tags, license=licence, language=language)
 
 
 def _what(config: Mapping[str, Any]) -> str:

@@ -150,11 +150,11 @@ def funnel_figure(
         axes.barh(rows, side * counts.fillna(0), height=0.72, color=SIDE_COLORS[name])
         if len(latents) > 1:
             axes.vlines(side * means, rows - 0.36, rows + 0.36, color="black", linewidth=1)
-        for row, count, mean in zip(rows, counts, means, strict=True):
+        for row, count, mean in zip(rows.tolist(), counts, means, strict=True):
             if np.isfinite(count):
                 _write(axes, f"{count:,.0f}", side, side * np.fmax(count, mean), row, fontsize=SMALL_PT)
         _write(axes, title, side, 0, -0.75, gap=0, color=SIDE_COLORS[name], weight="bold")
-    for row in rows[steps[WITHIN].isna()]:
+    for row in rows[steps[WITHIN].isna()].tolist():
         _write(axes, NOT_KNOWN, 1, 0, row, fontsize=SMALL_PT, color="0.35")
     within, others = (int(steps.loc[0, name]) for name in (WITHIN, "others"))
     _set_sides(axes, within, others)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -170,7 +171,7 @@ def snr_study(frame: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
 
 
 def _panel_grid(
-    names: Sequence[str], *, height_cm: float, share_y: bool | str
+    names: Sequence[str], *, height_cm: float, share_y: Literal["all", "row"] | bool
 ) -> tuple[Figure, dict[str, Axes]]:
     """A panel for each name, in rows of at most three; four make two rows of two."""
     n_columns = 2 if len(names) == 4 else min(len(names), 3)

@@ -132,7 +132,8 @@ def distance_table(readings: Sequence[ReadingResults]) -> pd.DataFrame:
     """
     rows = []
     for reading in readings:
-        row, differences = dict(reading.choices), []
+        row: dict[str, object] = dict(reading.choices)
+        differences = []
         for number in PAPER_NUMBERS:
             models = reading.shuffled if number.shuffled else reading.matched
             mean, half_width = interval(number.of(models))

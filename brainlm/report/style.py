@@ -10,6 +10,7 @@ import matplotlib.style
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from brainlm.files import write_atomically, write_tsv
 from brainlm.report.write import SIMULATED, files_of
@@ -94,7 +95,8 @@ def mark_simulated(figure: Figure) -> None:
     height = figure.get_figheight()
     marked_height = height + _MARK_CM / CM_PER_INCH
     figure.set_figheight(marked_height)
-    figure.get_layout_engine().set(rect=(0, 0, 1, height / marked_height))
+    if isinstance(layout := figure.get_layout_engine(), ConstrainedLayoutEngine):
+        layout.set(rect=(0, 0, 1, height / marked_height))
     figure.text(
         0.995, 0.995, SIMULATED, ha="right", va="top", style="italic", fontsize=SMALL_PT, color="0.35"
     ).set_in_layout(False)

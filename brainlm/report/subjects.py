@@ -1,6 +1,7 @@
 """What holds over subjects and seeds: means and standard deviations, as a table and a figure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ COLORS = {f"{label} (%)": CLASS_COLORS[name] for name, label in CLASS_LABELS.ite
     f"{label} correlation, test": SOURCE_COLORS[source] for source, label in SOURCE_LABELS.items()
 }
 MARKERS = "os^vP*X<>h"
-VERIFIED_STYLE = {
+VERIFIED_STYLE: dict[str, Any] = {
     "marker": "D",
     "markersize": 3.5,
     "markerfacecolor": "none",

@@ -1,6 +1,7 @@
 """The tables of a run: what stands in them. `publish_table` writes them."""
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -241,8 +242,19 @@ def _with_latents(chosen: pd.DataFrame, latents: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def interpretation(row: tuple) -> str:
-    """What a row of chosen latents (latent, theme, auc, null_95, n_candidates, pinned) is called."""
+class ChosenLatent(Protocol):
+    """A row of `brainlm.scores.choice.choose_latents`."""
+
+    latent: int
+    theme: str
+    auc: float
+    null_95: float
+    n_candidates: int
+    pinned: bool
+
+
+def interpretation(row: ChosenLatent) -> str:
+    """What a chosen latent is called."""
     if row.latent < 0 and row.n_candidates == 0:
         return "no live latent is left in this class"
     if np.isnan(row.auc):

@@ -1,7 +1,8 @@
 """Figure of training: how errors fell, what they left unexplained, and which latents died."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -42,6 +43,7 @@ def training_curves(logs: Mapping[int, pd.DataFrame]) -> tuple[Figure, pd.DataFr
 
     figure = new_figure(DOUBLE_COLUMN_CM, 5.6)
     error_axes, explained_axes, dead_axes = figure.subplots(1, 3)
+    styles: dict[str, Literal["-"] | tuple[float, Sequence[float]]]
     styles = {"training": "-", "validation": (0, (3, 1.5))}
     # A line needs two points.
     marker = "." if epochs.nunique() == 1 else None

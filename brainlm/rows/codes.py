@@ -5,25 +5,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import require_finite
-from brainlm.store import add_array, add_strings, new_store, open_store, read_strings
+from brainlm.store import (
+    add_array,
+    add_strings,
+    new_store,
+    open_store,
+    read_array,
+    read_attributes,
+    read_strings,
+)
 
 
 @dataclass(frozen=True)
 class StoryCode:
     """The code of one story."""
 
-    values: np.ndarray
+    values: NDArray[np.float32]
     """(time, k) float32 activations of the active latents."""
-    latents: np.ndarray
+    latents: NDArray[np.int32]
     """(time, k) int32 their indices."""
     time_s: np.ndarray
     """(time,) s after sound onset."""
     n_latents: int
 
     @property
-    def activation(self) -> np.ndarray:
+    def activation(self) -> NDArray[np.float32]:
         """(time, latent) float32; 0 where a latent is not active."""
         dense = np.zeros((len(self.values), self.n_latents), np.float32)
         np.put_along_axis(dense, self.latents, self.values, axis=1)
@@ -60,10 +69,12 @@ def save_codes(codes: dict[str, StoryCode], splits: dict[str, Sequence[str]], pa
 def load_codes(path: Path | str, split: str) -> dict[str, StoryCode]:
     """Read the codes of a split's stories, in order: story -> code."""
     store = open_store(path)
-    arrays = [store[name][:] for name in ("value", "latent", "time_s", "story_number")]
-    value, latent, time_s, story_number = arrays
+    n_latents: int = read_attributes(store)["n_latents"]
+    value, latent, time_s, story_number = (
+        read_array(store, name) for name in ("value", "latent", "time_s", "story_number")
+    )
     return {
-        story: StoryCode(value[rows], latent[rows], time_s[rows], store.attrs["n_latents"])
+        story: StoryCode(value[rows], latent[rows], time_s[rows], n_latents)
         for number, (story, of_split) in enumerate(
             zip(read_strings(store, "story"), read_strings(store, "split"), strict=True)
         )

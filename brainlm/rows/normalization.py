@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
 from brainlm.rows.choices import Standardization
-from brainlm.store import add_array, new_store, open_store
+from brainlm.store import add_array, new_store, open_store, read_array, read_attributes
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class Normalization:
     x_normalized = ((x[kept] - offset) / scale) / mean_norm
     """
 
-    kept: np.ndarray
+    kept: NDArray[np.bool_]
     """(column,) bool: raw columns (voxels, hidden dimensions) the model sees; False where NaN or constant."""
-    offset: np.ndarray
+    offset: NDArray[np.float32]
     """(kept,) float32, in raw units."""
-    scale: np.ndarray
+    scale: NDArray[np.float32]
     """(kept,) float32, in raw units."""
     mean_norm: float
     """Mean l2 norm of the training rows after offset and scale."""
@@ -40,7 +41,7 @@ class Normalization:
         """Number of columns the model sees."""
         return int(self.kept.sum())
 
-    def apply(self, raw: Any, name: str = "Raw rows") -> np.ndarray:
+    def apply(self, raw: Any, name: str = "Raw rows") -> NDArray[np.float32]:
         """(time, column) raw rows to (time, kept) float32; what is not finite stays so.
 
         Raises
@@ -52,7 +53,7 @@ class Normalization:
         rows /= self.scale * np.float32(self.mean_norm)
         return rows
 
-    def invert(self, rows: Any) -> np.ndarray:
+    def invert(self, rows: Any) -> NDArray[np.float32]:
         """(time, kept) normalized rows to (time, column) float32 in raw units; NaN where not kept.
 
         Raises
@@ -99,7 +100,7 @@ def fit_normalization(
     """
     if standardize not in get_args(Standardization):
         raise ValueError(f"unknown standardization {standardize!r}")
-    n_rows, shift, total, squares = 0, None, 0.0, 0.0
+    n_rows, shift, total, squares = 0, np.zeros(kept.size), np.zeros(kept.size), np.zeros(kept.size)
     for raw in stories():
         rows = real_array(raw, f"Source '{source}'", ("time", kept.size), None).astype(np.float64)
         rows[:, ~kept] = 0.0
@@ -108,7 +109,7 @@ def fit_normalization(
                 f"source '{source}' holds NaN or infinite values in columns that count as valid."
             )
         # Sums of squares about a value near the mean keep their digits.
-        shift = rows.mean(axis=0) if shift is None else shift
+        shift = rows.mean(axis=0) if n_rows == 0 else shift
         n_rows += len(rows)
         total = total + (rows - shift).sum(axis=0)
         squares = squares + ((rows - shift) ** 2).sum(axis=0)
@@ -163,14 +164,14 @@ def save_normalization(
 
 def load_normalization(path: Path) -> dict[str, Normalization]:
     """Read what `save_normalization` wrote: source -> normalization."""
-    store = open_store(path)
-    return {
-        source: Normalization(
-            kept=store[source]["kept"][:],
-            offset=store[source]["offset"][:],
-            scale=store[source]["scale"][:],
-            mean_norm=store[source].attrs["mean_norm"],
-            standardize=store[source].attrs["standardize"],
+    store, fitted = open_store(path), {}
+    for source in read_attributes(store)["sources"]:
+        attributes = read_attributes(store[source])
+        fitted[source] = Normalization(
+            kept=read_array(store, f"{source}/kept"),
+            offset=read_array(store, f"{source}/offset"),
+            scale=read_array(store, f"{source}/scale"),
+            mean_norm=attributes["mean_norm"],
+            standardize=attributes["standardize"],
         )
-        for source in store.attrs["sources"]
-    }
+    return fitted

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.rows.choices import BrainTime, Standardization
@@ -16,7 +18,7 @@ from brainlm.rows.sources import Source
 class Rows:
     """Normalized rows of some stories, all sources side by side."""
 
-    values: np.ndarray
+    values: NDArray[np.float32]
     """(time, column) float32."""
     slices: dict[str, slice]
     """Source -> its columns."""
@@ -24,7 +26,7 @@ class Rows:
     """(time,) index into `stories`."""
     stories: tuple[str, ...]
 
-    def source(self, name: str) -> np.ndarray:
+    def source(self, name: str) -> NDArray[np.float32]:
         """(time, width) float32 view of one source."""
         return self.values[:, self.slices[name]]
 
@@ -44,12 +46,16 @@ def fit_sources(
     for name, source in sources.items():
         kept = source.valid_columns(all_stories)
         fitted[name] = fit_normalization(
-            lambda source=source, kept=kept: (source.read_finite(story, kept) for story in training),
+            partial(_finite_rows, source, training, kept),
             standardize=standardize[name],
             kept=kept,
             source=name,
         )
     return {s: pair[0] for s, pair in fitted.items()}, {s: pair[1] for s, pair in fitted.items()}
+
+
+def _finite_rows(source: Source, stories: Sequence[str], kept: np.ndarray) -> Iterator[np.ndarray]:
+    return (source.read_finite(story, kept) for story in stories)
 
 
 def row_order(n_rows: int, *, brain_time: BrainTime, seed: int) -> np.ndarray:
@@ -101,8 +107,8 @@ def story_lengths(sources: Mapping[str, Source], stories: Sequence[str]) -> list
 
 
 def _require_same_times(sources: Mapping[str, Source], story: str) -> None:
-    known = {source.stores[story]: source.time_s(story) for source in sources.values()}
-    known = {store: times for store, times in known.items() if times is not None}
+    given = {source.stores[story]: source.time_s(story) for source in sources.values()}
+    known = {store: times for store, times in given.items() if times is not None}
     for store, times in known.items():
         first_store, first = next(iter(known.items()))
         # To the microsecond: sums of seconds are rounded.
@@ -113,7 +119,7 @@ def _require_same_times(sources: Mapping[str, Source], story: str) -> None:
             )
 
 
-def side_by_side(sources: Mapping[str, Source], stories: Sequence[str]) -> np.ndarray:
+def side_by_side(sources: Mapping[str, Source], stories: Sequence[str]) -> NDArray[np.float32]:
     """Raw rows of some stories, the columns of all sources beside each other.
 
     Returns

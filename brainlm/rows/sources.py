@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import zarr
+from numpy.typing import NDArray
+from zarr.types import AnyArray
 
 from brainlm.errors import InputError
 from brainlm.files import write_atomically
-from brainlm.store import open_store
+from brainlm.store import open_store, read_array, stored_array
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Source:
 
     def read(self, story: str) -> np.ndarray:
         """The story's (time, column) raw array."""
-        return self._array(story)[:]
+        return np.asarray(self._array(story)[:])
 
     def read_finite(self, story: str, columns: np.ndarray) -> np.ndarray:
         """The story's (time, column) raw array, of which `columns`, (column,) bool, are numbers."""
@@ -49,28 +50,28 @@ class Source:
     def time_s(self, story: str) -> np.ndarray | None:
         """(time,) s of the story's rows after sound onset; None if its store does not say."""
         group = open_store(self.stores[story])
-        return group["time"][:] if "time" in group else None
+        return read_array(group, "time") if "time" in group else None
 
-    def _array(self, story: str) -> zarr.Array:
+    def _array(self, story: str) -> AnyArray:
         group = open_store(self.stores[story])
         if self.array not in group:
             raise InputError(
                 f"{self.stores[story]} has no array '{self.array}': remove it and run the step that writes it again."
             )
-        return group[self.array]
+        return stored_array(group, self.array)
 
-    def valid_columns(self, stories: Sequence[str]) -> np.ndarray:
+    def valid_columns(self, stories: Sequence[str]) -> NDArray[np.bool_]:
         """(column,) bool: columns that no story marks as invalid (NaN or constant).
 
         Raises
         ------
         InputError: stories with different numbers of columns.
         """
-        valid = None
+        valid: np.ndarray | None = None
         for story in stories:
             group = open_store(self.stores[story])
             width = self._array(story).shape[1]
-            here = group["valid"][:] if "valid" in group else np.ones(width, bool)
+            here = read_array(group, "valid") if "valid" in group else np.ones(width, bool)
             if valid is not None and width != valid.size:
                 raise InputError(
                     f"{self.stores[story]} has {width} columns, the stories before it {valid.size}: "
@@ -78,6 +79,8 @@ class Source:
                     "file, or leave the story out."
                 )
             valid = here if valid is None else valid & here
+        if valid is None:
+            raise ValueError("columns of no story are asked for")
         return valid
 
 
@@ -85,7 +88,7 @@ class Source:
 class StackedRows:
     """Raw rows of some stories, one story after the other, read only when they are sliced."""
 
-    arrays: Sequence[zarr.Array]
+    arrays: Sequence[AnyArray]
     """(time, column) of each story."""
     columns: np.ndarray
     """(column,) int, the columns that are read."""
@@ -100,7 +103,7 @@ class StackedRows:
         parts, first = [], 0
         for array in self.arrays:
             start, stop = (min(max(edge - first, 0), array.shape[0]) for edge in (rows.start, rows.stop))
-            parts.append(array[start:stop][:, self.columns])
+            parts.append(np.asarray(array[start:stop])[:, self.columns])
             first += array.shape[0]
         return np.concatenate(parts)
 

@@ -1,27 +1,5 @@
 """What is asked of a trained crosscoder: whose is a latent, does it hold on unseen data, is it found again."""
 
-import lazy_loader
+from brainlm.extras import attach
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "latents": [
-            "agreement",
-            "agreement_test",
-            "class_shares",
-            "classify",
-            "relative_difference",
-        ],
-        "correlation": ["pearson"],
-        "shifts": ["shift_test"],
-        "summary": ["latent_table", "model_summary"],
-        "reconstruction": ["cross_prediction", "reconstruction_fit"],
-        "interpretation": ["interpret", "maximal_passages"],
-        "choice": ["choose_latents"],
-        "names": ["name_latents"],
-        "stability": ["compare_models"],
-        "matching": ["match_test"],
-        "ceiling": ["reliability"],
-        "ridge": ["ridge_correlations"],
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, extra="ridge")

@@ -36,7 +36,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import zarr
+from numpy.typing import NDArray
+from zarr.types import AnyArray
 
 from brainlm.errors import InputError
 from brainlm.scores.correlation import is_constant
@@ -46,19 +47,19 @@ from brainlm.scores.correlation import is_constant
 class RepeatReliability:
     """What repeated hearings say about each voxel; NaN throughout for voxels where `reliability` is undefined."""
 
-    explainable_variance: np.ndarray
+    explainable_variance: NDArray[np.float64]
     """(voxel,) float64 EV of one hearing, in [-1 / (n - 1), 1]: unclipped, near 0 on average without signal."""
-    ceiling_single: np.ndarray
+    ceiling_single: NDArray[np.float64]
     """(voxel,) float64 noise ceiling of a correlation with one hearing, in (0, 1]; NaN where EV <= 0."""
-    ceiling_mean: np.ndarray
+    ceiling_mean: NDArray[np.float64]
     """(voxel,) float64 noise ceiling of a correlation with the mean of the hearings; NaN where EV <= 0."""
     n_hearings: np.ndarray
     """(voxel,) int hearings that are not lost in the voxel; fewer than 2 of every story leave it undefined."""
-    signal_power: np.ndarray
+    signal_power: NDArray[np.float64]
     """(voxel,) float64 SP."""
-    noise_power: np.ndarray
+    noise_power: NDArray[np.float64]
     """(voxel,) float64 NP."""
-    noise_power_of_mean: np.ndarray
+    noise_power_of_mean: NDArray[np.float64]
     """(voxel,) float64 NP / n."""
     n_repeats: int
     """Of all stories together."""
@@ -76,7 +77,7 @@ class RepeatReliability:
         return int(np.sum((self.n_hearings < self.n_repeats) & np.isfinite(self.explainable_variance)))
 
 
-def reliability(repeats: np.ndarray | zarr.Array, block_voxels: int = 4096) -> RepeatReliability:
+def reliability(repeats: np.ndarray | AnyArray, block_voxels: int = 4096) -> RepeatReliability:
     """Explainable variance and noise ceilings of each voxel; the module's docstring has the equations.
 
     Neither a constant added to a voxel's hearings, nor a factor common to them, changes anything. Hearings

@@ -77,16 +77,17 @@ def choose_latents(
             chosen_from = chosen_from[np.argsort(-by_r[chosen_from].to_numpy())][:1]
         else:
             chosen_from = candidates(latents[~latents["latent"].isin(shown)], role)
-        row = {"role": role, "latent": -1, "class": role, "theme": "", "auc": np.nan, "null_95": np.nan}
+        row: dict[str, object] = {"role": role, "latent": -1, "class": role, "theme": ""}
+        row |= {"auc": np.nan, "null_95": np.nan}
         if chosen_from.size:
             of_role = auc[:, chosen_from]
             testable = np.isfinite(of_role).any()
-            theme, position = np.unravel_index(np.nanargmax(of_role), of_role.shape) if testable else (0, 0)
-            row["latent"] = int(chosen_from[position])
-            row["class"] = latents["class"].iloc[row["latent"]]
-            shown.append(row["latent"])
+            best, position = np.unravel_index(np.nanargmax(of_role), of_role.shape) if testable else (0, 0)
+            latent = int(chosen_from[position])
+            row |= {"latent": latent, "class": latents["class"].iloc[latent]}
+            shown.append(latent)
         if chosen_from.size and testable:
-            row["theme"], row["auc"] = themes[theme], float(of_role[theme, position])
+            row |= {"theme": themes[best], "auc": float(of_role[best, position])}
             row["null_95"] = float(np.quantile(np.nanmax(null[..., chosen_from], axis=(0, 2)), 0.95))
         rows[role] = {**row, "n_candidates": chosen_from.size, "pinned": role in pinned}
     return pd.DataFrame([rows[role] for role in ROLES])

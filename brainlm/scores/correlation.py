@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 
@@ -10,7 +11,7 @@ LEAST_VARIANCE = 1e-12
 """Of a column's mean square: with less variance it is constant."""
 
 
-def is_constant(deviations: np.ndarray, squares: np.ndarray) -> np.ndarray:
+def is_constant(deviations: np.ndarray, squares: np.ndarray) -> NDArray[np.bool_]:
     """Which columns are constant: Σ(x - mean)² <= 1e-12 Σx², a standard deviation below a millionth of the size.
 
     The mean of equal numbers need not equal them, so that rounding leaves some variance: where Σx² - (Σx)²/n is taken
@@ -28,7 +29,7 @@ def is_constant(deviations: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return deviations <= LEAST_VARIANCE * squares
 
 
-def pearson(x: Any, y: Any) -> np.ndarray:
+def pearson(x: Any, y: Any) -> NDArray[np.float64]:
     """Pearson correlation of each column of x with the same column of y over rows.
 
     Parameters
@@ -57,7 +58,7 @@ def pearson(x: Any, y: Any) -> np.ndarray:
     return result
 
 
-def pearson_of_sums(sums: np.ndarray) -> np.ndarray:
+def pearson_of_sums(sums: np.ndarray) -> NDArray[np.float64]:
     """Pearson correlation of columns of which only sums over rows are kept.
 
     Parameters

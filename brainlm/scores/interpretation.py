@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from brainlm.errors import InputError
@@ -27,7 +28,7 @@ def words_heard(words: pd.DataFrame, time_s: float, span_s: float) -> pd.DataFra
     return words[(words["offset_s"] > time_s - span_s) & (words["onset_s"] < time_s)]
 
 
-def heard_in_rows(words: pd.DataFrame, tr_times_s: np.ndarray, span_s: float) -> np.ndarray:
+def heard_in_rows(words: pd.DataFrame, tr_times_s: np.ndarray, span_s: float) -> NDArray[np.bool_]:
     """Which words overlap [t - span, t] of any TR; a segment's transcript has those of the whole recording.
 
     Parameters
@@ -93,7 +94,7 @@ def maximal_passages(
     return table.assign(passage=[" ".join(passage) for passage in heard])
 
 
-def words_of_theme(words: Sequence[str], listed: Iterable[str]) -> np.ndarray:
+def words_of_theme(words: Sequence[str], listed: Iterable[str]) -> NDArray[np.bool_]:
     """Which words of a story a theme's list names.
 
     Capitals, the ways to write accents (Unicode NFC), and the shapes of apostrophes and hyphens make no difference.
@@ -136,7 +137,7 @@ def comparable(text: str) -> str:
 
 def theme_share(
     in_theme: np.ndarray, words: pd.DataFrame, tr_times_s: np.ndarray, span_s: float
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Share of the words heard in [t - span, t] that belong to a theme.
 
     Parameters
@@ -204,7 +205,7 @@ def separation(activation: np.ndarray, in_theme: np.ndarray, *, minimum_shift: i
     return Separation(auc[0], auc[minimum_shift : n_rows - minimum_shift + 1])
 
 
-def theme_rows(share: np.ndarray, *, annotated: bool) -> np.ndarray:
+def theme_rows(share: np.ndarray, *, annotated: bool) -> NDArray[np.bool_]:
     """Which TRs belong to a theme, by the share of words that do.
 
     With annotated spans, those in which more than half of the words do. Lists of words hit few words even of

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.errors import InputError, TooLittleDataError
@@ -61,11 +62,11 @@ class Keyness:
 
     words: np.ndarray
     """(word,) str: those that are heard in two stories or more."""
-    z: np.ndarray
+    z: NDArray[np.float32]
     """(word, latent) float32, against circular shifts."""
-    least_log_odds: np.ndarray
+    least_log_odds: NDArray[np.float32]
     """(word, latent) float32: δ - 1.96 σ, the lower end of its 95 % interval."""
-    above_null: np.ndarray
+    above_null: NDArray[np.bool_]
     """(word, latent) bool; never of a word that is heard in the strongest passages of one story alone."""
 
 
@@ -231,7 +232,9 @@ def _n_stories(heard: PassageWords) -> np.ndarray:
     return np.diff((heard.counts @ of_story).indptr)
 
 
-def _in_several_stories(heard: PassageWords, kept: np.ndarray, strongest: sparse.csc_array) -> np.ndarray:
+def _in_several_stories(
+    heard: PassageWords, kept: np.ndarray, strongest: sparse.csc_array
+) -> NDArray[np.bool_]:
     """(word, latent) bool: a word is heard in the strongest passages of enough stories."""
     n_stories = np.zeros((kept.size, strongest.shape[1]), np.int32)
     counts, rows = heard.counts[kept].tocsc(), strongest.tocsr()

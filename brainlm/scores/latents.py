@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array, require_finite
 from brainlm.errors import InputError
@@ -20,7 +21,7 @@ SHARED_BOUND = 0.2
 DOMINANT_BOUND = 0.5
 
 
-def relative_difference(brain_norms: Any, lm_norms: Any) -> np.ndarray:
+def relative_difference(brain_norms: Any, lm_norms: Any) -> NDArray[np.float64]:
     """r of eq. 5: (‖d_brain‖ - ‖d_lm‖) / max(‖d_brain‖, ‖d_lm‖), in [-1, 1]; NaN where both norms are 0.
 
     Parameters
@@ -75,7 +76,7 @@ def class_shares(classes: np.ndarray, alive: np.ndarray) -> dict[str, float]:
 
 def agreement(
     model: "Crosscoder", inputs: Mapping[str, Any], *, source: str = "brain", reference: str = "lm"
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Do two sources, say brain and LM, say the same about a latent on rows it was not trained on?
 
     The correlation over rows of W_brainᵀ x_brain with W_lmᵀ x_lm; a latent that only memorised its training
@@ -110,7 +111,7 @@ def agreement_test(
     return shift_test(*projections, minimum_shift=minimum_shift)
 
 
-def density(values: np.ndarray, latents: np.ndarray, n_latents: int) -> np.ndarray:
+def density(values: np.ndarray, latents: np.ndarray, n_latents: int) -> NDArray[np.float64]:
     """Share of rows in which each latent is active: in the top k, and not cut off by a ReLU.
 
     Parameters

@@ -50,7 +50,7 @@ def check_lexica(theme: str, listed: Iterable[str]) -> None:
         if find_spec(package) is None:
             raise InputError(
                 f"The theme '{theme}' names {entry}, of the Python package {package}, which is not installed: "
-                f"run `pip install {package}`, or list the words yourself."
+                'run `pip install "brainlm[lexica]"`, or list the words yourself.'
             )
 
 

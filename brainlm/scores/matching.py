@@ -14,15 +14,17 @@ much.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
 from brainlm.scores.correlation import is_constant
 from brainlm.scores.shifts import N_CHANCE_SHIFTS, N_NULL_SHIFTS, require_shifts_to_match
 
-Activation = np.ndarray | sparse.sparray
+Activation: TypeAlias = np.ndarray | sparse.sparray
 """(time, latent) activations, 0 where a latent is not active."""
 
 
@@ -32,7 +34,7 @@ class Matches:
 
     partner: np.ndarray
     """(latent,) int: latent of the other model; -1 if none."""
-    correlation: np.ndarray
+    correlation: NDArray[np.float64]
     """(latent,) float64: Pearson correlation with the partner over TRs; NaN if none."""
 
 
@@ -41,15 +43,15 @@ class MatchTest:
     """Which latents of one model are found again in another."""
 
     matches: Matches
-    threshold: np.ndarray
+    threshold: NDArray[np.float64]
     """(latent,) float64: what at most 1 % of shifts exceed; NaN for latents that cannot be matched."""
-    found: np.ndarray
+    found: NDArray[np.bool_]
     """(latent,) bool: the correlation with the partner exceeds the threshold."""
-    chance: np.ndarray
+    chance: NDArray[np.float64]
     """(latent,) float64: share of further shifts after which the latent, matched anew, exceeds the threshold."""
 
 
-def activation_correlation(a: Activation, b: Activation) -> np.ndarray:
+def activation_correlation(a: Activation, b: Activation) -> NDArray[np.float64]:
     """Pearson correlation over TRs of every latent of one model with every latent of another.
 
     One sparse product, with a multiplication for each two latents that are active in the same TR.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.errors import TooLittleDataError
@@ -93,7 +94,7 @@ def name_latents(
     return pd.DataFrame(rows)
 
 
-def holds_any(heard: PassageWords, words: Iterable[str]) -> np.ndarray:
+def holds_any(heard: PassageWords, words: Iterable[str]) -> NDArray[np.bool_]:
     """(time,) bool: the row's passage holds one of the words, which are written as `comparable` makes them."""
     wanted = np.isin(heard.words, list(words))
     return heard.counts[wanted].sum(axis=0) > 0

@@ -69,7 +69,7 @@ def cross_prediction(model: Crosscoder, rows: Rows) -> dict[tuple[str, str], np.
     for name, sources in given.items():
         z = model.encode_rows({source: rows.source(source) for source in sources})
         for target in model.weights:
-            sums = sum(_story_sums(model, rows, target, z))
+            sums = sum(_story_sums(model, rows, target, z), start=np.zeros(()))
             correlations[name, target] = pearson_of_sums(sums)
     return correlations
 

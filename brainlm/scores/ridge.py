@@ -14,6 +14,7 @@ from himalaya.backend import get_backend, set_backend
 from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
 from himalaya.ridge import solve_group_ridge_random_search
 from himalaya.scoring import r2_score
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.scores.correlation import is_constant, pearson
@@ -59,11 +60,11 @@ def story_folds(story: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.nd
 class RidgeFit:
     """How well ridge regression predicts each voxel; NaN for voxels that are constant or not finite."""
 
-    correlation: np.ndarray
+    correlation: NDArray[np.float64]
     """(voxel,) float64 Pearson correlation of test rows with their prediction."""
-    penalty: np.ndarray
+    penalty: NDArray[np.float64]
     """(voxel,) float64 penalty chosen by cross-validation; see whether many are at an end of the grid."""
-    cv_score: np.ndarray
+    cv_score: NDArray[np.float64]
     """(voxel,) float64 R² in validation at that penalty, mean over folds."""
 
 
@@ -175,7 +176,7 @@ def _sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _mean_and_valid(targets: Any) -> tuple[np.ndarray, np.ndarray]:
     """(voxel,) float32 mean, and bool: finite in all rows, and not constant."""
-    n, total, squares = targets.shape[0], np.float64(0), np.float64(0)
+    n, (total, squares) = targets.shape[0], np.zeros((2, targets.shape[1]))
     with np.errstate(invalid="ignore"):
         for block in _row_blocks(targets):
             of_block, squares_of_block = _sums(block)
@@ -240,10 +241,10 @@ def _choose_penalties(
             )
         else:
             found = solve_group_ridge_random_search([x], y, return_weights=False, **settings)
-    log_ratio, _, cv_scores = (None if values is None else values.numpy() for values in found)
+    log_ratio, _, cv_scores = found
     # The solvers return -log α, rounded.
-    chosen = np.abs(np.log(alphas)[:, None] + log_ratio).argmin(axis=0)
-    return alphas[chosen], cv_scores[0]
+    chosen = np.abs(np.log(alphas)[:, None] + log_ratio.numpy()).argmin(axis=0)
+    return alphas[chosen], cv_scores.numpy()[0]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError, TooLittleDataError
 from brainlm.scores.correlation import is_constant
@@ -50,7 +51,7 @@ def require_shifts_to_match(n_rows: int, minimum_shift: int) -> None:
         )
 
 
-def circular_cross_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def circular_cross_correlation(x: np.ndarray, y: np.ndarray) -> NDArray[np.float64]:
     """Pearson correlation of x with y turned around in a circle by every possible lag, column by column.
 
     Parameters

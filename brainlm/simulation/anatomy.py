@@ -7,12 +7,15 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.affines import apply_affine
 from nibabel.processing import resample_from_to
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from brainlm.cortex.geometry import pycortex_share
 from brainlm.cortex.subject import HEMISPHERES
 from brainlm.errors import InputError
+from brainlm.images import Nifti, load_gifti, load_nifti
 
 THICK_MM = 8.0
 """Voxels nearer than this to the middle of the grey matter are in pycortex's `thick` mask."""
@@ -53,7 +56,7 @@ def write_simulated_anatomy(pycortex_db: Path, subject: str, voxel_size_mm: floa
 
     transform = partial / "transforms" / f"{subject}_auto"
     transform.mkdir(parents=True)
-    scan = nibabel.load(original / "transforms" / _SCAN / "reference.nii.gz")
+    scan = load_nifti(original / "transforms" / _SCAN / "reference.nii.gz")
     shape, affine = _coarse_grid(scan, voxel_size_mm)
     nibabel.save(resample_from_to(scan, (shape, affine), order=1), transform / "reference.nii.gz")
     scanner_from_surface = np.array(
@@ -68,9 +71,9 @@ def write_simulated_anatomy(pycortex_db: Path, subject: str, voxel_size_mm: floa
     return int(mask.sum())
 
 
-def _coarse_grid(scan: nibabel.Nifti1Image, voxel_size_mm: float) -> tuple[tuple[int, int, int], np.ndarray]:
+def _coarse_grid(scan: Nifti, voxel_size_mm: float) -> tuple[tuple[int, int, int], np.ndarray]:
     """Shape (x, y, z) and affine of a volume with cubic voxels around the same centre."""
-    spacing_mm = np.array(scan.header.get_zooms()[:3], float)
+    spacing_mm = np.array(scan.header.get_zooms()[:3], np.float64)
     # One voxel more than covers the scan: pycortex draws nothing where the surface is less than half a
     # voxel from the volume's lower edges, and S1's temporal lobes reach the scan's lowest slice.
     shape = np.ceil(np.array(scan.shape[:3]) * spacing_mm / voxel_size_mm).astype(int) + 1
@@ -81,13 +84,15 @@ def _coarse_grid(scan: nibabel.Nifti1Image, voxel_size_mm: float) -> tuple[tuple
     return tuple(shape.tolist()), affine
 
 
-def _thick_mask(surfaces: Path, shape: tuple[int, int, int], voxel_from_surface: np.ndarray) -> np.ndarray:
+def _thick_mask(
+    surfaces: Path, shape: tuple[int, int, int], voxel_from_surface: np.ndarray
+) -> NDArray[np.bool_]:
     """(x, y, z) bool, pycortex's definition of the mask."""
     white, pial = (
-        np.vstack([nibabel.load(surfaces / f"{kind}_{h}.gii").darrays[0].data for h in HEMISPHERES])
+        np.vstack([load_gifti(surfaces / f"{kind}_{h}.gii").darrays[0].data for h in HEMISPHERES])
         for kind in ("wm", "pia")
     )
     voxels = np.indices(shape).reshape(3, -1).T
-    positions_mm = nibabel.affines.apply_affine(np.linalg.inv(voxel_from_surface), voxels)
+    positions_mm = apply_affine(np.linalg.inv(voxel_from_surface), voxels)
     distance_mm, _ = KDTree((white + pial) / 2).query(positions_mm, distance_upper_bound=THICK_MM)
     return (distance_mm < THICK_MM).reshape(shape)

@@ -1,6 +1,7 @@
 """Sparse components of what a language model carries, and how much of a time course others explain."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def standardize(time_courses: np.ndarray) -> np.ndarray:
@@ -32,7 +33,7 @@ def varimax(scores: np.ndarray) -> np.ndarray:
     return rotation
 
 
-def sparse_components(heard: np.ndarray, n_components: int) -> np.ndarray:
+def sparse_components(heard: np.ndarray, n_components: int) -> NDArray[np.float64]:
     """Components read linearly out of the LM's hidden states that are near 0 most of the time.
 
     The `n_components` largest principal components of what is heard are rotated by varimax and turned so that
@@ -52,7 +53,7 @@ def sparse_components(heard: np.ndarray, n_components: int) -> np.ndarray:
     return components * np.sign((components**3).mean(axis=0))
 
 
-def rectified(courses: np.ndarray, *, threshold: float = 0.5) -> np.ndarray:
+def rectified(courses: np.ndarray, *, threshold: float = 0.5) -> NDArray[np.float64]:
     """What of each course is more than `threshold` s.d. above its mean, which is what drives the brain.
 
     Parameters
@@ -66,7 +67,7 @@ def rectified(courses: np.ndarray, *, threshold: float = 0.5) -> np.ndarray:
     return standardize(np.maximum(standardize(courses) - threshold, 0.0))
 
 
-def theme_readout(hidden: np.ndarray, in_span: np.ndarray, *, penalty: float = 1.0) -> np.ndarray:
+def theme_readout(hidden: np.ndarray, in_span: np.ndarray, *, penalty: float = 1.0) -> NDArray[np.float64]:
     """How much the LM itself takes each word to be part of an annotated span: a ridge readout of its states.
 
     Parameters
@@ -83,7 +84,7 @@ def theme_readout(hidden: np.ndarray, in_span: np.ndarray, *, penalty: float = 1
     return hidden @ np.linalg.solve(gram + penalty * np.eye(len(gram)), hidden.T @ target / len(hidden))
 
 
-def without(values: np.ndarray, courses: np.ndarray) -> np.ndarray:
+def without(values: np.ndarray, courses: np.ndarray) -> NDArray[np.float64]:
     """What least squares on `courses`, and a constant, leaves of `values`.
 
     Parameters
@@ -98,7 +99,7 @@ def without(values: np.ndarray, courses: np.ndarray) -> np.ndarray:
     return values - courses @ np.linalg.lstsq(courses, values)[0]
 
 
-def share_explained(values: np.ndarray, courses: np.ndarray) -> np.ndarray:
+def share_explained(values: np.ndarray, courses: np.ndarray) -> NDArray[np.float64]:
     """R² of least squares: the share of each column's variance that `courses` explain together.
 
     Parameters
@@ -112,7 +113,9 @@ def share_explained(values: np.ndarray, courses: np.ndarray) -> np.ndarray:
     return 1 - without(values, courses).var(axis=0) / values.var(axis=0)
 
 
-def least_explained(components: np.ndarray, others: np.ndarray, n: int, *, not_of: np.ndarray) -> np.ndarray:
+def least_explained(
+    components: np.ndarray, others: np.ndarray, n: int, *, not_of: np.ndarray
+) -> NDArray[np.bool_]:
     """Which `n` components the other components and `others` explain least (R² of least squares).
 
     Parameters

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from brainlm.simulation.components import standardize, without
@@ -82,7 +83,7 @@ def cosine_drifts(n_volumes: int, tr_s: float) -> np.ndarray:
 
 def disturbed(
     bold: np.ndarray, confounds: pd.DataFrame, random: np.random.Generator, *, strength: float
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """An image of which cleaning has something to take away: signal, head movements and slow drifts.
 
     Every column that nilearn's strategy "simple" removes (24 of head movements, mean signals of white matter and

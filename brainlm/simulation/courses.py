@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from brainlm.simulation.components import standardize
@@ -22,7 +23,7 @@ def haemodynamic_response(t_s: np.ndarray) -> np.ndarray:
     return (gamma.pdf(t_s, 6) - gamma.pdf(t_s, 16) / 6) / (1 - 1 / 6)
 
 
-def respond(sizes: np.ndarray, times_s: np.ndarray, tr_times_s: np.ndarray) -> np.ndarray:
+def respond(sizes: np.ndarray, times_s: np.ndarray, tr_times_s: np.ndarray) -> NDArray[np.float64]:
     """Haemodynamic response to events of these sizes.
 
     Parameters
@@ -38,7 +39,7 @@ def respond(sizes: np.ndarray, times_s: np.ndarray, tr_times_s: np.ndarray) -> n
 
 def hear(
     sizes: np.ndarray, words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np.ndarray]
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Haemodynamic response to what each word carries, at the word's middle.
 
     Parameters
@@ -58,7 +59,9 @@ def hear(
     )
 
 
-def speech_rate(words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np.ndarray]) -> np.ndarray:
+def speech_rate(
+    words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np.ndarray]
+) -> NDArray[np.float64]:
     """Haemodynamic response to how fast is spoken: to words, and to letters, digits among them.
 
     Parameters
@@ -73,7 +76,9 @@ def speech_rate(words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np.n
     return hear(np.column_stack([np.ones(len(letters)), letters]), words, tr_times_s)
 
 
-def time_in_story(words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np.ndarray]) -> np.ndarray:
+def time_in_story(
+    words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np.ndarray]
+) -> NDArray[np.float64]:
     """How long a story has lasted: t / its length, exp(-t / 20 s) and exp(-t / 60 s), with t at least 0.
 
     Parameters
@@ -95,7 +100,7 @@ def time_in_story(words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np
 
 def melodies(
     words: Mapping[str, pd.DataFrame], tr_times_s: Mapping[str, np.ndarray], n_features: int, seed: int
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """What stories drive besides their text, say where the speaker's voice rises: events at random times.
 
     Parameters
@@ -123,7 +128,7 @@ def melodies(
 
 def spontaneous_events(
     n_rows: int, tr_s: float, random: np.random.Generator, *, every_s: float
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """A time course unrelated to any story: events at random times, every `every_s` s on average, of random size.
 
     Returns
@@ -137,7 +142,7 @@ def spontaneous_events(
 
 def artefact_bursts(
     n_rows: int, tr_s: float, random: np.random.Generator, *, every_s: float, lasting_s: float
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """The time course of a scanner artefact: fast noise in bursts at random times, as after head movements.
 
     Parameters

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.simulation.components import (
@@ -23,7 +24,7 @@ from brainlm.simulation.components import (
 )
 from brainlm.simulation.courses import hear, melodies, speech_rate, time_in_story
 from brainlm.simulation.stories import THEMES
-from brainlm.store import add_array, add_strings, new_store, open_store, read_strings
+from brainlm.store import add_array, add_strings, new_store, open_store, read_array, read_strings
 
 KINDS = ("shared", "word rate", "story-driven", "spontaneous", "stripes", "LM-only")
 NEW_AT_EVERY_HEARING = ("spontaneous", "stripes")
@@ -49,7 +50,7 @@ class Planted:
     - stripes: an artefact of the scanner, new at every hearing;
     - LM-only: the LM carries it, no voxel follows it, nor does it go along with what voxels follow.
     """
-    time_courses: np.ndarray
+    time_courses: NDArray[np.float64]
     """(time, feature) float64, each of mean 0 and s.d. 1."""
     strength: np.ndarray
     """(feature,) variance in the brain, in units of a shared feature's on average; 0: in no voxel."""
@@ -175,7 +176,7 @@ def load_planted(path: Path) -> tuple[Planted, dict[str, int]]:
     planted = Planted(
         names=tuple(read_strings(store, "feature")),
         kinds=tuple(read_strings(store, "kind")),
-        time_courses=store["time_courses"][:],
-        strength=store["strength"][:],
+        time_courses=read_array(store, "time_courses"),
+        strength=read_array(store, "strength"),
     )
-    return planted, dict(zip(read_strings(store, "story"), store["n_rows"][:].tolist(), strict=True))
+    return planted, dict(zip(read_strings(store, "story"), read_array(store, "n_rows").tolist(), strict=True))

@@ -8,7 +8,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pandas as pd
-from nibabel.freesurfer import write_annot
+from nibabel.freesurfer.io import write_annot
+from nibabel.gifti.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
 
 from brainlm.errors import InputError
 from brainlm.files import write_tsv
@@ -88,15 +89,15 @@ def write_hemisphere(path: Path, bold: np.ndarray, hemisphere: str) -> None:
     ----------
     bold: (time, vertex), stored as float32. hemisphere: "L" or "R".
     """
-    meta = nibabel.gifti.GiftiMetaData({"AnatomicalStructurePrimary": STRUCTURES[hemisphere]})
+    meta = GiftiMetaData({"AnatomicalStructurePrimary": STRUCTURES[hemisphere]})
     volumes = [
-        nibabel.gifti.GiftiDataArray(
+        GiftiDataArray(
             np.ascontiguousarray(volume, np.float32), intent="NIFTI_INTENT_TIME_SERIES", datatype="float32"
         )
         for volume in bold
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.GiftiImage(meta=meta, darrays=volumes), path)
+    nibabel.save(GiftiImage(meta=meta, darrays=volumes), path)
 
 
 def write_surfaces(root: Path, recording: Recording, space: str, bold: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from brainlm.files import whole_file
@@ -24,7 +25,7 @@ class Listener:
 
     planted: Planted
     """Everything planted in this subject; courses of the repeated story are means over its hearings."""
-    maps: np.ndarray
+    maps: NDArray[np.float64]
     """(feature, voxel) float64, in units of the noise's s.d."""
     runs: dict[str, list[np.ndarray]]
     """Story -> (time, voxel) BOLD of each hearing."""
@@ -40,7 +41,7 @@ def autocorrelate(white: np.ndarray, coefficient: float) -> np.ndarray:
 
 def scanner_noise(
     n_rows: int, mask: np.ndarray, voxel_size_mm: float, random: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Noise of voxels: half of its variance each voxel's own, half smooth in space (by a Gaussian whose s.d. is
     `NOISE_SMOOTH_MM`); all autocorrelated in time (`NOISE_AUTOCORRELATION` at lag 1).
 
@@ -131,7 +132,7 @@ def listen(
 
 def explainable_variance(
     planted: Planted, maps: np.ndarray, n_rows: Mapping[str, int], story: str
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Share of each voxel's variance in one hearing of a story that is the same at every hearing: what was planted.
 
     var(driven by the story) / (var(driven by the story) + var(new at every hearing) + var(noise)): the first over

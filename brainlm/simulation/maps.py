@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.simulation.features import Planted
 
@@ -25,11 +26,11 @@ STRIPE_SLICES = {"stripes 1": 2, "stripes 2": 1}
 
 def blob_map(
     position_mm: np.ndarray,
-    centres: Sequence[int],
+    centres: Sequence[int] | np.ndarray,
     *,
     radius_mm: float | Sequence[float],
     random: np.random.Generator,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """A smooth map: Gaussian blobs around voxels, cut off at a tenth of their height, of uneven strength.
 
     Parameters
@@ -56,7 +57,7 @@ def stripe_map(slice_index: np.ndarray, slices_per_stripe: int) -> np.ndarray:
 
 def feature_map(
     name: str, mask: np.ndarray, voxel_size_mm: float, *, random: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """The map of a feature: stripes through whole slices, one long blob, or three blobs around voxels at random.
 
     Parameters
@@ -85,7 +86,7 @@ def feature_map(
 
 def plant_maps(
     planted: Planted, mask: np.ndarray, voxel_size_mm: float, *, random: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Where on the cortex each planted feature shows, and how strongly.
 
     A feature's share of the signal's variance is its strength over that of all; features that only the LM has

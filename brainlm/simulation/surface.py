@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from nilearn.datasets import load_fsaverage
+from numpy.typing import NDArray
 
 from brainlm.simulation.features import Planted
 
@@ -16,9 +17,9 @@ AREA_HEIGHT = 0.5
 class SampledSurface:
     """Both hemispheres of fsaverage5, and the voxel that each of their vertices lies in."""
 
-    mask: np.ndarray
+    mask: NDArray[np.bool_]
     """(z, y, x) bool: voxels that some vertex lies in; x grows to the right, y to the front, z upwards."""
-    voxel_of_vertex: np.ndarray
+    voxel_of_vertex: NDArray[np.int64]
     """(vertex,) int64, the left hemisphere's before the right one's: column of the mask's voxels in C order; -1 on
     the medial wall, which is no cortex."""
 

@@ -1,5 +1,5 @@
 """The words of a transcript: Praat's files, labels that are no words, and times that may be missing."""
 
-from brainlm.textgrid.tiers import read_words, write_textgrid
+from brainlm.extras import attach
 
-__all__ = ["read_words", "write_textgrid"]
+__getattr__, __dir__, __all__ = attach(__name__, __file__, extra="data")

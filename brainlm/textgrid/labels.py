@@ -49,7 +49,9 @@ def sort_labels(labels: Iterable[str], non_words: Collection[str] | None = None)
         None: `NON_WORDS`.
     """
     listed, brackets = _rule(tuple(NON_WORDS if non_words is None else non_words))
-    is_word, dropped, in_brackets = [], Counter(), set()
+    is_word: list[bool] = []
+    dropped: Counter[str] = Counter()
+    in_brackets: set[str] = set()
     for label in map(_folded, labels):
         bare = label.strip("{} ")
         is_listed = label == "" or label in listed or bare in listed
@@ -86,7 +88,11 @@ def oddities(words: Sequence[str]) -> list[str]:
 def _rule(non_words: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str] | None]:
     """The labels that are no words, and what finds a pair of brackets with no other of its kind inside."""
     folded = frozenset(map(_folded, non_words))
-    pairs = [f"{re.escape(a)}[^{re.escape(a + b)}]*{re.escape(b)}" for a, b in BRACKETS if a + b in folded]
+    pairs = [
+        f"{re.escape(a)}[^{re.escape(a + b)}]*{re.escape(b)}"
+        for a, b in map(tuple, BRACKETS)
+        if a + b in folded
+    ]
     return folded - set(BRACKETS), re.compile("|".join(pairs)) if pairs else None
 
 

@@ -83,7 +83,9 @@ def settle_times(
     (word, onset_s, offset_s) of all words in their order; sentences for a log, without the file's name; faults, with
     which there are no words.
     """
-    faults, times, counts = [], [], Counter()
+    faults: list[Fault] = []
+    times: list[Times | None] = []
+    counts: Counter[str] = Counter()
     for entry in spoken:
         onset_s, offset_s = _given(entry.onset_s, entry.offset_s)
         if onset_s is None or offset_s is None:
@@ -106,17 +108,22 @@ def settle_times(
 
 
 def check_faults(path: Path, faults: Iterable[Fault]) -> None:
-    """Raise InputError if there are faults: the first few with their lines, and how many others there are."""
+    """Raise InputError if there are faults, as `error_of` says them."""
+    found = list(faults)
+    if found:
+        raise error_of(path, found)
+
+
+def error_of(path: Path, faults: Iterable[Fault]) -> InputError:
+    """What is wrong with a file: the first few faults with their lines, and how many others there are."""
     ordered = sorted(faults, key=lambda fault: fault.line)
-    if not ordered:
-        return
     named = [f"line {fault.line}: {fault.what}" for fault in ordered[:FAULTS_NAMED]]
     sentences = [named[0], *(f"L{name[1:]}" for name in named[1:])]
     n_others = len(ordered) - len(named)
     if n_others:
         sentences.append(f"And {n_others} more such fault{'s' * (n_others > 1)}")
     advice = [f" {text}" for text in dict.fromkeys(fault.advice for fault in ordered) if text]
-    raise InputError(f"{path}, {'. '.join(sentences)}.{''.join(advice)}")
+    return InputError(f"{path}, {'. '.join(sentences)}.{''.join(advice)}")
 
 
 def _given(onset_s: float | None, offset_s: float | None) -> tuple[float | None, float | None]:
@@ -140,7 +147,7 @@ def _untimed(entry: Spoken, onset_s: float | None, offset_s: float | None) -> Fa
 
 def _impossible_places(spoken: Sequence[Spoken], times: Sequence[Times | None]) -> list[Fault]:
     """Words without times whose neighbours do not say where they are."""
-    known = [number for number, at in enumerate(times) if at is not None]
+    known = [(number, at) for number, at in enumerate(times) if at is not None]
     if spoken and not known:
         return [Fault(spoken[0].line, f"none of the {len(spoken)} words has a time; align them again")]
     return [
@@ -149,22 +156,23 @@ def _impossible_places(spoken: Sequence[Spoken], times: Sequence[Times | None]) 
             f"'{spoken[before + 1].word}' has no times and stands between words that are not in the order of their "
             "onsets; sort the lines, or drop it",
         )
-        for before, after in pairwise(known)
-        if after - before > 1 and times[before][0] > times[after][0]
+        for (before, (begin_s, _)), (after, (end_s, _)) in pairwise(known)
+        if after - before > 1 and begin_s > end_s
     ]
 
 
 def _between(times: Sequence[Times | None]) -> list[Times]:
-    placed, n_words = list(times), len(times)
-    known = [number for number, at in enumerate(times) if at is not None]
-    for before, after in pairwise([-1, *known, n_words]):
-        n_missing = after - before - 1
-        if n_missing == 0:
-            continue
-        end_s = times[after][0] if after < n_words else times[before][1]
+    known = [(number, at) for number, at in enumerate(times) if at is not None]
+    if not known:
+        return []
+    placed: list[Times] = []
+    for number, at in [*known, (len(times), None)]:
+        n_missing = number - len(placed)
+        end_s = placed[-1][1] if at is None else at[0]
         # Not after the next word's onset, where words overlap: the order of the text is kept.
-        begin_s = min(times[before][1], end_s) if before >= 0 else end_s
-        for number in range(n_missing):
-            time_s = begin_s + (end_s - begin_s) * (number + 0.5) / n_missing
-            placed[before + 1 + number] = (time_s, time_s)
+        begin_s = min(placed[-1][1], end_s) if placed else end_s
+        for k in range(n_missing):
+            time_s = begin_s + (end_s - begin_s) * (k + 0.5) / n_missing
+            placed.append((time_s, time_s))
+        placed += [] if at is None else [at]
     return placed

@@ -537,6 +537,16 @@ def test_what_a_face_hands_on_is_reached(tmp_path, script, name, old, new, chang
     assert changed in changes(tmp_path, files, files | {name: files[name].replace(old, new)})
 
 
+@pytest.mark.parametrize("script", ["from lab.inner import f\nf()", "from lab import inner\ninner.f()"])
+@pytest.mark.parametrize(
+    ("stub", "counts"), [("from .b import f as f", True), ("# From a.\nfrom .a import f as f", False)]
+)
+def test_a_faces_stub_counts_with_it(tmp_path, script, stub, counts):
+    files = package_with_face(script) | {"lab/inner/__init__.pyi": "from .a import f as f"}
+    changed = changes(tmp_path, files, files | {"lab/inner/__init__.pyi": stub})
+    assert changed == ({"lab.inner:__getattr__"} if counts else set())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "changed"),
     [

@@ -17,14 +17,16 @@ BOOKKEEPING = (
     "brainlm.crosscoder.sharing",
     "brainlm.data.fetched",
     "brainlm.errors",
+    "brainlm.extras",
     *(
         f"brainlm.files:{name}"
         for name in ("check_downloaded", "whole_file", "whole_folder", "write_atomically")
     ),
     "pipeline.provenance",
 )
-"""The version's number, how a model is shared, and how a job logs, says what is wrong, writes files and folders as a
-whole and records where they come from, change no result. How the cells of a table are written and read does."""
+"""The version's number, how a model is shared, how a package hands on its names, and how a job logs, says what is
+wrong, writes files and folders as a whole and records where they come from, change no result. How a table's cells are
+written and read does."""
 CODE_PREFIX = "code "
 """What the param of a rule that holds its code's digest begins with."""
 FOLDER = Path(".snakemake", "brainlm-code")

@@ -8,7 +8,8 @@ Code runs because code that runs names it, or because its module is imported. Th
 - of each imported module, and of the packages that it is in, the statements that are neither definitions nor imports,
   and the definitions that call anything while the module is imported: a decorator (which may enter them in a
   registry), a base class, a function in a default or an assigned value. A few harmless ones are known by name; so a
-  package's lazy face counts where it is used, not where names are imported from the package's modules.
+  package's lazy face counts where it is used, not where names are imported from the package's modules; the stub
+  (.pyi) beside it, which lists them, counts with its `__getattr__`.
 
 Of a module all counts, with what that names, where it is used as an object; where a name is imported that it does not
 visibly define, as from a face; for a star import; for a text that is exactly its dotted name; and for code in it with
@@ -18,8 +19,8 @@ visibly define, as from a face; for a star import; for a text that is exactly it
 Comments, layout, docstrings, the order of definitions, annotations of functions and of variables outside of classes,
 and what stands below `if TYPE_CHECKING` do not count. But a module that uses `__doc__` counts as it stands there,
 and annotations do below decorators that may read them. What is left out does not count, nor does what is reached
-through it alone. Not seen: annotations read by `typing.get_type_hints`; files other than Python's; other people's
-packages, whose versions are the environment's.
+through it alone. Not seen: annotations read by `typing.get_type_hints`; other files that are not Python's; other
+people's packages, whose versions are the environment's.
 
 Hashed are syntax trees, written without empty fields: unlike `ast.dump`, and unlike `ast.unparse`, whose quotes
 in f-strings changed with Python 3.12, this does not differ between versions of Python.
@@ -188,6 +189,9 @@ def _read(path: Path, name: str) -> _Module:
             names, text = _names_set(node) or {STATEMENTS}, _written(node)
             module.definitions.update({name: module.definitions.get(name, "") + text for name in names})
             module.counted.update(names if {*_called(node)} - _HARMLESS else ())
+    stub = path.with_suffix(".pyi")
+    if "__getattr__" in module.definitions and stub.exists():
+        module.definitions["__getattr__"] += _written(ast.parse(stub.read_bytes()).body)
     if any(map(_READS_DOCSTRINGS.search, module.definitions.values())):
         module.definitions[STATEMENTS] = repr(source)
     return module

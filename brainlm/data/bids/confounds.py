@@ -13,6 +13,7 @@ import pandas as pd
 from brainlm.data.bids.names import listed
 from brainlm.data.bids.runs import Run
 from brainlm.errors import InputError, one_line
+from brainlm.extras import needs
 from brainlm.files import check_downloaded
 
 LARGE_MOTION_MM = 0.5
@@ -86,7 +87,7 @@ def read_confounds(run: Run, choice: str | Sequence[str], n_volumes: int) -> Con
         )
     n_leading = _leading(run.confounds, table)
     mean_mm, share = _motion(run.confounds, table)
-    regressors = _regressors(run, table, choice).iloc[n_leading:].reset_index(drop=True)
+    regressors = _regressors(run.confounds, table, choice).iloc[n_leading:].reset_index(drop=True)
     _check(run.confounds, regressors)
     return Confounds(regressors, n_leading, mean_mm, share)
 
@@ -123,38 +124,39 @@ def _motion(path: Path, table: pd.DataFrame) -> tuple[float, float]:
     return float(np.nanmean(displacement)), share
 
 
-def _regressors(run: Run, table: pd.DataFrame, choice: str | Sequence[str]) -> pd.DataFrame:
+def _regressors(path: Path, table: pd.DataFrame, choice: str | Sequence[str]) -> pd.DataFrame:
     if choice == "none":
         return pd.DataFrame(index=table.index)
     cosines = [column for column in table if _COSINE.fullmatch(column)]
     if not cosines:
         raise InputError(
-            f"{run.confounds} has no columns cosine00 and so on, with which slow drifts are removed: run fMRIPrep "
+            f"{path} has no columns cosine00 and so on, with which slow drifts are removed: run fMRIPrep "
             "again, or set confounds to none and clean the data yourself."
         )
     if isinstance(choice, str):
-        return _of_strategy(run, choice)
+        return _of_strategy(path, choice)
     for column in choice:
         if column not in table:
             close = get_close_matches(column, table.columns, n=1)
             advice = f"did you mean {close[0]}?" if close else f"it has {listed(list(table.columns))}."
-            raise InputError(f"{run.confounds} has no column {column}; {advice}")
+            raise InputError(f"{path} has no column {column}; {advice}")
         if not pd.api.types.is_numeric_dtype(table[column]):
-            raise InputError(f"{run.confounds}: the column {column} holds something else than numbers.")
+            raise InputError(f"{path}: the column {column} holds something else than numbers.")
     chosen = table[list(dict.fromkeys([*choice, *cosines]))].astype(np.float64)
     # Derivatives have no first value; nilearn's strategies put the second one there too.
     chosen.iloc[0] = chosen.iloc[0].fillna(chosen.iloc[1])
     return chosen
 
 
-def _of_strategy(run: Run, strategy: str) -> pd.DataFrame:
+def _of_strategy(path: Path, strategy: str) -> pd.DataFrame:
     # Slow to import, and only what cleans needs it.
-    from nilearn.interfaces.fmriprep import load_confounds_strategy
+    with needs("data", "The cleaning of fMRIPrep's data"):
+        from nilearn.interfaces.fmriprep import load_confounds_strategy
 
     # nilearn looks for the table beside an image, whose names it does not know in all their forms; it does not open
     # the image. One of this name and none else belongs to the table whatever the image is called.
-    stem = run.confounds.name.partition("_desc-confounds")[0]
-    image = run.confounds.with_name(f"{stem}_desc-preproc_bold.nii.gz")
+    stem = path.name.partition("_desc-confounds")[0]
+    image = path.with_name(f"{stem}_desc-preproc_bold.nii.gz")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -162,7 +164,7 @@ def _of_strategy(run: Run, strategy: str) -> pd.DataFrame:
     # Of columns that lack, some are a KeyError.
     except (ValueError, KeyError) as error:
         raise InputError(
-            f"{run.confounds} does not have what the strategy {strategy} needs ({one_line(error)}): run fMRIPrep "
+            f"{path} does not have what the strategy {strategy} needs ({one_line(error)}): run fMRIPrep "
             "again, or choose another strategy or a list of columns."
         ) from None
     return regressors.astype(np.float64)

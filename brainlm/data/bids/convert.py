@@ -14,6 +14,7 @@ from brainlm.data.bids.confounds import read_confounds
 from brainlm.data.bids.images import check_tr, read_bold
 from brainlm.data.bids.runs import Run
 from brainlm.errors import InputError
+from brainlm.extras import needs
 from brainlm.files import whole_file
 
 _VOXELS_AT_ONCE = 10_000
@@ -78,7 +79,7 @@ def convert_hearings(
     n_rows, summaries, removed = n_volumes - trim_first - trim_last, [], {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial, h5py.File(partial, "w") as file:
-        total: np.ndarray | None = None
+        total = np.empty(0)
         for number, run in enumerate(runs):
             check_tr(run, tr_s)
             bold = read_bold(run, space, mask)
@@ -98,7 +99,7 @@ def convert_hearings(
             rows = cleaned[trim_first - found.n_leading :][:n_rows]
             if len(runs) > 1:
                 _repeats(file, (len(runs), *rows.shape))[number] = rows
-            total = rows.astype(np.float64) if total is None else total + rows
+            total = rows.astype(np.float64) if number == 0 else total + rows
             removed[run.label] = list(found.regressors.columns)
             summaries.append(
                 RunSummary(
@@ -132,7 +133,8 @@ def clean(bold: np.ndarray, regressors: np.ndarray) -> tuple[np.ndarray, int, in
     regressors, and are 0; how many are somewhere not finite, and are NaN everywhere.
     """
     # Slow to import, and only what cleans needs it.
-    from nilearn.signal import clean as remove
+    with needs("data", "The cleaning of fMRIPrep's data"):
+        from nilearn.signal import clean as remove
 
     cleaned = np.empty(bold.shape, np.float32)
     n_constant = n_lost = 0

@@ -11,12 +11,15 @@ from xml.parsers.expat import ExpatError
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.data.bids.names import BidsFile
 from brainlm.data.bids.runs import Run
 from brainlm.data.bids.sidecars import LONGEST_TR_S, SAME_TR_S
 from brainlm.errors import InputError
+from brainlm.extras import needs
 from brainlm.files import check_downloaded, whole_file
+from brainlm.images import Nifti, load_gifti, load_nifti
 from brainlm.surfaces import N_VERTICES
 
 _HEAD_BYTES = 16_384
@@ -73,7 +76,7 @@ def check_tr(run: Run, tr_s: float) -> None:
             )
 
 
-def read_bold(run: Run, space: str, mask: Path | None = None) -> np.ndarray:
+def read_bold(run: Run, space: str, mask: Path | None = None) -> NDArray[np.float32]:
     """A run's data, as they were recorded.
 
     Parameters
@@ -97,6 +100,8 @@ def read_bold(run: Run, space: str, mask: Path | None = None) -> np.ndarray:
                 "both again."
             )
         return np.concatenate(sides, axis=1)
+    if mask is None:
+        raise ValueError("volumes are read inside a mask")
     return _read_volume(run.images[0], mask)
 
 
@@ -121,15 +126,16 @@ def brain_mask(runs: Sequence[Run], grey_matter: Path | None, threshold: float) 
     affine, shape = _grid(first.images[0])
     inside = np.ones(shape, bool)
     for run in runs:
-        for image in (run.images[0], run.mask):
+        mask = _mask_of(run)
+        for image in (run.images[0], mask):
             other_affine, other_shape = _grid(image)
             if other_shape != shape or not np.allclose(other_affine, affine, atol=_SAME_AFFINE_MM):
                 raise InputError(
                     f"{image} is not on the grid of {first.images[0].name} (shape {other_shape} and {shape}): all "
                     "runs of a subject need one grid; choose a space or a resolution that they share."
                 )
-        with _readable(run.mask):
-            inside &= np.asarray(nibabel.load(run.mask).dataobj) > 0
+        with _readable(mask):
+            inside &= np.asarray(load_nifti(mask).dataobj) > 0
     if not inside.any():
         raise InputError(
             f"No voxel is in the brain masks of all runs of sub-{first.entities['sub']}: look at them."
@@ -216,11 +222,16 @@ def _grid(image: Path) -> tuple[np.ndarray, tuple[int, ...]]:
     return loaded.affine, tuple(loaded.shape[:3])
 
 
-def _load(image: Path) -> nibabel.spatialimages.SpatialImage:
+def _mask_of(run: Run) -> Path:
+    if run.mask is None:
+        raise ValueError(f"{run.label} has no brain mask; `choose_runs` lets no volume pass without one")
+    return run.mask
+
+
+def _load(image: Path) -> Nifti:
     check_downloaded(image)
     with _readable(image):
-        # Kept open, so that a compressed image is read from its beginning to its end, once.
-        return nibabel.load(image, keep_file_open=True)
+        return load_nifti(image, keep_file_open=True)
 
 
 @contextmanager
@@ -236,7 +247,7 @@ def _readable(image: Path) -> Iterator[None]:
 def _read_surface(image: Path, n_vertices: int) -> np.ndarray:
     check_downloaded(image)
     with _readable(image):
-        arrays = [array.data for array in nibabel.load(image).darrays]
+        arrays = [array.data for array in load_gifti(image).darrays]
         values = arrays[0].T if len(arrays) == 1 and arrays[0].ndim == 2 else np.stack(arrays)
     if values.ndim != 2 or values.shape[1] != n_vertices:
         raise InputError(
@@ -251,7 +262,7 @@ def _read_volume(image: Path, mask: Path) -> np.ndarray:
     affine, shape = _grid(mask)
     if tuple(loaded.shape[:3]) != shape or not np.allclose(loaded.affine, affine, atol=_SAME_AFFINE_MM):
         raise InputError(f"{image} is not on the grid of {mask}: run the step that makes the mask again.")
-    inside = (np.asarray(nibabel.load(mask).dataobj) > 0).T
+    inside = (np.asarray(load_nifti(mask).dataobj) > 0).T
     bold = np.empty((loaded.shape[3], int(inside.sum())), np.float32)
     with _readable(image):
         for start in range(0, len(bold), _VOLUMES_AT_ONCE):
@@ -263,11 +274,12 @@ def _read_volume(image: Path, mask: Path) -> np.ndarray:
 def _resampled(image: Path, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     check_downloaded(image)
     with _readable(image):
-        loaded = nibabel.load(image)
+        loaded = load_nifti(image)
         if tuple(loaded.shape) == shape and np.allclose(loaded.affine, affine, atol=_SAME_AFFINE_MM):
             return loaded.get_fdata(dtype=np.float32)
         # Slow to import, and a run's masks are often on its grid.
-        from nilearn.image import resample_img
+        with needs("data", "The reading of masks on another grid"):
+            from nilearn.image import resample_img
 
         resampled = resample_img(loaded, target_affine=affine, target_shape=shape, interpolation="continuous")
         return np.asarray(resampled.dataobj, np.float32)

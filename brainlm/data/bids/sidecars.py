@@ -1,7 +1,7 @@
 """When a run's volumes were recorded: its own sidecar, and those of the raw dataset that it inherits."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def _own_sidecars(image: Path) -> list[Path]:
     return [image.with_name(f"{stem}.json"), image.with_name(f"{stem}.func.json")]
 
 
-def _merged(files: list[Path]) -> Mapping[str, Any]:
+def _merged(files: list[Path]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for file in files:
         check_downloaded(file)
@@ -117,5 +117,6 @@ def _merged(files: list[Path]) -> Mapping[str, Any]:
 
 
 def _seconds(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None

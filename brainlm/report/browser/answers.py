@@ -155,12 +155,12 @@ def _nuisance(row: Mapping[str, Any]) -> Answer:
 
 def _contributions(row: Mapping[str, Any], summary: Mapping[str, Any]) -> Answer:
     ends = ("_low", "", "_high")
-    drawn = intervals(
-        {
-            name: tuple(float(row[f"contribution_{source}{end}"]) for end in ends)
-            for name, source in (("brain", "brain"), ("LM", "lm"))
-        }
-    )
+
+    def interval(source: str) -> tuple[float, float, float]:
+        low, value, high = (float(row[f"contribution_{source}{end}"]) for end in ends)
+        return low, value, high
+
+    drawn = intervals({"brain": interval("brain"), "LM": interval("lm")})
 
     def told(source: str, name: str) -> str:
         low, value, high = (row[f"contribution_{source}{end}"] for end in ends)

@@ -50,7 +50,7 @@ class Area:
 
 
 def areas_of_latents(
-    table: pd.DataFrame, side: Sequence[str] | None, decoder: np.ndarray, latents: Sequence[int]
+    table: pd.DataFrame, side: Sequence[str] | np.ndarray | None, decoder: np.ndarray, latents: Sequence[int]
 ) -> dict[int, list[Area]]:
     """The areas that hold most of each latent's energy, Σ w² over an area's voxels / Σ w² over all.
 
@@ -112,7 +112,7 @@ def _largest(
     return inside[:SHOWN] + [area for area in by_energy if area.name == OUTSIDE]
 
 
-def _with_sides(rois: pd.Series, side: Sequence[str]) -> list[str]:
+def _with_sides(rois: pd.Series, side: Sequence[str] | np.ndarray) -> list[str]:
     # Voxels in no area have sides as well.
     return [
         ";".join(f"{roi}{_MARK}{of_voxel}" for roi in names.split(";"))

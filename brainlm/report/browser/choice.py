@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 PER_THIRD = 2
 """TRs of each third of a latent's activations."""
@@ -22,7 +23,7 @@ class Choice:
     near_misses: tuple[int, ...]
 
 
-def resemblance(activation: np.ndarray) -> np.ndarray:
+def resemblance(activation: np.ndarray) -> NDArray[np.float32]:
     """How much the other latents at each TR are those that are active together with a latent.
 
     s_ti = cos(z_t, m_i), with m_i = Σ_t z_ti z_t, both without latent i itself.
@@ -94,7 +95,7 @@ def choose_rows(
 
 def _is_silent(
     active: np.ndarray, story_of_row: np.ndarray, time_s: np.ndarray, apart_s: float
-) -> np.ndarray:
+) -> NDArray[np.bool_]:
     """(time,) bool: no active row of the same story is closer than `apart_s`."""
     silent = np.empty(active.size, bool)
     for story in np.unique(story_of_row):

@@ -6,6 +6,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pandas as pd
+from nibabel.gifti.gifti import GiftiDataArray, GiftiImage, GiftiMetaData
+
+from brainlm.images import load_nifti
 
 FOLDER = "weights"
 _SIDES = {"L": "left", "R": "right"}
@@ -23,8 +26,9 @@ class Volume:
 
 def read_volume(path: Path) -> Volume:
     """The volume of a mask."""
-    image = nibabel.load(path)
-    return Volume(image.shape[:3], image.affine)
+    image = load_nifti(path)
+    x, y, z = image.shape[:3]
+    return Volume((x, y, z), image.affine)
 
 
 def write_weights(
@@ -66,8 +70,8 @@ def _write_hemisphere(
     vertices = voxels.loc[voxels["hemisphere"] == side, "vertex"]
     weights = np.full(vertices.max() + 1, np.nan, np.float32)
     weights[vertices.to_numpy(int)] = brain[vertices.index]
-    about = nibabel.gifti.GiftiMetaData({"AnatomicalStructurePrimary": f"Cortex{_SIDES[side].capitalize()}"})
-    array = nibabel.gifti.GiftiDataArray(weights, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32")
+    about = GiftiMetaData({"AnatomicalStructurePrimary": f"Cortex{_SIDES[side].capitalize()}"})
+    array = GiftiDataArray(weights, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32")
     file = f"{FOLDER}/{latent}_hemi-{side}.func.gii"
-    nibabel.save(nibabel.gifti.GiftiImage(meta=about, darrays=[array]), folder / file)
+    nibabel.save(GiftiImage(meta=about, darrays=[array]), folder / file)
     return f"brain, {_SIDES[side]} hemisphere, GIFTI (.func.gii)", file

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from brainlm.cortex.flatmap import area_label, landmarks
 from brainlm.cortex.small_flatmaps import small_canvas, small_flatmaps
@@ -58,7 +59,7 @@ class Brain:
 
     anatomy: Anatomy
     """A cortex makes flatmaps."""
-    decoder: np.ndarray
+    decoder: NDArray[np.float32]
     """(latent, voxel) float32 decoder weights of all latents, normalized units; NaN for voxels that were left out of
     the model."""
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 N_NEAREST = 3
 _ROWS = 8192
 """Of a decoder, that are multiplied at a time."""
 
 
-def decoder_cosines(decoders: Mapping[str, np.ndarray]) -> np.ndarray:
+def decoder_cosines(decoders: Mapping[str, np.ndarray]) -> NDArray[np.float32]:
     """Cosines between whole decoder vectors, those of all sources one below the other.
 
     Parameters
@@ -28,7 +29,7 @@ def decoder_cosines(decoders: Mapping[str, np.ndarray]) -> np.ndarray:
     return _normalized(gram)
 
 
-def activation_correlations(activation: np.ndarray) -> np.ndarray:
+def activation_correlations(activation: np.ndarray) -> NDArray[np.float32]:
     """Pearson correlations of activations over TRs.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.report.browser.passages import Story
@@ -17,11 +18,11 @@ class Recordings:
     """A model's latents over the test stories, one story after the other."""
 
     stories: Sequence[Story]
-    activation: np.ndarray
+    activation: NDArray[np.float32]
     """(time, latent) float32 code of all latents."""
-    brain: np.ndarray
+    brain: NDArray[np.float64]
     """(time, live latent) float64: what the brain alone says of each live latent, nuisances taken out."""
-    lm: np.ndarray
+    lm: NDArray[np.float64]
     """(time, live latent) float64: the same of the LM."""
 
     def __post_init__(self) -> None:

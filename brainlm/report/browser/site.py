@@ -8,7 +8,7 @@ import pandas as pd
 
 from brainlm.cortex.hemispheres import voxel_sides
 from brainlm.cortex.subject import Cortex
-from brainlm.report.browser.areas import areas_of_latents
+from brainlm.report.browser.areas import Area, areas_of_latents
 from brainlm.report.browser.downloads import Volume, write_weights
 from brainlm.report.browser.index import extent, scatter, table_rows, verdict_counts
 from brainlm.report.browser.maps import Brain, Partner, Picture, own_pictures, partner_pictures
@@ -89,7 +89,7 @@ def _pictures(
     tables: Tables,
     brain: Brain,
     partners: Sequence[Partner],
-    areas: Mapping[int, Sequence],
+    areas: Mapping[int, Sequence[Area]],
 ) -> dict[int, list[Picture]]:
     """Latent -> its own map, then those of its partners."""
     large = [latent for latent, heading in headings(tables).items() if has_large_map(heading.verdict)]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
@@ -45,15 +46,15 @@ _BLOCK_LATENTS = 128
 class AgreementTest:
     """Agreement of each latent, and of all together; see the module's docstring."""
 
-    correlation: np.ndarray
+    correlation: NDArray[np.float64]
     """(latent,) float64; NaN where a side is constant."""
-    null_99: np.ndarray
+    null_99: NDArray[np.float64]
     """(latent,) float64: 99th percentile over shifts; NaN as above."""
-    p_shift: np.ndarray
+    p_shift: NDArray[np.float64]
     """(latent,) float64: share of shifts that do as well, the unshifted one counted in; 1 where undefined."""
-    p_swap: np.ndarray
+    p_swap: NDArray[np.float64]
     """(latent,) float64: the same over swaps; 1 where undefined, NaN where there are too few swaps: not known."""
-    p: np.ndarray
+    p: NDArray[np.float64]
     """(latent,) float64: the larger of those that are known."""
     n_shifts: int
     n_swaps: int
@@ -130,7 +131,7 @@ def plain_agreement(brain: Sequence[Any], lm: Sequence[Any], *, minimum_shift: i
     return _against_shifts(*_test_rows(*paired_stories(brain, lm)), minimum_shift)[0]
 
 
-def nuisance_loss(agreement: Any, plain: Any, plain_significant: Any) -> np.ndarray:
+def nuisance_loss(agreement: Any, plain: Any, plain_significant: Any) -> NDArray[np.float64]:
     """1 - a² / a_plain²: how much of the variance that brain and LM shared went with the nuisances.
 
     Parameters
@@ -165,7 +166,7 @@ def shifted_shares(
     n_swaps: int = N_SWAPS,
     fewest_swaps: int = FEWEST_SWAPS,
     seed: int = 0,
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Share of latents called agreeing after the brain's test rows are turned around in a circle: false alarms.
 
     Turns are spaced evenly over all shifts that are allowed. After each one `agreement_evidence` is asked anew, where

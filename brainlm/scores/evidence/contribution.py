@@ -11,6 +11,7 @@ so that nothing is reconstructed. The sum over test rows, in percent of Σ‖x -
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array, require_finite
 from brainlm.errors import InputError, TooLittleDataError
@@ -23,18 +24,20 @@ FEWEST_BLOCKS = 2
 class Contribution:
     """How much worse one source is reconstructed without each latent."""
 
-    percent: np.ndarray
+    percent: NDArray[np.float64]
     """(latent,) float64, of the source's variance over test rows; below 0 where it is better without."""
-    low: np.ndarray
+    low: NDArray[np.float64]
     """(latent,) float64 lower end of the 95 % interval."""
-    high: np.ndarray
+    high: NDArray[np.float64]
     """(latent,) float64 upper end of the 95 % interval."""
     n_blocks: int
     """Blocks of rows that the interval rests on. With few it is too narrow: without a contribution 2.5 % of intervals
     should lie above 0, and 3.5 % do with 20 blocks or more, 6 % with 8, 11 % with 4."""
 
 
-def residual_projection(projections: np.ndarray, activation: np.ndarray, gram: np.ndarray) -> np.ndarray:
+def residual_projection(
+    projections: np.ndarray, activation: np.ndarray, gram: np.ndarray
+) -> NDArray[np.float64]:
     """R = X W - Z G, what the decoder vectors find in the part of a source that is not reconstructed.
 
     Of all latents, dead ones as well: what has not been active in training may be on test rows, and then takes
@@ -139,7 +142,7 @@ def contributes(contribution: Contribution) -> np.ndarray:
     return contribution.low > 0
 
 
-def relative_contribution(brain: Contribution, lm: Contribution) -> np.ndarray:
+def relative_contribution(brain: Contribution, lm: Contribution) -> NDArray[np.float64]:
     """q = (c_brain⁺ - c_lm⁺) / max(c_brain⁺, c_lm⁺), c⁺ = max(c, 0): 1 for the brain alone, -1 for the LM alone.
 
     It has the form of r (`brainlm.scores.latents.relative_difference`), but each source counts in its own variance

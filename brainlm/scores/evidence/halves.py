@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.scores.evidence.contribution import residual_projection
@@ -24,7 +25,7 @@ class Half:
     """Of each story (time, latent) float64 unmixed projections."""
     partialled: list[np.ndarray]
     """The same without what nuisances explain."""
-    residual: np.ndarray
+    residual: NDArray[np.float64]
     """(time, latent) float64 over test stories: projections of what is not reconstructed."""
     squared_norms: np.ndarray
     """(latent,) ‖d‖² of the decoder vectors."""
@@ -44,7 +45,7 @@ class Halves:
     """Of the test stories, and then, plain and partialled, of the validation stories."""
     recordings: tuple[str, ...]
     """Of each of the LM's stories: the recording that it is, or is cut from."""
-    activation: np.ndarray
+    activation: NDArray[np.float64]
     """(time, latent) float64 code over test stories."""
     hearings: list[tuple[np.ndarray, np.ndarray]]
     """Of each repeated held-out story (repeat, time, latent) float64, the brain's unmixed projections, plain and
@@ -187,7 +188,7 @@ def both_halves(
     )
 
 
-def _gram(weights: np.ndarray) -> np.ndarray:
+def _gram(weights: np.ndarray) -> NDArray[np.float64]:
     """(latent, latent) float64 WᵀW of (width, latent) float32 decoder weights, a block of rows at a time."""
     gram = np.zeros((weights.shape[1], weights.shape[1]))
     for start in range(0, len(weights), 8192):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array, require_finite
 from brainlm.errors import InputError
@@ -21,16 +22,16 @@ float32 data with a mean 100 times their standard deviation, say), and weights o
 class NuisanceFit:
     """A least-squares fit of values by nuisances over the rows fitted, intercept included."""
 
-    kept: np.ndarray
+    kept: NDArray[np.bool_]
     """(nuisance,) bool: varies over the rows fitted; others are left out."""
-    nuisance_mean: np.ndarray
+    nuisance_mean: NDArray[np.float64]
     """(nuisance,) float64 over the rows fitted."""
-    value_mean: np.ndarray
+    value_mean: NDArray[np.float64]
     """(latent,) float64 over the rows fitted."""
-    coefficients: np.ndarray
+    coefficients: NDArray[np.float64]
     """(nuisance, latent) float64 change of a value with a nuisance, in their units; 0 for those left out."""
 
-    def residual(self, values: Any, nuisances: Any) -> np.ndarray:
+    def residual(self, values: Any, nuisances: Any) -> NDArray[np.float64]:
         """Values of any rows, test rows say, minus their fitted part: mean and nuisances.
 
         Parameters
@@ -93,7 +94,7 @@ def fit_nuisances(stories: Iterable[tuple[Any, Any]], *, names: Sequence[str] | 
     return NuisanceFit(kept, pooled.x_mean, pooled.y_mean, coefficients)
 
 
-def share_left_by_lag(values: Any, nuisances: Any) -> np.ndarray:
+def share_left_by_lag(values: Any, nuisances: Any) -> NDArray[np.float64]:
     """What nuisances leave of the variance of values after these were turned around in a circle by every possible
     lag.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.errors import InputError
 from brainlm.rows.pairs import row_order, story_lengths, story_rows
@@ -21,9 +22,9 @@ class Energy:
 
     n_rows: np.ndarray
     """(story,) int."""
-    squares: np.ndarray
+    squares: NDArray[np.float64]
     """(story,) float64 Σ_t ‖x_t‖²."""
-    sums: np.ndarray
+    sums: NDArray[np.float64]
     """(story, width) float64 Σ_t x_t."""
 
     def total(self, stories: Sequence[int]) -> float:
@@ -106,7 +107,7 @@ def project_split(
     return SplitProjections(values, energy, story, tuple(stories))
 
 
-def project_hearings(model: "Crosscoder", source: str, repeats: Any) -> np.ndarray:
+def project_hearings(model: "Crosscoder", source: str, repeats: Any) -> NDArray[np.float32]:
     """Project every hearing of a repeated story on the decoder weights, one in memory at a time.
 
     Parameters

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
@@ -27,7 +28,7 @@ from brainlm.scores.shifts import circular_cross_correlation, n_shifts
 class LatentReliability:
     """How alike each latent's projections are in all hearings of a story."""
 
-    rho: np.ndarray
+    rho: NDArray[np.float64]
     """(latent,) float64 explainable variance of one hearing, unclipped; NaN where it is undefined in every story."""
     p: np.ndarray
     """(latent,) one-sided: share of draws of shifts that do as well, the hearings as they are counted in; 1 if
@@ -123,7 +124,7 @@ def _under_shifts(story: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     return 2 * products / pairs
 
 
-def ceiling_agreement(agreement: np.ndarray, rho: np.ndarray, significant: np.ndarray) -> np.ndarray:
+def ceiling_agreement(agreement: np.ndarray, rho: np.ndarray, significant: np.ndarray) -> NDArray[np.float64]:
     """Agreement at its ceiling, a / √ρ: what it would be if the brain's projection were free of noise.
 
     Parameters
@@ -145,7 +146,7 @@ def ceiling_agreement(agreement: np.ndarray, rho: np.ndarray, significant: np.nd
 
 def ceiling_agreement_of_mean(
     agreement: np.ndarray, rho: np.ndarray, significant: np.ndarray, n_hearings: Sequence[int]
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """`ceiling_agreement` of test stories that were all heard several times, whose rows are means of hearings.
 
     The ceiling is that of the mean, √(SP / (SP + NP / n)), as in `brainlm.scores.ceiling`; SP and NP being shares ρ

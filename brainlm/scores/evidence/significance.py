@@ -5,6 +5,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from brainlm.arrays import real_array
@@ -41,7 +42,7 @@ def resolution(n_shifts: int, n_latents: int, rate: float) -> Resolution:
     return Resolution(1 / (n_shifts + 1), ceil(needed / _ROUNDING))
 
 
-def significant(p: Any, rate: float) -> np.ndarray:
+def significant(p: Any, rate: float) -> NDArray[np.bool_]:
     """Which of a family of tests are significant at a false discovery rate (Benjamini & Hochberg, 1995).
 
     Parameters

@@ -25,6 +25,7 @@ from math import comb, perm
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array, require_finite
 from brainlm.errors import InputError
@@ -113,7 +114,7 @@ def _n_assignments(clashing: tuple[tuple[int, int], ...], n_waiting: int, n_free
     return sum((-1) ** k * many * perm(n_free - k, n_waiting - k) for k, many in enumerate(ways))
 
 
-def swap_correlations(brain: Sequence[Any], lm: Sequence[Any], swaps: np.ndarray) -> np.ndarray:
+def swap_correlations(brain: Sequence[Any], lm: Sequence[Any], swaps: np.ndarray) -> NDArray[np.float64]:
     """Pearson correlation over all test TRs that a swap pairs, both stories of a pair cut to the shorter.
 
     Sums of products of each two stories that are paired in some swap are taken once; a swap adds them up.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from brainlm.arrays import real_array
 from brainlm.errors import InputError
@@ -47,7 +48,7 @@ def verdict_shares(verdicts: pd.DataFrame, live: np.ndarray) -> dict[str, float]
     }
 
 
-def verified(table: pd.DataFrame) -> np.ndarray:
+def verified(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Which latents have a verdict that bears out their class, see VERIFYING.
 
     Parameters
@@ -119,16 +120,16 @@ def cross_table(classes: Sequence[str], verdicts: pd.DataFrame) -> pd.DataFrame:
     ------
     InputError: classes of other latents, or other than the paper's.
     """
-    classes, of_latent = np.asarray(classes, str), labels(verdicts).to_numpy()
-    if classes.shape != of_latent.shape:
+    of_class, of_latent = np.asarray(classes, str), labels(verdicts).to_numpy()
+    if of_class.shape != of_latent.shape:
         raise InputError(
-            f"There are {classes.size} classes and {of_latent.size} verdicts: take both from one model."
+            f"There are {of_class.size} classes and {of_latent.size} verdicts: take both from one model."
         )
-    for values, known in ((classes, CLASSES), (of_latent, LABELS)):
+    for values, known in ((of_class, CLASSES), (of_latent, LABELS)):
         if unknown := set(values) - set(known):
             raise InputError(f"'{min(unknown)}' is none of {', '.join(known)}.")
     counts = [
-        [int(np.sum((classes == name) & (of_latent == label))) for label in LIVE_LABELS] for name in CLASSES
+        [int(np.sum((of_class == name) & (of_latent == label))) for label in LIVE_LABELS] for name in CLASSES
     ]
     return pd.DataFrame(counts, index=pd.Index(CLASSES, name="class"), columns=list(LIVE_LABELS))
 

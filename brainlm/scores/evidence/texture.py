@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from brainlm.arrays import real_array, require_finite
@@ -18,12 +19,12 @@ _LATENTS_AT_A_TIME = 32
 class Texture:
     """How each latent's decoder map is spread over the brain; NaN throughout what is not known."""
 
-    total_variation: np.ndarray
+    total_variation: NDArray[np.float64]
     """(latent,) float64 Σ|w_a - w_b| over neighbouring voxels / Σ|w|; NaN without neighbours or for maps of zeros."""
-    slice_share: np.ndarray
+    slice_share: NDArray[np.float64]
     """(latent,) float64 share of the map's variance that lies between slices, in [0, 1]; NaN with fewer than two
     slices or for maps that are constant."""
-    slice_jumps: np.ndarray
+    slice_jumps: NDArray[np.float64]
     """(latent,) float64, in [0, 2]: near 0 where slice means change smoothly, about 1 where slices know nothing of
     their neighbours; NaN as the share, and where no slice has a neighbour or slice means are all the same."""
 

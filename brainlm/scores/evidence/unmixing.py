@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import solve
 
 from brainlm.arrays import real_array, require_finite
@@ -14,7 +15,7 @@ _ASYMMETRY = 1e-4
 """Of the largest entry: far beyond what float32 rounds, far below what another matrix has."""
 
 
-def unmixed(projections: Any, gram: Any, *, ridge: float = RIDGE) -> np.ndarray:
+def unmixed(projections: Any, gram: Any, *, ridge: float = RIDGE) -> NDArray[np.float64]:
     """U = X W (WᵀW + λ mean(diag WᵀW) I)⁻¹, the least-squares code of rows X with a little ridge.
 
     The projection X W reads a latent's decoder vector, and with it a part of every latent whose vector is not

@@ -1,0 +1,3 @@
+from .crosscoder import Crosscoder as Crosscoder
+
+__version__: str

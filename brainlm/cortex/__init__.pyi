@@ -1,0 +1,14 @@
+from .atlas import atlas_areas as atlas_areas
+from .flatmap import draw_flatmap as draw_flatmap
+from .fsaverage import fsaverage_cortex as fsaverage_cortex
+from .mni import mni_cortex as mni_cortex
+from .small_flatmaps import small_canvas as small_canvas
+from .small_flatmaps import small_flatmaps as small_flatmaps
+from .subject import Cortex as Cortex
+from .subject import load_cortex as load_cortex
+from .subject import read_cortex as read_cortex
+from .subject import read_mask as read_mask
+from .subject import save_cortex as save_cortex
+from .voxels import read_voxel_table as read_voxel_table
+from .voxels import roi_summary as roi_summary
+from .voxels import voxel_table as voxel_table

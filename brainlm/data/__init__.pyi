@@ -1,0 +1,12 @@
+from .check import dataset_tables as dataset_tables
+from .clocks import check_clocks as check_clocks
+from .download import download as download
+from .manifest import read_manifest as read_manifest
+from .nuisances import nuisance_faults as nuisance_faults
+from .nuisances import read_nuisances as read_nuisances
+from .respdict import read_respdict as read_respdict
+from .respdict import volumes_of as volumes_of
+from .responses import convert_responses as convert_responses
+from .transcripts import read_transcript as read_transcript
+from .words import load_words as load_words
+from .words import save_words as save_words

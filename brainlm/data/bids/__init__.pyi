@@ -1,0 +1,14 @@
+from .confounds import read_confounds as read_confounds
+from .convert import clean as clean
+from .convert import convert_hearings as convert_hearings
+from .events import sound_onset as sound_onset
+from .events import spoken_words as spoken_words
+from .images import brain_mask as brain_mask
+from .images import count_volumes as count_volumes
+from .images import read_bold as read_bold
+from .names import parse_name as parse_name
+from .names import subject_files as subject_files
+from .runs import Run as Run
+from .runs import Wanted as Wanted
+from .runs import choose_runs as choose_runs
+from .sidecars import read_timing as read_timing

@@ -1,0 +1,11 @@
+from .brain import draw_decoders as draw_decoders
+from .brain import draw_voxels as draw_voxels
+from .checks import demo_checks as demo_checks
+from .latents import agreement_scatter as agreement_scatter
+from .latents import relative_difference_histograms as relative_difference_histograms
+from .paper import distance_table as distance_table
+from .paper import paper_comparison as paper_comparison
+from .style import publish_figure as publish_figure
+from .subjects import across_subjects_figure as across_subjects_figure
+from .subjects import across_subjects_table as across_subjects_table
+from .write import publish_table as publish_table

@@ -1,0 +1,14 @@
+from .codes import StoryCode as StoryCode
+from .codes import load_codes as load_codes
+from .codes import save_codes as save_codes
+from .normalization import Normalization as Normalization
+from .normalization import fit_normalization as fit_normalization
+from .normalization import load_normalization as load_normalization
+from .normalization import save_normalization as save_normalization
+from .pairs import Rows as Rows
+from .pairs import assemble as assemble
+from .pairs import fit_sources as fit_sources
+from .sources import Source as Source
+from .sources import load_sources as load_sources
+from .sources import missing_stores as missing_stores
+from .sources import save_sources as save_sources

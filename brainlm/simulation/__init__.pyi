@@ -1,0 +1,13 @@
+from .anatomy import write_simulated_anatomy as write_simulated_anatomy
+from .derivatives import write_derivatives as write_derivatives
+from .features import Planted as Planted
+from .features import load_planted as load_planted
+from .features import plant_features as plant_features
+from .features import save_planted as save_planted
+from .listener import Listener as Listener
+from .listener import listen as listen
+from .listener import write_hdf5 as write_hdf5
+from .recovery import match_planted as match_planted
+from .stories import read_annotated as read_annotated
+from .stories import speak as speak
+from .surface import fsaverage5_in_voxels as fsaverage5_in_voxels

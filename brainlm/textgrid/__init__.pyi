@@ -1,0 +1,2 @@
+from .tiers import read_words as read_words
+from .tiers import write_textgrid as write_textgrid

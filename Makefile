@@ -1,4 +1,5 @@
 # `make demo` and `make test` set up what they need; nothing is installed outside this folder.
+# `make help` lists the targets with what stands behind ## and, as headings, behind ##@.
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
@@ -9,9 +10,15 @@ PEERS := .venv-peers/.setup-done
 
 DOCS := .venv/.docs-done
 
-.PHONY: setup demo bids-demo test lint docs reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
+.PHONY: help setup demo bids-demo plan test lint docs reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
 
-setup: $(SETUP)
+##@ Start
+help: ## List what can be made
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { print "\n" substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(SETUP) ## Install what is needed into .venv
 
 $(SETUP): envs/requirements.lock pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or later is needed; try make PYTHON=python3.11 ...')"
@@ -22,7 +29,7 @@ $(SETUP): envs/requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $(SETUP)
 
-demo: $(SETUP)
+demo: $(SETUP) ## Run everything on simulated listeners, with a report
 	@began=$$(date +%s); \
 	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason && \
 	$(BIN)/snakemake --report results/demo/report.html --quiet all && \
@@ -30,17 +37,43 @@ demo: $(SETUP)
 	echo "A page for each latent: results/demo/browser/SIM01/index.html and results/demo/browser/SIM02/index.html" && \
 	echo "Wall time of the demo: $$(( $$(date +%s) - began )) s on $(CORES) cores"
 
-# The demo's first listener as fMRIPrep would hand it over, read as any other lab's data.
-bids-demo: $(SETUP)
+# Read as any other lab's data.
+bids-demo: $(SETUP) ## Run the demo's first listener as fMRIPrep would hand it over
 	$(BIN)/snakemake results/demo/simulation/bids --cores $(CORES) --quiet host rules reason
 	$(BIN)/snakemake --cores $(CORES) --configfile config/bids_demo.yaml --quiet host rules reason
 	@echo "Figures: results/bids-demo/figures   tables: results/bids-demo/tables   data: results/demo/simulation/bids"
 
+##@ Before and after a run (CONFIG=FILE)
+plan: $(SETUP) ## How many jobs are pending, their memory, disk and time
+	@PYTHONPATH=workflow $(BIN)/python -m pipeline.forecast --configfile $(CONFIG) --cores $(CORES)
+
+why: $(SETUP) ## Which jobs are pending, and what has changed that they are
+	@PYTHONPATH=workflow $(BIN)/python -m pipeline.why --configfile $(CONFIG)
+
+# E.g. make job OUTPUT=results/demo/tables/SIM01/table1.tsv
+job: $(SETUP) ## Run one job by hand: OUTPUT=FILE, with DEBUG=1 in the debugger where it fails
+	@PYTHONPATH=workflow $(BIN)/python -m pipeline.by_hand $(or $(OUTPUT),--help) --configfile $(CONFIG) $(if $(DEBUG),--debug)
+
+RUN ?= results/demo
+export: $(SETUP) ## One run, RUN=FOLDER, as an archive that another lab can verify
+	$(BIN)/python workflow/pipeline/export.py $(RUN)
+
+# For the Hugging Face hub, or anybody: RUN/shared/<subject>.
+share: $(SETUP) ## The reported models of a run, RUN=FOLDER, as folders to hand on
+	$(BIN)/python workflow/pipeline/share.py $(RUN)
+
+readings: $(SETUP) ## How far each reading of what the paper leaves open lies from its numbers
+	$(BIN)/snakemake readings --configfile $(CONFIG) --cores $(CORES) --quiet host rules reason
+
+clean: ## Remove all results
+	rm -rf results .snakemake
+
+##@ Change the code
 # Tests of one file share what they have made, so that one process runs them.
-test: $(SETUP)
+test: $(SETUP) ## Run the tests
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-lint: $(SETUP)
+lint: $(SETUP) ## Look the code over
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -48,8 +81,9 @@ lint: $(SETUP)
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-# These pages as a site, docs/_build/html; tutorials are executed if the demo has run.
-docs: $(DOCS)
+<<<<<<< HEAD
+# Tutorials are executed if the demo has run.
+docs: $(DOCS) ## Make the site of the documentation, docs/_build/html
 	$(BIN)/sphinx-build --fresh-env --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "The site: docs/_build/html/index.html"
 
@@ -59,8 +93,12 @@ $(DOCS): envs/docs.lock $(SETUP)
 
 # What is said of every setting in config/, from where it is declared.
 reference: $(SETUP)
+=======
+reference: $(SETUP) ## Write what is said of every setting in config/ from where it is declared
+>>>>>>> a755a6535cf24b2170f4e598658b7ae32aa83cc1
 	PYTHONPATH=workflow $(BIN)/python -m pipeline.reference
 
+##@ Measure
 # Other libraries get an environment of their own: they are not part of the workflow.
 $(PEERS): tests/benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-peers
@@ -70,46 +108,21 @@ $(PEERS): tests/benchmarks/peers.txt
 	.venv-peers/bin/pip install --quiet --no-deps --editable .
 	touch $(PEERS)
 
-bench: $(SETUP) $(PEERS)
+bench: $(SETUP) $(PEERS) ## Time and memory of training, beside other libraries
 	.venv-peers/bin/python tests/benchmarks/training_speed.py
 	$(BIN)/python tests/benchmarks/training_memory.py
 	$(BIN)/python tests/benchmarks/paper_scale.py
 
-# What the paper leaves open: the distance of every reading from its numbers.
-readings: $(SETUP)
-	$(BIN)/snakemake readings --configfile $(CONFIG) --cores $(CORES) --quiet host rules reason
-
-# A generated subject of the paper's size through every stage: about two hours, 48 GB of disk, 13 GB of memory.
-rehearsal: $(SETUP)
+# About two hours, 48 GB of disk, 13 GB of memory.
+rehearsal: $(SETUP) ## A generated subject of the paper's size through every stage
 	$(BIN)/python tests/benchmarks/rehearsal.py
 
-# Which jobs are pending, and what has changed that they are.
-why: $(SETUP)
-	@PYTHONPATH=workflow $(BIN)/python -m pipeline.why --configfile $(CONFIG)
-
-# One job by hand: make job OUTPUT=results/demo/tables/SIM01/table1.tsv, with DEBUG=1 in the debugger where it fails.
-job: $(SETUP)
-	@PYTHONPATH=workflow $(BIN)/python -m pipeline.by_hand $(or $(OUTPUT),--help) --configfile $(CONFIG) $(if $(DEBUG),--debug)
-
-# One run as an archive that another lab can verify.
-RUN ?= results/demo
-export: $(SETUP)
-	$(BIN)/python workflow/pipeline/export.py $(RUN)
-
-# The reported models of a run as folders for the Hugging Face hub, or anybody: RUN/shared/<subject>.
-share: $(SETUP)
-	$(BIN)/python workflow/pipeline/share.py $(RUN)
-
-snr-study: $(SETUP)
+snr-study: $(SETUP) ## The checks over signal-to-noise ratios, after the demo
 	$(BIN)/python tests/benchmarks/snr_study.py
 
-# Verdicts on other simulated listeners, and the whole-model test with few test TRs.
-evidence-study: $(SETUP)
+evidence-study: $(SETUP) ## Verdicts on other simulated listeners, and with few test TRs
 	$(BIN)/python tests/benchmarks/evidence_study.py
 
-# How the verdicts fare with few test TRs and few training TRs, on stories drawn at random: ten minutes of one core.
-data-study: $(SETUP)
+# Ten minutes of one core.
+data-study: $(SETUP) ## Verdicts over test and training TRs, on stories drawn at random
 	$(BIN)/python tests/benchmarks/data_size_study.py
-
-clean:
-	rm -rf results .snakemake

@@ -40,7 +40,7 @@ import rehearsal_data as data
 from brainlm.rows.sources import StackedRows
 from brainlm.scores.ridge import ridge_correlations
 from brainlm.store import open_store
-from pipeline.cost import cost_in
+from pipeline.cost import cost_in, rule_of_log
 
 REPOSITORY = Path(__file__).parents[2]
 GIGABYTE = 1e9
@@ -200,7 +200,7 @@ def stages(results: Path, peaks: dict[str, int]) -> pd.DataFrame:
     costs = {file: cost for file in files if (cost := cost_in(file))}
     jobs = pd.DataFrame(
         {
-            "stage": [file.relative_to(folder).with_suffix("").parts[0] for file in costs],
+            "stage": [rule_of_log(file, folder) for file in costs],
             "s": [cost.wall_s for cost in costs.values()],
             "cpu": [cost.cpu_s for cost in costs.values()],
             "peak": [cost.peak_bytes for cost in costs.values()],

@@ -11,9 +11,11 @@ from pipeline.sizes import (
     browser_gb,
     evidence_gb,
     language_model_gb,
+    model_bytes,
     ridge_gb,
     run_sizes,
     scoring_gb,
+    stored_bytes,
     training_gb,
     training_minutes,
     with_attempt,
@@ -48,6 +50,30 @@ def test_training_at_the_papers_size_asks_for_what_it_was_seen_to_take(paper, si
 
 def test_pages_of_the_papers_size_fit_a_laptop(paper, sizes):
     assert browser_gb(sizes, paper.experiments["matched"]["crosscoder"], 2) <= 16
+
+
+def test_disk_at_the_papers_size_is_that_of_its_arrays(paper, sizes):
+    crosscoder = paper.experiments["matched"]["crosscoder"]
+    decoder = crosscoder["n_latents"] * (95_556 + 4_096) * 4
+    assert decoder <= model_bytes(sizes, crosscoder) <= 2 * decoder
+    assert model_bytes(sizes, crosscoder | {"tied": False}) == 2 * model_bytes(sizes, crosscoder)
+    train = [
+        size
+        for (_, story), size in paper.dataset.response_bytes().items()
+        if story in paper.subject_stories["UTS03"]["train"]
+    ]
+    assert stored_bytes(sum(train)) == pytest.approx(19_599 * 95_556 * 4, rel=0.05)
+
+
+def test_what_is_there_is_not_fetched(paper, tmp_path):
+    def dataset(root: str | None):
+        return dataset_of(paper.config | {"dataset": paper.config["dataset"] | {"root": root}})
+
+    name, size = next((path, size) for path, size in paper.dataset.manifest.items() if path.endswith(".hf5"))
+    assert dataset(str(tmp_path)).bytes_to_fetch(name) == size > 0
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    assert dataset(str(tmp_path)).bytes_to_fetch(name) == 0
 
 
 def test_a_retry_asks_for_more():

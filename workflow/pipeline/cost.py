@@ -43,6 +43,11 @@ def cost_in(log: Path) -> Cost | None:
     return Cost(float(found[1]), float(found[2]), round(1e6 * float(found[3]))) if found else None
 
 
+def rule_of_log(log: Path, logs: Path) -> str:
+    """What a job's log is filed under below the folder of all logs: its rule, or what several rules do in batches."""
+    return log.relative_to(logs).with_suffix("").parts[0]
+
+
 def _peak_bytes() -> int:
     status = Path("/proc/self/status")
     if status.exists():

@@ -10,7 +10,6 @@ import pickle
 import shlex
 import shutil
 import sys
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -18,41 +17,31 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.api import SnakemakeApi
-from snakemake.cli import get_argument_parser, parse_config
 from snakemake.common import get_snakemake_searchpaths
 from snakemake.iocontainers import Log, Snakemake
 from snakemake.jobs import Job
 from snakemake.script import get_source
-from snakemake.settings.types import (
-    ConfigSettings,
-    DAGSettings,
-    ExecutionSettings,
-    OutputSettings,
-    ResourceSettings,
-)
+from snakemake.settings.types import OutputSettings
 from snakemake.shell import shell
 from snakemake.workflow import Workflow
 
 from pipeline.by_hand import DONE, USAGE
+from pipeline.planning import SNAKEFILE, parsed, plan, read_workflow
 from pipeline.provenance import record_path
 
-HERE = Path(__file__).resolve().parents[1]
-SNAKEFILE = HERE / "Snakefile"
 _INPUTS_NAMED = 3
 
 
 def main() -> None:
     """Hand over the job that makes an output: the first argument; others are options of snakemake."""
     output, *options = sys.argv[1:]
-    parser = get_argument_parser([HERE / "profiles" / "default"])
-    parser.usage = USAGE
-    arguments = parser.parse_args([output, "--snakefile", str(SNAKEFILE), *options])
+    arguments = parsed([output, *options], USAGE)
     channel = os.fdopen(os.dup(1), "wb")
     # What a Snakefile prints is no part of what is handed over.
     os.dup2(2, 1)
     with SnakemakeApi(OutputSettings(log_level_override=logging.ERROR, enable_file_logging=False)) as api:
         try:
-            workflow = _read_workflow(api, arguments)
+            workflow = read_workflow(api, arguments)
             job = _planned_job(workflow, output)
             _refuse_missing_inputs(job, options)
             with _as_snakemake_runs_it(workflow, job):
@@ -65,30 +54,12 @@ def main() -> None:
             sys.exit(1)
 
 
-def _read_workflow(api: SnakemakeApi, arguments: Namespace) -> Workflow:
-    workflow = api.workflow(
-        ResourceSettings(
-            cores=arguments.cores,
-            overwrite_threads=arguments.set_threads,
-            overwrite_resources=arguments.set_resources,
-        ),
-        ConfigSettings(parse_config(arguments.config), arguments.configfile, arguments.config),
-        snakefile=arguments.snakefile,
-        workdir=arguments.directory,
-    )._workflow
-    workflow.execution_settings = ExecutionSettings(latency_wait=arguments.latency_wait)
-    workflow.dag_settings = DAGSettings(
-        force_incomplete=arguments.rerun_incomplete, rerun_triggers=arguments.rerun_triggers
-    )
-    return workflow
-
-
 def _planned_job(workflow: Workflow, output: str) -> Job:
     target = _target(workflow, output)
     if target is None:
         sys.exit(f"No rule makes {output}{_similar(workflow, output) or '.'}")
     try:
-        _plan(workflow, target)
+        plan(workflow, target, force=True)
     except Exception:
         similar = _similar(workflow, output)
         if not similar:
@@ -110,18 +81,10 @@ def _target(workflow: Workflow, output: str) -> str | None:
     return next((path for path in around if any(rule.is_producer(path) for rule in workflow.rules)), None)
 
 
-def _plan(workflow: Workflow, *targets: str) -> None:
-    """Build Snakemake's graph of the jobs that make the targets, or what a run makes where there are none."""
-    workflow.dag_settings.targets = set(targets)
-    workflow.dag_settings.forcetargets = bool(targets)
-    workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
-    workflow._build_dag()
-
-
 def _similar(workflow: Workflow, output: str) -> str:
     """The end of a sentence that asks whether similar outputs of a run were meant; empty if there are none."""
     try:
-        _plan(workflow)
+        plan(workflow)
     except Exception:
         # What is wrong with all of the workflow is no matter of the output's name.
         return ""

@@ -1,5 +1,6 @@
-"""Paths in a config: what they count from, and where the files lie that come with the workflow."""
+"""Paths in a config: what they count from, where the workflow's own files lie, and what their disks have free."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,3 +32,13 @@ def counted_from(path: Path | str) -> str:
     """What a sentence about a path that is not there adds, if the path is a relative one."""
     is_relative = not str(path).startswith(("/", "~"))
     return f" in the working directory, {Path.cwd()}" * is_relative
+
+
+def existing_part(path: Path) -> Path:
+    """The path, or of what is still to be made the folder that will hold it."""
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+
+
+def free_bytes(path: Path) -> int:
+    """What is free on the disk that a path lies, or will lie, on."""
+    return shutil.disk_usage(existing_part(path)).free

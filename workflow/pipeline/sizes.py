@@ -1,4 +1,4 @@
-"""How much memory and time jobs ask for, from the sizes of the data: what a cluster wants to know beforehand.
+"""How much memory, time and disk jobs ask for, from the sizes of the data: what is wanted to be known beforehand.
 
 The numbers are meant to suffice, not to be tight: a scheduler kills what exceeds them, and a retry asks for more.
 They come from runs at the paper's size, see docs/performance.md.
@@ -114,6 +114,17 @@ def training_minutes(sizes: RunSizes, crosscoder: Mapping[str, Any], gpu: bool) 
     """Time of a training job: 2 cores pass through a GB of rows with 1,024 latents in 4 s, a GPU in far less."""
     pass_s = (0.1 if gpu else 6.0) * sizes.splits["train"] * max(crosscoder["n_latents"] / 1024, 0.25)
     return 20 + round(crosscoder["epochs"] * pass_s / 60)
+
+
+def stored_bytes(hdf5_bytes: int) -> int:
+    """What a store of responses takes on the disk, from the bytes of its HDF5 files, which are float64; compression,
+    which gains a tenth, is left out."""
+    return hdf5_bytes // 2
+
+
+def model_bytes(sizes: RunSizes, crosscoder: Mapping[str, Any]) -> int:
+    """What a trained model takes on the disk, at most: its decoder and, if that is not tied to it, its encoder."""
+    return (1 if crosscoder["tied"] else 2) * crosscoder["n_latents"] * sizes.n_columns * 4
 
 
 def with_attempt(gigabytes: float, attempt: int) -> int:

@@ -1,5 +1,5 @@
 # A page for each latent of the reported model of a subject, or of a group, for each of its brains: plain files that a
-# browser opens from the disk. Not in Snakemake's report: a folder of pages cannot be part of a report that is one file.
+# browser opens from the disk. Snakemake's report, which is one file, cannot hold a folder of pages; it has their list.
 rule browser:
     input:
         sources=matched_sources_of,
@@ -19,6 +19,7 @@ rule browser:
         mask=mask_inputs,
     output:
         pages=directory("<results>/browser/{subject}"),
+        latents=table_files("latents"),
     log:
         "<logs>/browser/{subject}.log",
     conda:

@@ -3,7 +3,7 @@ rule dataset_table:
     input:
         files=checked_files(),
     output:
-        table_files("dataset", folder="<tables>", subject="all"),
+        table_files("dataset", folder="<tables>", subject=ALL_SUBJECTS),
         findings="<tables>/dataset_findings.tsv",
     log:
         "<logs>/dataset_table.log",

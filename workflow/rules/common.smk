@@ -21,13 +21,16 @@ from pipeline.experiments import (
 )
 from pipeline.failures import summary, watch_failures
 from pipeline.feasibility import compared_subjects, doubtful, impossible, shown_partners
+from pipeline.report_order import ALL_SUBJECTS, FIGURES, TABLES
 from pipeline.sizes import (
     browser_gb,
     evidence_gb,
     language_model_gb,
+    model_bytes,
     ridge_gb,
     run_sizes,
     scoring_gb,
+    stored_bytes,
     training_gb,
     training_minutes,
     with_attempt,
@@ -45,6 +48,8 @@ os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 # Faults of the dataset are what one target asks for, and no job needs to find again what its run has found. Snakemake
 # itself knows its targets only after it has read this file.
 REFUSES = workflow.is_main_process and not {"check_dataset", "dataset_table"} & set(sys.argv)
+# Only asks what a run would take.
+FORESEES = "plan" in sys.argv
 
 try:
     PLAN = plan_of_any_dataset(config)
@@ -386,10 +391,28 @@ def gpus(device):
     return 0 if device == "cpu" else 1
 
 
+RESPONSE_BYTES = FILES.response_bytes()
 SIZES = {
-    subject: run_sizes(PLAN.subject_stories[subject], GROUPS.get(subject, [subject]), FILES.response_bytes())
+    subject: run_sizes(PLAN.subject_stories[subject], GROUPS.get(subject, [subject]), RESPONSE_BYTES)
     for subject in [*SUBJECTS, *GROUPS]
 }
+
+
+def writes(n_bytes):
+    """A rule's resource for `snakemake plan`: what its results take, a number or a function of its wildcards.
+
+    Without it, and where the sizes of the responses are not known, what such jobs have written before tells.
+    """
+    return {"written_bytes": n_bytes} if RESPONSE_BYTES else {}
+
+
+def response_bytes_of(subject, stories):
+    """Bytes of the HDF5 files of a subject's stories."""
+    return sum(RESPONSE_BYTES.get((subject, story), 0) for story in stories)
+
+
+def model_bytes_of(wildcards):
+    return model_bytes(SIZES[wildcards.subject], SETTINGS[wildcards.experiment]["crosscoder"])
 
 
 def normalization_gb(wildcards):
@@ -448,6 +471,7 @@ def tables():
     paths = [f"{RESULTS}/tables/{subject}/{name}.tsv" for subject in SUBJECTS for name in names]
     paths += [f"{RESULTS}/{subject}/found_again.tsv" for subject in SUBJECTS]
     paths += [f"{RESULTS}/tables/{group}/{name}.tsv" for group in GROUPS for name in GROUP_TABLES]
+    paths += [f"{RESULTS}/tables/{subject}/latents.tsv" for subject in [*SUBJECTS, *GROUPS]]
     paths += [
         f"{RESULTS}/tables/{subject}/pairings.tsv"
         for subject in [*SUBJECTS, *GROUPS]
@@ -473,28 +497,28 @@ def words_of_test_stories(wildcards):
     return story_files(f"{RESULTS}/words/{{story}}.tsv", stories_of(wildcards)["test"])
 
 
-def figure_files(name, folder="<figures>/{subject}", subject="{subject}"):
-    """A figure's PDF and numbers, and its PNG for the report, with the caption report/<name>.rst."""
-    stem = f"{folder}/{name}"
-    png = report(
-        f"{stem}.png",
-        caption=f"../report/{name}.rst",
-        category="Figures",
-        labels={"figure": name, "subject": subject},
+def reported(path, kind, name, subject):
+    """A file for the report, with the caption report/<kind>/<name>.rst."""
+    place = {"figures": FIGURES, "tables": TABLES}[kind][name]
+    return report(
+        path,
+        caption=f"../report/{kind}/{name}.rst",
+        category=place.category,
+        subcategory=subject,
+        labels=place.labels(subject),
     )
-    return [f"{stem}.pdf", png, f"{stem}.tsv"]
+
+
+def figure_files(name, folder="<figures>/{subject}", subject="{subject}"):
+    """A figure's PDF and numbers, and its PNG for the report."""
+    stem = f"{folder}/{name}"
+    return [f"{stem}.pdf", reported(f"{stem}.png", "figures", name, subject), f"{stem}.tsv"]
 
 
 def table_files(name, folder="<tables>/{subject}", subject="{subject}"):
-    """A table as TSV and Markdown, and as a page for the report, with the caption report/<name>.rst."""
+    """A table as TSV and Markdown, and as a page for the report."""
     stem = f"{folder}/{name}"
-    page = report(
-        f"{stem}.html",
-        caption=f"../report/{name}.rst",
-        category="Tables",
-        labels={"table": name, "subject": subject},
-    )
-    return [f"{stem}.tsv", f"{stem}.md", page]
+    return [f"{stem}.tsv", f"{stem}.md", reported(f"{stem}.html", "tables", name, subject)]
 
 
 def transform_of(wildcards):

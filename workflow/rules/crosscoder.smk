@@ -51,6 +51,7 @@ rule train:
     threads: FILES.threads
     # How, not what: unlike params, resources do not make a trained model out of date.
     resources:
+        **writes(model_bytes_of),
         mem_mb=memory(training_of),
         runtime=training_time,
         gpu=gpus(PLAN.config["training"]["device"]),

@@ -82,6 +82,7 @@ for subject in SUBJECTS:
                 ENVIRONMENT
             resources:
                 **needs(FILES.cleaning_gb(subject, batch), minutes=120),
+                **writes(response_bytes_of(subject, batch)),
                 folder=str(FILES.folder),
             params:
                 code=code_of("bids_responses"),

@@ -1,6 +1,10 @@
 from pipeline.datasets.openneuro import manifest_of
 
 
+def bytes_to_fetch(wildcards):
+    return FILES.bytes_to_fetch(wildcards.file)
+
+
 # The file itself is no output: it may lie in a folder of the user's, where nothing is ever deleted.
 rule fetch:
     output:
@@ -14,6 +18,7 @@ rule fetch:
     # Where a file comes from says nothing about whether it is right; its checksum does.
     resources:
         **needs(1, minutes=240),
+        **writes(bytes_to_fetch),
         manifest=str(manifest_of(DATASET)),
         mirror=DATASET["mirror"],
     params:

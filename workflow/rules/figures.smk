@@ -166,7 +166,7 @@ rule stability:
             for subject, other in compared_subjects(PLAN.config)
         ],
     output:
-        figure_files("stability", folder="<figures>", subject="all"),
+        figure_files("stability", folder="<figures>", subject=ALL_SUBJECTS),
     log:
         "<logs>/stability.log",
     conda:

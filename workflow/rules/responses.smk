@@ -17,6 +17,7 @@ for subject in SUBJECTS:
                 ENVIRONMENT
             resources:
                 **needs(2, minutes=60),
+                **writes(stored_bytes(response_bytes_of(subject, batch))),
             params:
                 code=code_of("responses"),
                 mask=FILES.mask(subject),

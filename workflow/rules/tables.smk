@@ -141,8 +141,8 @@ rule subjects:
         summaries=subjects_files("summary.tsv"),
         evidence=subjects_files("evidence.tsv", STANDING_EXPERIMENTS),
     output:
-        figure=figure_files("subjects", folder="<figures>", subject="all"),
-        table=table_files("subjects", folder="<tables>", subject="all"),
+        figure=figure_files("subjects", folder="<figures>", subject=ALL_SUBJECTS),
+        table=table_files("subjects", folder="<tables>", subject=ALL_SUBJECTS),
     log:
         "<logs>/subjects.log",
     conda:
@@ -162,8 +162,8 @@ rule verdict_shares:
         matched=subjects_files("evidence.tsv", ["matched"]),
         found_in_seeds=expand(rules.found_again.output.in_seeds, subject=SUBJECTS),
     output:
-        figure=figure_files("verdict_shares", folder="<figures>", subject="all"),
-        table=table_files("verdict_shares", folder="<tables>", subject="all"),
+        figure=figure_files("verdict_shares", folder="<figures>", subject=ALL_SUBJECTS),
+        table=table_files("verdict_shares", folder="<tables>", subject=ALL_SUBJECTS),
     log:
         "<logs>/verdict_shares.log",
     conda:
@@ -183,7 +183,7 @@ rule provenance:
     input:
         models=[model_file(model, "crosscoder.safetensors") for model in PLAN.models],
     output:
-        table_files("provenance", folder="<tables>", subject="all"),
+        table_files("provenance", folder="<tables>", subject=ALL_SUBJECTS),
     log:
         "<logs>/provenance.log",
     conda:
@@ -215,8 +215,8 @@ if SIMULATED:
             annotations="<results>/simulation/annotations.tsv",
             ceilings=expand("<results>/{subject}/ceiling.tsv", subject=SUBJECTS),
         output:
-            checks=table_files("checks", folder="<tables>", subject="all"),
-            verdicts=table_files("planted_verdicts", folder="<tables>", subject="all"),
+            checks=table_files("checks", folder="<tables>", subject=ALL_SUBJECTS),
+            verdicts=table_files("planted_verdicts", folder="<tables>", subject=ALL_SUBJECTS),
         log:
             "<logs>/checks.log",
         conda:

@@ -12,15 +12,17 @@ from brainlm.files import read_tsv
 from brainlm.report.brain import read_anatomy
 from brainlm.report.browser.downloads import read_volume
 from brainlm.report.browser.maps import Brain, Partner
+from brainlm.report.browser.page_list import page_list
 from brainlm.report.browser.passages import Story, word_uptake
 from brainlm.report.browser.run import Recordings, Tables, Titles
 from brainlm.report.browser.site import write_contents, write_site
 from brainlm.report.evidence import NOISE, neutral_point
+from brainlm.report.write import publish_table
 from brainlm.rows.codes import load_codes
 from brainlm.scores.evidence.found_again import COLUMNS, found_in_seeds
 from brainlm.scores.evidence.halves import both_halves
 from brainlm.scores.evidence.projections import project_split
-from job import log, logged
+from job import log, logged, results_folder
 from job_inputs import by_story, listed_sources, nuisances_of
 from results import by_experiment, subject_and_seed
 
@@ -62,8 +64,8 @@ with logged(snakemake):
         sources["lm"], [story for split in splits.values() for story in split.stories]
     )
 
-    def write_pages(folder: Path, source: str, of_subject: str) -> None:
-        """The pages of one brain of the model."""
+    def write_pages(folder: Path, source: str, of_subject: str) -> pd.DataFrame:
+        """The pages of one brain of the model, and the list of them."""
         halves = both_halves(
             model,
             splits,
@@ -76,6 +78,16 @@ with logged(snakemake):
         )
         brain = brain_of(of_subject, model, source)
         noise = NOISE if source == "brain" else f"{NOISE}: {source}"
+        tables = Tables(
+            evidence=evidence[evidence["source"] == source].reset_index(drop=True),
+            summary=summary[summary["source"] == source].iloc[0].to_dict(),
+            passages=read_tsv(inputs.passages),
+            names=read_tsv(inputs.names),
+            found_again=found_again,
+            found_in_seeds=found_in_seeds(found_again),
+            shown=frozenset(chosen[chosen >= 0]),
+            r0=neutral_point(by_experiment(inputs.noise), noise),
+        )
         write_site(
             folder,
             Titles(
@@ -89,16 +101,7 @@ with logged(snakemake):
                 delays_s=tuple(params.delays_s),
                 colormap=params.colormap,
             ),
-            Tables(
-                evidence=evidence[evidence["source"] == source].reset_index(drop=True),
-                summary=summary[summary["source"] == source].iloc[0].to_dict(),
-                passages=read_tsv(inputs.passages),
-                names=read_tsv(inputs.names),
-                found_again=found_again,
-                found_in_seeds=found_in_seeds(found_again),
-                shown=frozenset(chosen[chosen >= 0]),
-                r0=neutral_point(by_experiment(inputs.noise), noise),
-            ),
+            tables,
             Recordings(
                 stories,
                 activation,
@@ -113,12 +116,25 @@ with logged(snakemake):
             ],
             volume=read_volume(Path(params.mask)) if params.mask else None,
         )
+        return page_list(tables, folder.relative_to(results_folder()))
 
     pages = Path(snakemake.output.pages)
-    for member in params.members:
-        write_pages(pages / member, member, member)
     if params.members:
+        lists = [write_pages(pages / member, member, member) for member in params.members]
         write_contents(pages, subject, params.members)
     else:
-        write_pages(pages, "brain", subject)
+        lists = [write_pages(pages, "brain", subject)]
+    publish_table(
+        snakemake.output.latents[0],
+        pd.concat(lists, ignore_index=True),
+        title="The latents that have a page",
+        notes=[
+            f"Live latents of the model that is reported, seed {params.seed}. Pages: paths below the folder of the "
+            "results.",
+            "Name: words that are more frequent before a latent's strongest TRs of training stories than elsewhere, "
+            "beyond circular shifts. Agreement: correlation over test TRs of what the brain alone and the LM alone "
+            "say about the latent, nuisances taken out. Verdict: see the table evidence.",
+        ],
+        simulated=params.simulated,
+    )
     log.info("pages of %d live latents", model.alive.sum())

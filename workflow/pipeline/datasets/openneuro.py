@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +22,7 @@ from pipeline.datasets.layout import (
     unreadable,
 )
 from pipeline.errors import ConfigError, hint
-from pipeline.paths import REPOSITORY, SHIPPED, counted_from
+from pipeline.paths import REPOSITORY, SHIPPED, counted_from, free_bytes
 from pipeline.recordings import Segment
 
 DS003020_MANIFEST = REPOSITORY / SHIPPED / "ds003020" / "manifest.tsv"
@@ -64,6 +63,10 @@ class Source(Dataset):
         """A record that the file is there: a file in a folder of the user's must be no output, which Snakemake may
         delete."""
         return f"{self.results}/fetched/{Path(path).relative_to(self.root).as_posix()}.json"
+
+    def bytes_to_fetch(self, file: str) -> int:
+        """What is to be downloaded of a file, named as in the manifest; 0 of one that is there or unknown."""
+        return 0 if Path(self.root, file).exists() else self.manifest.get(file, 0)
 
     def cortex_inputs(self, subject: str) -> list[str]:
         """Of single files."""
@@ -148,8 +151,7 @@ def require_space(files: Iterable[str], manifest: Mapping[str, int], root: Path)
         (root / f"{file}.partial").stat().st_size for file in missing if (root / f"{file}.partial").exists()
     )
     needed = sum(missing.values()) - partly
-    existing = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(root)
     if needed > free:
         raise ConfigError(
             f"{len(missing)} files of {needed / 1e9:.1f} GB are to be downloaded into {root}, but its disk has "

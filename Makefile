@@ -10,7 +10,7 @@ PEERS := .venv-peers/.setup-done
 
 DOCS := .venv/.docs-done
 
-.PHONY: help setup demo bids-demo plan test lint docs reference bench readings rehearsal why job export share snr-study evidence-study data-study clean
+.PHONY: help setup demo bids-demo plan test lint docs reference bench readings rehearsal why job rulegraph export share snr-study evidence-study data-study clean
 
 ##@ Start
 help: ## List what can be made
@@ -55,8 +55,9 @@ job: $(SETUP) ## Run one job by hand: OUTPUT=FILE, with DEBUG=1 in the debugger 
 	@PYTHONPATH=workflow $(BIN)/python -m pipeline.by_hand $(or $(OUTPUT),--help) --configfile $(CONFIG) $(if $(DEBUG),--debug)
 
 RUN ?= results/demo
+# To publish it: make export PUBLISHED=2026-11-26 LICENSE=CC-BY-4.0
 export: $(SETUP) ## One run, RUN=FOLDER, as an archive that another lab can verify
-	$(BIN)/python workflow/pipeline/export.py $(RUN)
+	$(BIN)/python workflow/pipeline/export.py $(RUN) $(if $(PUBLISHED),--published $(PUBLISHED)) $(if $(LICENSE),--license $(LICENSE))
 
 # For the Hugging Face hub, or anybody: RUN/shared/<subject>.
 share: $(SETUP) ## The reported models of a run, RUN=FOLDER, as folders to hand on
@@ -81,7 +82,6 @@ lint: $(SETUP) ## Look the code over
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-<<<<<<< HEAD
 # Tutorials are executed if the demo has run.
 docs: $(DOCS) ## Make the site of the documentation, docs/_build/html
 	$(BIN)/sphinx-build --fresh-env --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
@@ -91,11 +91,15 @@ $(DOCS): envs/docs.lock $(SETUP)
 	$(BIN)/pip install --quiet --no-deps --requirement envs/docs.lock
 	touch $(DOCS)
 
-# What is said of every setting in config/, from where it is declared.
-reference: $(SETUP)
-=======
+rulegraph: $(SETUP) ## Draw which rule follows which, docs/images/rulegraph.svg
+	$(BIN)/snakemake --forceall --rulegraph --config 'subjects=[SIM01]' 'language_model={stories_per_job: 100}' \
+		| sed -E 's/(_SIM01)?_0"/"/' \
+		| $(BIN)/snakevision --skip-rules all --output docs/images/rulegraph.svg
+	@# Readable on a dark page as well.
+	sed -i.bak 's|<defs />|&<rect x="-100%" y="-100%" width="300%" height="300%" fill="white" />|' docs/images/rulegraph.svg
+	rm docs/images/rulegraph.svg.bak
+
 reference: $(SETUP) ## Write what is said of every setting in config/ from where it is declared
->>>>>>> a755a6535cf24b2170f4e598658b7ae32aa83cc1
 	PYTHONPATH=workflow $(BIN)/python -m pipeline.reference
 
 ##@ Measure

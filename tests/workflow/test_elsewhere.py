@@ -1,5 +1,11 @@
 """The workflow run from other places than its repository: in a project's folder, and as a module of another."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -94,3 +100,89 @@ def test_another_workflow_uses_this_one_as_a_module(tiny, project, names, prefix
         here, there = (folder / words for folder in (project, tiny.folder))
         assert here.read_bytes() == there.read_bytes()
         assert (project / "results" / "tiny" / "provenance" / "words" / f"{STORIES[0]}.tsv.json").is_file()
+
+
+# A repository that is known by its address, as Snakedeploy writes it
+
+DEPLOYED = """
+configfile: "config.yaml"
+
+module brainlm:
+    snakefile: github("lab/brainlm", path="workflow/Snakefile", tag="v1")
+    config: config
+
+use rule * from brainlm
+"""
+
+
+@pytest.fixture
+def hosted(tmp_path) -> dict[str, str]:
+    """What makes git take a repository of this disk for github.com/lab/brainlm."""
+    repository = tmp_path / "lab" / "brainlm"
+    for part in ("workflow", "brainlm", "envs", "config"):
+        shutil.copytree(REPOSITORY / part, repository / part, ignore=shutil.ignore_patterns("__pycache__"))
+    settings = {"user.name": "A lab", "user.email": "lab@example.org", "init.defaultBranch": "main"}
+    options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "A release"], ["tag", "v1"]):
+        subprocess.run(["git", *options, *command], cwd=repository, check=True)
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{repository.parents[1].as_uri()}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+    }
+
+
+def test_a_project_uses_this_workflow_by_the_address_of_its_repository(tiny, project, hosted):
+    outer = project / "workflow" / "Snakefile"
+    outer.parent.mkdir()
+    outer.write_text(DEPLOYED)
+    (project / "config.yaml").write_text(yaml.safe_dump(tiny.config))
+    words = f"results/tiny/words/{STORIES[0]}.tsv"
+    arguments = ("--directory", project, "--snakefile", outer, "--cores", "1")
+    environment = {"HOME": str(project), **hosted}
+    planned = run_snakemake(*arguments, "--dry-run", environment=environment)
+    assert {"train", "figure3"} <= {job.rule for job in jobs(planned.stdout)}, planned.stdout[-3000:]
+    run = run_snakemake(*arguments, words, environment=environment)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert (project / words).read_bytes() == (tiny.folder / words).read_bytes()
+    (copy,) = (project / ".snakemake" / "brainlm").iterdir()
+    assert (copy / "workflow" / "Snakefile").is_file()
+
+
+# In a container
+
+
+def test_an_image_that_is_missing_is_asked_for(tiny, tmp_path):
+    config = ("--configfile", tiny.config_file(tmp_path))
+    run = run_snakemake("--directory", tmp_path, "--dry-run", "--sdm", "apptainer", *config)
+    assert run.returncode != 0
+    assert f"brainlm.sif is missing in {tmp_path}: build it as the Dockerfile says" in run.stdout
+
+
+def test_with_an_image_every_job_runs_in_it(tiny, tmp_path):
+    """The program apptainer is replaced by one that notes its call and runs the command here."""
+    (tmp_path / "bin").mkdir()
+    apptainer = tmp_path / "bin" / "apptainer"
+    apptainer.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = --version ] && { echo apptainer version 1.3.0; exit; }\n'
+        f"echo \"$@\" >> '{tmp_path}/calls'\n"
+        'for command; do :; done\nexec bash -c "$command"\n'
+    )
+    apptainer.chmod(0o755)
+    (tmp_path / "brainlm.sif").touch()
+    words = Path("results", "tiny", "words", f"{STORIES[0]}.tsv")
+    run = run_snakemake(
+        *("--directory", tmp_path, "--cores", "1", "--sdm", "apptainer", words),
+        *("--configfile", tiny.config_file(tmp_path)),
+        # The image's Python is the first that a job finds, as this one here.
+        environment={
+            "PATH": os.pathsep.join(
+                [str(apptainer.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+            )
+        },
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    (call,) = [line for line in (tmp_path / "calls").read_text().splitlines() if " exec " in f" {line} "]
+    assert "brainlm.sif" in call
+    assert (tmp_path / words).read_bytes() == (tiny.folder / words).read_bytes()

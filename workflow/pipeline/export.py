@@ -1,6 +1,7 @@
 """Pack one run into an archive that another lab can verify, or verify such an archive.
 
 python workflow/pipeline/export.py results/demo [archive]    (without a name: results/demo.tar.gz)
+python workflow/pipeline/export.py results/demo --published 2026-11-26 --license CC-BY-4.0
 python workflow/pipeline/export.py --verify demo.tar.gz
 """
 
@@ -10,21 +11,23 @@ import hashlib
 import io
 import sys
 import tarfile
-import tempfile
-import zlib
-from pathlib import Path, PurePosixPath
+from datetime import date
+from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from tqdm import tqdm
 
 from brainlm.errors import InputError
 from brainlm.files import whole_file
+from pipeline.archive_check import SUMS, check, progress_bar
+from pipeline.crate import CRATE, PackedFile, Publication, describe
 from pipeline.provenance import FOLDER, difference, digest, files_below, load_record, record_files
 
-LOCK = Path(__file__).parents[2] / "envs" / "requirements.lock"
-SUMS = "SHA256SUMS"
+REPOSITORY = Path(__file__).parents[2]
+LOCK = REPOSITORY / "envs" / "requirements.lock"
 # Large, no results, or copies of them; the records hold their digests.
 LEFT_OUT = ("ds003020", "activations", "responses", "features", "models", "shared", "logs", "benchmarks")
 
@@ -44,17 +47,22 @@ compares every result with its record.
 results/provenance holds a record of every result, with the SHA-256 digests of the result and of all its inputs, the
 settings, the digest of the code, the versions of the packages, the device and the seed. Equal runs have equal
 records: to compare a run of your own with this one, with the inputs that are not in here, compare the two folders of
-records (`diff --recursive --exclude='*.stat'`). envs/requirements.lock is the environment to install for it.
+records (`diff --recursive --exclude='*.stat'`). envs/requirements.lock is the environment to install for it, and
+workflow/ tells which step follows which.
+
+ro-crate-metadata.json describes all this for repositories and programs: a Workflow Run RO-Crate. If the run was
+exported without a day of publication and a license, these two are missing, which a repository asks for.
 """
 
 
-def export(results: Path, archive: Path) -> None:
+def export(results: Path, archive: Path, publication: Publication | None = None) -> None:
     """Write the archive of a run; equal files give equal bytes (Snakemake's report.html tells when jobs ran).
 
     Parameters
     ----------
     results : the folder of one dataset, e.g. results/demo.
     archive : .tar.gz with one folder, named like `results`; it appears when it is complete.
+    publication : for the archive's description, if it is to be published.
 
     Raises
     ------
@@ -72,45 +80,43 @@ def export(results: Path, archive: Path) -> None:
     _require_unchanged(results)
     try:
         with whole_file(archive) as partial:
-            _pack(results, partial)
+            _pack(results, partial, publication)
     except OSError as error:
         raise InputError(f"{archive} cannot be written ({error}): export again.") from error
 
 
-def _pack(results: Path, archive: Path) -> None:
-    files = {"envs/requirements.lock": LOCK, **_archived(results)}
+def _pack(results: Path, archive: Path, publication: Publication | None) -> None:
+    files = {"envs/requirements.lock": LOCK, **_rules(), **_archived(results)}
     with (
         archive.open("wb") as raw,
         # The name and the time that gzip would keep differ from export to export.
         gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as tar,
-        _progress(sum(file.stat().st_size for file in files.values()), "packing") as progress,
+        progress_bar(sum(file.stat().st_size for file in files.values()), "packing") as progress,
     ):
-        sums = {"README.txt": _add_text(tar, f"{results.name}/README.txt", README)}
+        packed = {"README.txt": _add_text(tar, f"{results.name}/README.txt", README)}
         for name, file in files.items():
-            sums[name] = digest(file).removeprefix("sha256:")
             size = file.stat().st_size
+            packed[name] = PackedFile(digest(file).removeprefix("sha256:"), size)
             with file.open("rb") as content:
                 tar.addfile(_entry(f"{results.name}/{name}", size), content)
             progress.update(size)
-        lines = "".join(f"{hexadecimal}  {name}\n" for name, hexadecimal in sums.items())
+        records = {name: load_record(file) for name, file in files.items() if _is_record(name)}
+        crate = describe(results.name, packed, records, publication)
+        packed[CRATE] = _add_text(tar, f"{results.name}/{CRATE}", crate)
+        lines = "".join(f"{file.sha256}  {name}\n" for name, file in packed.items())
         _add_text(tar, f"{results.name}/{SUMS}", lines)
 
 
-def check(archive: Path) -> list[str]:
-    """A sentence for each file of an archive that differs from its checksum or its record; [] if all is well.
+def _rules() -> dict[str, Path]:
+    """The workflow's steps; no scripts, since other code than today's may have made the results."""
+    workflow = REPOSITORY / "workflow"
+    files = [workflow / "Snakefile", *sorted((workflow / "rules").glob("*.smk"))]
+    return {file.relative_to(REPOSITORY).as_posix(): file for file in files}
 
-    Raises
-    ------
-    InputError : if it cannot be read to its end, holds anything but files and folders below it, or is no archive of
-        a run.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        _unpack(archive, Path(folder))
-        top = [path for path in Path(folder).iterdir() if (path / SUMS).is_file()]
-        if len(top) != 1 or not record_files(top[0] / "results"):
-            raise InputError(f"{archive} is no archive of a run: it has no {SUMS} or no records.")
-        return _wrong_sums(top[0]) + _wrong_records(top[0] / "results")
+
+def _is_record(name: str) -> bool:
+    return name.startswith(f"results/{FOLDER}/") and name.endswith(".json")
 
 
 def _archived(results: Path) -> dict[str, Path]:
@@ -142,10 +148,6 @@ def _require_unchanged(results: Path) -> None:
             raise InputError(f"{sentence} Nothing was exported.")
 
 
-def _progress(total: int, doing: str) -> tqdm:
-    return tqdm(total=total, desc=doing, unit="B", unit_scale=True, leave=False, disable=None)
-
-
 def _entry(name: str, size: int) -> tarfile.TarInfo:
     """A regular file without owner and time."""
     entry = tarfile.TarInfo(name)
@@ -153,75 +155,30 @@ def _entry(name: str, size: int) -> tarfile.TarInfo:
     return entry
 
 
-def _add_text(tar: tarfile.TarFile, name: str, text: str) -> str:
-    """Add a text file; returns the hexadecimal digits of its SHA-256."""
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> PackedFile:
     content = text.encode("utf-8", "surrogateescape")
     tar.addfile(_entry(name, len(content)), io.BytesIO(content))
-    return hashlib.sha256(content).hexdigest()
+    return PackedFile(hashlib.sha256(content).hexdigest(), len(content))
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    """Write the files of an archive below a folder."""
-    if not hasattr(tarfile, "data_filter"):
-        raise InputError(f"{archive} cannot be unpacked safely: verify it with Python 3.11.4 or later.")
+def _publication(day: str | None, license_: str | None) -> Publication | None:
+    """Raises ValueError with a sentence if one of the two is missing, or is none."""
+    if day is None and license_ is None:
+        return None
+    if day is None or license_ is None:
+        raise ValueError("name both --published and --license, or neither")
     try:
-        with (
-            _progress(archive.stat().st_size, "unpacking") as progress,
-            archive.open("rb") as raw,
-            gzip.open(raw) as content,
-        ):
-            with tarfile.open(fileobj=content, mode="r|") as tar:
-                for entry in tar:
-                    # The filter would let links pass that stay inside.
-                    if not (entry.isreg() or entry.isdir()):
-                        raise tarfile.SpecialFileError(entry)
-                    tar.extract(entry, folder, set_attrs=False, filter="data")
-                    progress.update(raw.tell() - progress.n)
-            # Behind the last file, up to gzip's own checksum.
-            while content.read(1 << 20):
-                pass
-    except tarfile.FilterError as error:
-        raise InputError(
-            f"{archive} is refused: it holds '{error.tarinfo.name}', which is no file or folder below the archive's "
-            "own."
-        ) from error
-    # ValueError: names that no file can have.
-    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
-        raise InputError(
-            f"{archive} cannot be read as an archive ({error}): get or export it again."
-        ) from error
-
-
-def _wrong_sums(top: Path) -> list[str]:
-    lines = (top / SUMS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    sums = {name: hexadecimal for hexadecimal, _, name in (line.partition("  ") for line in lines)}
-    files = {name: file for name, file in files_below(top).items() if name != SUMS}
-    return (
-        [f"{name} is missing." for name in sums if name not in files]
-        + [f"{name} is not listed in {SUMS}." for name in files if name not in sums]
-        + [
-            f"{name} differs from its checksum."
-            for name, file in tqdm(files.items(), "checking", unit="", leave=False, disable=None)
-            if name in sums and digest(file) != f"sha256:{sums[name]}"
-        ]
-    )
-
-
-def _wrong_records(results: Path) -> list[str]:
-    """Of outputs that are in the archive."""
-    wrong = []
-    for file in record_files(results):
-        name = file.relative_to(results).as_posix()
-        try:
-            record = load_record(file)
-        except InputError:
-            wrong.append(f"results/{name} is no record of a result.")
-            continue
-        path = PurePosixPath(record["path"])
-        inside = not path.is_absolute() and ".." not in path.parts and (results / path).exists()
-        if inside and digest(results / path) != record["digest"]:
-            wrong.append(f"results/{path} differs from its record.")
-    return wrong
+        published = date.fromisoformat(day).isoformat()
+    except ValueError as error:
+        raise ValueError(f"--published {day} is no day, such as 2026-11-26") from error
+    try:
+        identifier = canonicalize_license_expression(license_)
+    except InvalidLicenseExpression:
+        identifier = ""
+    # An expression, such as MIT OR CC0-1.0, has no page that the description could name.
+    if not identifier or " " in identifier:
+        raise ValueError(f"--license {license_} is no identifier of SPDX, such as CC-BY-4.0")
+    return Publication(published, identifier)
 
 
 def main() -> None:
@@ -230,9 +187,19 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?", help="folder of one dataset, e.g. results/demo")
     parser.add_argument("archive", type=Path, nargs="?", help="what to write; <results>.tar.gz if not given")
     parser.add_argument("--verify", type=Path, metavar="ARCHIVE", help="check an archive instead")
+    parser.add_argument(
+        "--published", metavar="DAY", help="day of publication for the description, e.g. 2026-11-26"
+    )
+    parser.add_argument(
+        "--license", metavar="SPDX", help="license of the results for the description, e.g. CC-BY-4.0"
+    )
     given = parser.parse_args()
     if (given.results is None) == (given.verify is None):
         parser.error("name a results folder, or an archive with --verify")
+    try:
+        publication = _publication(given.published, given.license)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         if given.verify:
             wrong = check(given.verify)
@@ -243,7 +210,7 @@ def main() -> None:
         else:
             results = given.results.resolve()
             archive = given.archive or results.with_name(f"{results.name}.tar.gz")
-            export(results, archive)
+            export(results, archive, publication)
             print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB, {digest(archive)}")
     except InputError as error:
         sys.exit(str(error))

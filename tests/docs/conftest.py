@@ -1,0 +1,1 @@
+from tests.workflow.conftest import tiny  # noqa: F401

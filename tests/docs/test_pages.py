@@ -148,3 +148,13 @@ def test_the_librarys_extras_are_those_of_the_project():
     told = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert told == set(project["optional-dependencies"])
+
+
+def test_every_package_and_module_of_the_library_has_a_place():
+    library = REPOSITORY / "brainlm"
+    parts = {
+        path.stem for path in library.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    pages = [page.read_text(encoding="utf-8") for page in (DOCS / "reference" / "library").glob("*.md")]
+    shown = re.findall(r"^\.\. automodule:: brainlm\.(\w+)$", "\n".join(pages), re.MULTILINE)
+    assert sorted(shown) == sorted(parts - {"__init__"})

@@ -82,7 +82,6 @@ lint: $(SETUP) ## Look the code over
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-# Tutorials are executed if the demo has run.
 docs: $(DOCS) ## Make the site of the documentation, docs/_build/html
 	$(BIN)/sphinx-build --fresh-env --write-all --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "The site: docs/_build/html/index.html"

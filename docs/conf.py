@@ -21,11 +21,8 @@ myst_heading_anchors = 4
 myst_update_mathjax = False
 html_math_renderer = "mathml"
 
-# Tutorials look at a finished demo; without one they are shown as they are written.
-demo_has_run = (REPOSITORY / "results" / "demo" / "tables" / "checks.tsv").is_file()
-nb_execution_mode = "cache" if demo_has_run else "off"
-nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+# Tutorials take minutes and have their pictures beside them; a test runs every cell.
+nb_execution_mode = "off"
 
 # The library: what packages hand on, in the order in which they name it, under the names by which it is imported.
 default_role = "py:obj"

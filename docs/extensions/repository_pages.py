@@ -22,28 +22,6 @@ PAGE_OF = {
     "config/README.md": "reference/settings.md",
 }
 """File of the repository -> the page that includes it."""
-NOT_RUN = """
-```{note}
-No finished demo was there when this page was made, so the outputs are missing: run `make demo`, then `make docs`.
-```
-"""
-IN_A_COPY = """
-```{code-cell} ipython3
-:tags: [remove-cell]
-
-import os
-import shutil
-from pathlib import Path
-
-root, copy = Path.cwd().parents[1], Path.cwd().parent / "_build" / "tutorial"
-shutil.rmtree(copy, ignore_errors=True)
-copy.mkdir(parents=True)
-for entry in root.iterdir():
-    (copy / entry.name).symlink_to(entry)
-os.chdir(copy)
-```
-"""
-"""Tutorials count paths from the root of the clone, in which what they write is not to lie."""
 _INCLUDE = re.compile(r"^```\{include\} (\S+)\n((?::[\w-]+: .*\n)*)```$", re.MULTILINE)
 _OPTION = re.compile(r"^:([\w-]+): (.*)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
@@ -83,11 +61,7 @@ def with_links_of_page(text: str, file: Path, page: Path) -> str:
 def _prepare(app: "Sphinx", docname: str, source: list[str]) -> None:
     page = DOCS / f"{docname}.md"
     text = with_links_of_page(source[0], page, page)
-    text = _INCLUDE.sub(lambda match: included(match, page), text)
-    if docname.startswith("tutorials/") and docname != "tutorials/index":
-        first = NOT_RUN if app.config.nb_execution_mode == "off" else IN_A_COPY
-        text = re.sub(r"^# .*\n", lambda heading: heading[0] + first, text, count=1, flags=re.MULTILINE)
-    source[0] = text
+    source[0] = _INCLUDE.sub(lambda match: included(match, page), text)
 
 
 def setup(app: "Sphinx") -> dict[str, Any]:

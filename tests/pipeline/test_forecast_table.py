@@ -53,7 +53,8 @@ def test_a_job_that_takes_all_cores_shares_them_with_none():
 
 
 def test_a_single_job_is_not_shared_among_cores():
-    assert "about 10 min." in text([TRAIN], {"train": 600.0})
+    table = text([TRAIN], {"train": 600.0})
+    assert "about 10 min." in table and cells(table, "train")[4:6] == ["10 min", "10 min"]
 
 
 def test_what_does_not_fit_is_warned_of():

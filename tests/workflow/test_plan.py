@@ -13,12 +13,20 @@ from brainlm.data.manifest import read_manifest
 from tiny_dataset import REPOSITORY, SUBJECT, Workspace, run_snakemake
 
 
-def table(output: str) -> dict[str, list[str]]:
-    """Rule -> the other cells of its row: jobs, memory, disk, one job took, all will take, limit of one."""
+def table(output: str) -> dict[str, dict[str, str]]:
+    """Rule -> column -> cell; columns are two blanks or more apart."""
     lines = output.splitlines()
-    (rule,) = [number for number, line in enumerate(lines) if line.startswith("-----")]
-    rows = lines[rule + 1 : lines.index("", rule)]
-    return {name: cells for name, *cells in (re.split(r"\s{2,}", row.strip()) for row in rows)}
+    # Snakemake counts its own one job in such a table before.
+    rule = [number for number, line in enumerate(lines) if line.startswith("-----")][-1]
+    header, *rows = (
+        re.split(r"\s{2,}", line.strip())
+        for line in [lines[rule - 1], *lines[rule + 1 : lines.index("", rule)]]
+    )
+    return {name: dict(zip(header[1:], cells, strict=True)) for name, *cells in rows}
+
+
+def counts(rows: dict[str, dict[str, str]]) -> dict[str, int]:
+    return {rule: int(cells["jobs"]) for rule, cells in rows.items()}
 
 
 def planned(workspace: Workspace, scratch: Path) -> str:
@@ -28,7 +36,7 @@ def planned(workspace: Workspace, scratch: Path) -> str:
 
 
 def pending_jobs(workspace: Workspace) -> dict[str, int]:
-    """Rule, without subject and number of a batch -> its jobs."""
+    """Rule without subject and number of a batch -> its jobs."""
     return Counter(re.sub(rf"(_{SUBJECT})?_\d+$", "", job.rule) for job in workspace.pending())
 
 
@@ -44,8 +52,8 @@ def new(tiny, tmp_path_factory) -> Workspace:
 def test_before_the_first_run_jobs_are_counted_and_times_are_not_known(new, tmp_path):
     output = planned(new, tmp_path)
     rows = table(output)
-    assert {rule: int(cells[0]) for rule, cells in rows.items()} == pending_jobs(new)
-    assert {cells[3] for cells in rows.values()} == {"not known"}
+    assert counts(rows) == pending_jobs(new)
+    assert {tuple(cells) for cells in rows.values()} == {("jobs", "memory", "limit of one")}
     assert f"Time of {sum(pending_jobs(new).values())} jobs on 2 cores: not known" in output
     assert "this machine has" in output and "are free" in output
     assert not (new.folder / "results").exists()
@@ -57,9 +65,9 @@ def test_after_a_run_logs_tell_times_and_results_tell_sizes(tiny, tmp_path):
     before = set(tiny.results.rglob("*"))
     output = planned(other, tmp_path)
     rows = table(output)
-    assert {rule: int(cells[0]) for rule, cells in rows.items()} == pending_jobs(other)
-    assert rows["train"][0] == "5"
-    assert [cells for cells in rows.values() if "not known" in cells] == []
+    assert counts(rows) == pending_jobs(other)
+    assert rows["train"]["jobs"] == "5"
+    assert [cells for cells in rows.values() if "not known" in cells.values()] == []
     assert re.search(r"Time of \d+ jobs on 2 cores: about \d+ (s|min)\.$", output, re.MULTILINE)
     # What is there is written again.
     assert re.search(r"Disk of results/tiny: about [\d.]+ (bytes|KB|MB) more;", output)
@@ -69,9 +77,8 @@ def test_after_a_run_logs_tell_times_and_results_tell_sizes(tiny, tmp_path):
 def test_another_experiment_takes_as_long_and_as_much_as_those_before(tiny, tmp_path):
     other = tiny.changed(experiments__wide={"crosscoder": {"n_latents": 24}})
     rows = table(planned(other, tmp_path))
-    assert rows["train"][0] == "1"
-    jobs, memory, disk, one, *_ = rows["train"]
-    assert "not known" not in (memory, disk, one)
+    assert rows["train"]["jobs"] == "1"
+    assert "not known" not in rows["train"].values() and rows["train"]["more disk"] != "0 bytes"
 
 
 def test_a_bad_config_is_refused_in_one_sentence(tiny, tmp_path):
@@ -95,11 +102,8 @@ def test_python_says_the_same_of_any_targets(tiny, tmp_path):
 
     whole, one = forecast(), forecast(f"results/tiny/tables/{SUBJECT}/table1.tsv")
     assert (whole.returncode, whole.stderr, one.returncode) == (0, "", 0)
-    rows = table(whole.stdout)
-    assert {rule: int(cells[0]) for rule, cells in rows.items()} == pending_jobs(
-        tiny.changed(crosscoder__k=2)
-    )
-    assert table(one.stdout)["train"][0] == "1"
+    assert counts(table(whole.stdout)) == pending_jobs(tiny.changed(crosscoder__k=2))
+    assert counts(table(one.stdout))["train"] == 1
 
 
 def test_what_the_papers_data_take_is_known_before_they_are_there(tmp_path):
@@ -111,9 +115,9 @@ def test_what_the_papers_data_take_is_known_before_they_are_there(tmp_path):
     responses = sum(
         file.bytes for path, file in manifest.items() if "/UTS03/" in path and path.endswith(".hf5")
     )
-    number, unit = rows["fetch"][2].split()
+    number, unit = rows["fetch"]["more disk"].split()
     # The responses to the stories that the paper takes are most of it.
     assert unit == "GB" and 0.8 * responses < float(number) * 1e9 < 1.1 * responses
-    assert rows["activations"][2:4] == ["not known", "not known"]
-    assert rows["train"][2].endswith("GB") and rows["train"][3] == "not known"
+    assert rows["activations"]["more disk"] == "not known" and "one job took" not in rows["activations"]
+    assert rows["train"]["more disk"].endswith(" GB")
     assert not (tmp_path / "results").exists()

@@ -108,7 +108,7 @@ def _table(rows: Sequence[RuleForecast], machine: Machine) -> str:
             format_size(row.memory_bytes),
             NOT_KNOWN if row.added_bytes is None else format_size(row.added_bytes),
             NOT_KNOWN if row.job_s is None else duration(row.job_s),
-            NOT_KNOWN if row.core_s is None else duration(row.core_s / machine.n_cores),
+            NOT_KNOWN if row.core_s is None else duration(_side_by_side_s([row], machine)),
             duration(row.limit_s),
         )
         for row in rows
@@ -134,12 +134,15 @@ def _time(rows: Sequence[RuleForecast], machine: Machine) -> str:
             f"Time of {_number(n_jobs, 'job')} on {cores}: {NOT_KNOWN}, for no job of this run has ended yet; the "
             f"longest limit is that of {longest.rule}, {duration(longest.limit_s)}."
         )
-    # What cannot be done side by side takes as long as its longest job at least.
-    shared_s = sum(row.core_s for row in known) / machine.n_cores
-    total_s = max(shared_s, *(row.job_s for row in known))
+    total_s = _side_by_side_s(known, machine)
     others = [row.rule for row in rows if row.core_s is None]
     without = f", without what is {NOT_KNOWN}: {_named(others)}" if others else ""
     return f"Time of {_number(n_jobs, 'job')} on {cores}: about {duration(total_s)}{without}."
+
+
+def _side_by_side_s(rows: Sequence[RuleForecast], machine: Machine) -> float:
+    """Of rules whose times are known: as if no job waited for another, but none is faster than it is alone."""
+    return max(sum(row.core_s for row in rows) / machine.n_cores, *(row.job_s for row in rows))
 
 
 def _disks(rows: Sequence[RuleForecast], machine: Machine) -> list[str]:

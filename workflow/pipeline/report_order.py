@@ -58,7 +58,7 @@ TABLES = {
     "paper": Place(START, "This run beside the paper"),
     "provenance": Place(START, "Where the models come from"),
     "dataset": Place(START, "The dataset's files"),
-    "checks": Place(CHECKS, "Was found what was planted?"),
+    "checks": Place(CHECKS, "Checks of the method"),
     "planted": Place(CHECKS, "Planted features and their latents", "matched"),
     "planted_verdicts": Place(CHECKS, "Verdicts on planted features", "matched"),
     "predictions": Place(CHECKS, "Predictions: what from what", "matched"),

@@ -14,7 +14,8 @@ FROM python:3.11-slim-bookworm AS environment
 # Another index, such as https://download.pytorch.org/whl/cu128, for PyTorch with CUDA.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
-# Some packages of the lock are compiled.
+# Some packages of the lock are compiled; which g++, Debian's stable release says.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/*
@@ -38,8 +39,8 @@ COPY LICENSE /opt/brainlm/LICENSE
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     XDG_CACHE_HOME=/tmp/cache
-RUN useradd --create-home listener && mkdir /work && chown listener /work
-USER listener
+RUN useradd --create-home --uid 1000 listener && mkdir /work && chown listener /work
+USER 1000
 WORKDIR /work
 
 CMD ["snakemake", "--snakefile", "/opt/brainlm/workflow/Snakefile", "--cores", "all"]

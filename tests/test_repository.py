@@ -120,7 +120,7 @@ def test_the_container_has_the_pinned_environment_and_runs_the_workflow_as_no_ro
     assert "--requirement /tmp/requirements.lock" in text
     pythons = {words[1] for words in recipe if words[0] == "FROM"}
     assert pythons == {"python:3.11-slim-bookworm"}
-    assert [words[1] for words in recipe if words[0] == "USER"] == ["listener"]
+    assert [words[1] for words in recipe if words[0] == "USER"] == ["1000"]
     (command,) = [words for words in recipe if words[0] == "CMD"]
     assert "/opt/brainlm/workflow/Snakefile," in command
 

@@ -19,6 +19,9 @@ from brainlm.scores.evidence.verdict import LABELS, VERDICTS
 from tests.docs.notebook import REPOSITORY, TUTORIALS, Finished, blocks, cells, run_notebook
 from tiny_dataset import REPEATED_STORY, SPLITS, SUBJECT, Workspace
 
+# Snakemake marks the folders that its jobs write with a file of its own.
+pytestmark = pytest.mark.filterwarnings("ignore:Object at .snakemake_timestamp is not recognized")
+
 NOTEBOOKS = ("look_at_a_crosscoder", "your_own_data", "add_a_score")
 FIGURE = f"results/tiny/figures/{SUBJECT}/dwell.pdf"
 
@@ -33,10 +36,18 @@ def first_cells(text: str, head: str) -> list[str]:
     return [name for row in rows.splitlines() for name in re.findall("`([^`]+)`", row.split("|")[1])]
 
 
+def pixels(figure: Path) -> np.ndarray:
+    """(height, width, 3) int, 0 to 255."""
+    return np.asarray(Image.open(figure).convert("RGB")).astype(int)
+
+
+def n_dark(figure: Path) -> int:
+    return int((pixels(figure).min(axis=2) < 100).sum())
+
+
 def n_coloured(figure: Path) -> int:
     """Pixels that are no grey."""
-    pixels = np.asarray(Image.open(figure).convert("RGB")).astype(int)
-    return int((pixels.max(axis=2) - pixels.min(axis=2) > 30).sum())
+    return int((np.ptp(pixels(figure), axis=2) > 30).sum())
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -143,7 +154,7 @@ def test_the_halves_have_the_correlation_that_the_title_says(look):
 
 def test_figures_show_something_and_the_flatmap_has_colours(look):
     assert len(look.figures) == 4
-    assert all(n_coloured(figure) > 500 for figure in look.figures)
+    assert all(n_dark(figure) > 500 for figure in look.figures)
     assert n_coloured(look.figures[-1]) > 10_000
 
 
@@ -185,8 +196,18 @@ def test_the_dataset_can_be_used_and_each_fault_is_named(own):
     assert "The dataset can be used (0 faults, 0 oddities)" in usable
     volumes = own.values["volumes"]["nightbus"]
     assert f"has {volumes - 10} rows (TRs), but {volumes - 7} are expected" in broken[0]
-    assert len(broken) == 3
+    assert len(broken) == 2 and "are its times in milliseconds?" in broken[1]
     assert not any("Traceback" in shown for shown in own.shown)
+
+
+def test_the_page_quotes_what_the_cells_print(own):
+    n_cells, quoted = 0, []
+    for block in blocks(page("your_own_data")):
+        if block.language == "text":
+            quoted.append((own.shown[n_cells - 1], block.content))
+        n_cells += block.language.startswith("{code-cell}")
+    assert len(quoted) == 4
+    assert [text for shown, text in quoted if text not in shown] == []
 
 
 def test_a_dry_run_lists_all_and_the_run_makes_what_was_asked_for(own):
@@ -198,17 +219,19 @@ def test_a_dry_run_lists_all_and_the_run_makes_what_was_asked_for(own):
 
 def test_what_was_planted_is_predicted_and_the_rest_is_not(own):
     of_region = pd.Series(own.values["correlation"]).groupby(own.values["REGIONS"]).mean()
-    assert of_region["letters"] > 0.3 and of_region["self"] > 0.3
+    assert (of_region.drop("own accord") > 0.15).all()
     assert abs(of_region["own accord"]) < 0.15
     assert own.values["training"]["validation_explained_brain"].iloc[-1] > 0
 
 
 def test_controls_have_no_shared_latents(own):
-    counts = own.values["counts"]
-    agreeing = {name: of.get("shared", 0) + of.get("agreeing", 0) for name, of in counts.items()}
+    agreeing = {
+        experiment: of[of.index.str.startswith(("shared", "agreeing"))].sum()
+        for experiment, of in own.values["counts"].items()
+    }
     assert agreeing["matched"] > 0
     assert max(agreeing[control] for control in ("shuffled", "shifted", "noise")) == 0
-    assert len(own.figures) == 2 and all(n_coloured(figure) > 100 for figure in own.figures)
+    assert len(own.figures) == 2 and all(n_dark(figure) > 500 for figure in own.figures)
 
 
 # Add a score and a figure
@@ -246,7 +269,7 @@ def dwell_times_of(tiny: Workspace) -> np.ndarray:
 def test_the_score_is_what_its_formula_says(tiny, score):
     np.testing.assert_allclose(score.values["dwell_s"], dwell_times_of(tiny))
     np.testing.assert_allclose(score.values["by_hand"], [8 / 3, np.nan])
-    assert len(score.figures) == 1 and n_coloured(score.figures[0]) > 100
+    assert len(score.figures) == 1 and n_dark(score.figures[0]) > 500
 
 
 @pytest.fixture(scope="module")

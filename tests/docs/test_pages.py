@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,13 @@ def test_the_docs_packages_are_pinned_beside_those_of_the_lock():
 
     docs, lock = pins("docs.lock"), pins("requirements.lock")
     assert "sphinx" in docs and docs.keys() & lock.keys() == set()
+
+
+def test_the_librarys_extras_are_those_of_the_project():
+    page = (DOCS / "reference" / "library" / "index.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert told == set(project["optional-dependencies"])
 
 
 def test_every_package_and_module_of_the_library_has_a_place():

@@ -411,6 +411,10 @@ def response_bytes_of(subject, stories):
     return sum(RESPONSE_BYTES.get((subject, story), 0) for story in stories)
 
 
+def bytes_to_fetch(wildcards):
+    return FILES.bytes_to_fetch(wildcards.file)
+
+
 def model_bytes_of(wildcards):
     return model_bytes(SIZES[wildcards.subject], SETTINGS[wildcards.experiment]["crosscoder"])
 
@@ -622,3 +626,13 @@ def checked_files():
     if FILES.is_written and not FAULTS:
         return [*files, *filter(None, masks_of_subjects().values())]
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]
+
+
+def planning_options():
+    """The options with which this Snakemake reads its config."""
+    given = {
+        "--configfile": workflow.overwrite_configfiles,
+        "--config": workflow.config_settings.config_args or [],
+    }
+    options = [text for option, values in given.items() if values for text in (option, *map(str, values))]
+    return ["--snakefile", workflow.main_snakefile, *options]

@@ -412,6 +412,10 @@ def response_bytes_of(subject, stories):
     return sum(RESPONSE_BYTES.get((subject, story), 0) for story in stories)
 
 
+def bytes_to_fetch(wildcards):
+    return FILES.bytes_to_fetch(wildcards.file)
+
+
 def model_bytes_of(wildcards):
     return model_bytes(SIZES[wildcards.subject], SETTINGS[wildcards.experiment]["crosscoder"])
 

@@ -1,10 +1,6 @@
 from pipeline.datasets.openneuro import manifest_of
 
 
-def bytes_to_fetch(wildcards):
-    return FILES.bytes_to_fetch(wildcards.file)
-
-
 # The file itself is no output: it may lie in a folder of the user's, where nothing is ever deleted.
 rule fetch:
     output:

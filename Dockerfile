@@ -1,7 +1,7 @@
 # The pinned environment with the workflow in it. The default command runs the demo in the folder that is mounted:
 #
 #   docker build --tag brainlm .
-#   docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/work" brainlm
+#   docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/project" brainlm
 #
 # A project's own config/config.yaml in that folder is run instead. For `snakemake --sdm apptainer` in a clone's folder:
 #
@@ -39,8 +39,8 @@ COPY LICENSE /opt/brainlm/LICENSE
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     XDG_CACHE_HOME=/tmp/cache
-RUN useradd --create-home --uid 1000 listener && mkdir /work && chown listener /work
+RUN useradd --create-home --uid 1000 listener && mkdir /project && chown listener /project
 USER 1000
-WORKDIR /work
+WORKDIR /project
 
 CMD ["snakemake", "--snakefile", "/opt/brainlm/workflow/Snakefile", "--cores", "all"]

@@ -41,6 +41,7 @@ demo: $(SETUP) ## Run everything on simulated listeners, with a report
 bids-demo: $(SETUP) ## Run the demo's first listener as fMRIPrep would hand it over
 	$(BIN)/snakemake results/demo/simulation/bids --cores $(CORES) --quiet host rules reason
 	$(BIN)/snakemake --cores $(CORES) --configfile config/bids_demo.yaml --quiet host rules reason
+	$(BIN)/python tests/benchmarks/bids_recovery.py
 	@echo "Figures: results/bids-demo/figures   tables: results/bids-demo/tables   data: results/demo/simulation/bids"
 
 ##@ Before and after a run (CONFIG=FILE)

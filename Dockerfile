@@ -33,7 +33,7 @@ COPY brainlm /opt/brainlm/brainlm
 COPY config /opt/brainlm/config
 COPY envs /opt/brainlm/envs
 COPY workflow /opt/brainlm/workflow
-COPY LICENSE /opt/brainlm/LICENSE
+COPY CITATION.cff LICENSE /opt/brainlm/
 
 # Caches lie where any user may write, for --user may name one that the image does not know.
 ENV PATH=/opt/venv/bin:$PATH \

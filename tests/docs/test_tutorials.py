@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import groupby
@@ -276,6 +277,7 @@ def test_the_score_is_what_its_formula_says(tiny, score):
 def extended(tiny: Workspace, tmp_path_factory) -> Workspace:
     """The finished run beside a copy of the repository to which all that the tutorial says was done."""
     repository = tmp_path_factory.mktemp("repository")
+    shutil.copytree(REPOSITORY / "docs" / "reference", repository / "docs" / "reference")
     workspace = tiny.copy(tmp_path_factory.mktemp("extended")).with_own_repository(repository)
     for block in blocks(page("add_a_score")):
         path = repository / block.path

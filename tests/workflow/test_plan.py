@@ -81,6 +81,15 @@ def test_another_experiment_takes_as_long_and_as_much_as_those_before(tiny, tmp_
     assert "not known" not in rows["train"].values() and rows["train"]["more disk"] != "0 bytes"
 
 
+def test_on_a_cluster_the_plan_is_made_by_the_machine_that_hands_out_jobs(tmp_path):
+    run = run_snakemake(
+        *("plan", "--executor", "slurm", "--jobs", "3", "--dry-run", "--directory", tmp_path),
+        environment={"HOME": str(tmp_path)},
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "This was a dry-run" in run.stdout
+
+
 def test_a_bad_config_is_refused_in_one_sentence(tiny, tmp_path):
     run = tiny.changed(crosscoder__k=99).snakemake("plan", scratch=tmp_path)
     assert run.returncode == 1

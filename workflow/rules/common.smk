@@ -637,3 +637,15 @@ def planning_options():
     }
     options = [text for option, values in given.items() if values for text in (option, *map(str, values))]
     return ["--snakefile", workflow.main_snakefile, *options]
+
+
+def planning_path():
+    """Where the planning process finds the workflow's modules, the library and what this process may find."""
+    own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return os.pathsep.join([str(WORKFLOW), str(WORKFLOW.parent), *own])
+
+
+def planning_cores():
+    """The cores of this machine that a run may use; of one that a cluster's jobs are handed from, all of them."""
+    settings = workflow.resource_settings
+    return settings.cores or settings.local_cores or os.cpu_count()

@@ -81,15 +81,6 @@ def test_another_experiment_takes_as_long_and_as_much_as_those_before(tiny, tmp_
     assert "not known" not in rows["train"].values() and rows["train"]["more disk"] != "0 bytes"
 
 
-def test_on_a_cluster_the_plan_is_made_by_the_machine_that_hands_out_jobs(tmp_path):
-    run = run_snakemake(
-        *("plan", "--executor", "slurm", "--jobs", "3", "--dry-run", "--directory", tmp_path),
-        environment={"HOME": str(tmp_path)},
-    )
-    assert run.returncode == 0, run.stdout[-3000:]
-    assert "This was a dry-run" in run.stdout
-
-
 def test_a_bad_config_is_refused_in_one_sentence(tiny, tmp_path):
     run = tiny.changed(crosscoder__k=99).snakemake("plan", scratch=tmp_path)
     assert run.returncode == 1
@@ -97,6 +88,35 @@ def test_a_bad_config_is_refused_in_one_sentence(tiny, tmp_path):
         run.stdout.strip().splitlines()[-1]
     ]
     assert "Traceback" not in run.stdout
+
+
+OUTER = """
+module brainlm:
+    snakefile: "{snakefile}"
+    config: config
+
+use rule * from brainlm as brainlm_*
+
+rule mine:
+    default_target: True
+    input: rules.brainlm_all.input
+    output: "mine.txt"
+    params: root=3
+    shell: "cat {{input}} > {{output}}"
+"""
+
+
+def test_in_a_workflow_that_uses_this_one_all_rules_are_told_of(tiny, tmp_path):
+    (tmp_path / "Snakefile").write_text(OUTER.format(snakefile=REPOSITORY / "workflow" / "Snakefile"))
+    run = run_snakemake(
+        *("brainlm_plan", "--snakefile", tmp_path / "Snakefile", "--directory", tmp_path, "--cores", "2"),
+        *("--configfile", tiny.config_file(tmp_path)),
+        environment={"HOME": str(tmp_path)},
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    rows = table(run.stdout)
+    assert rows["mine"] == {"jobs": "1", "memory": "not known", "limit of one": "not known"}
+    assert rows["train"]["jobs"] == "5" and rows["train"]["memory"] != "not known"
 
 
 def test_python_says_the_same_of_any_targets(tiny, tmp_path):

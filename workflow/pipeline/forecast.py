@@ -40,7 +40,8 @@ def main() -> None:
                 job
                 for level in dag.toposorted()
                 for job in sorted(level, key=lambda of: declared.index(of.rule.name))
-                if job.is_script
+                # Of rules that only ask for their inputs nothing is run.
+                if not job.is_norun
             ]
             pending = [job for job in ordered if dag.needrun(job)]
             print(_described(pending, ordered, results, n_cores=workflow.cores))
@@ -71,16 +72,23 @@ def _pending_job(job: Job, results: Path, before: Mapping[str, int], disks: dict
     """
     rule = _rule(job, results)
     # Only a rule that fetches names another folder: its outputs are records of what it writes there.
-    folder = Path(job.params.get("root", results))
+    root = job.params.get("root")
+    folder = Path(root) if isinstance(root, str) else results
     return PendingJob(
         rule,
         job.threads,
-        job.resources["mem_mb"] * MEGABYTE,
-        job.resources["runtime"] * 60,
+        _asked(job, "mem_mb", MEGABYTE),
+        _asked(job, "runtime", 60),
         job.resources.get("written_bytes", before.get(rule)),
         _size(job),
         disks.setdefault(_device(folder), folder),
     )
+
+
+def _asked(job: Job, resource: str, unit: int) -> int | None:
+    """What a job asks for; None where its rule, which may be of another workflow that uses this one, does not say."""
+    amount = job.resources.get(resource)
+    return amount * unit if isinstance(amount, int) else None
 
 
 def _device(folder: Path) -> int:
@@ -88,8 +96,12 @@ def _device(folder: Path) -> int:
 
 
 def _rule(job: Job, results: Path) -> str:
-    """What a job's log is filed under: the rule, without subject and number where batches of stories have rules."""
-    return rule_of_log(Path(job.log[0]), results / LOGS)
+    """What a job's log is filed under: the rule, without subject and number where batches of stories have rules.
+
+    Of a rule of another workflow, which uses this one: its name.
+    """
+    log = next((Path(path) for path in job.log if Path(path).is_relative_to(results / LOGS)), None)
+    return job.rule.name if log is None else rule_of_log(log, results / LOGS)
 
 
 def _seconds_a_job(results: Path) -> dict[str, float]:

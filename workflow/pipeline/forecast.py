@@ -38,7 +38,8 @@ def main() -> None:
             declared = [rule.name for rule in workflow.rules]
             ordered = [
                 job
-                for level in dag.toposorted()
+                # What comes after the rules of --until is still in the graph.
+                for level in dag.toposorted(set(dag.bfs(dag.dependencies, *dag.targetjobs)))
                 for job in sorted(level, key=lambda of: declared.index(of.rule.name))
                 # Of rules that only ask for their inputs nothing is run.
                 if not job.is_norun

@@ -10,7 +10,7 @@ rule plan:
     params:
         python=sys.executable,
         path=planning_path(),
-        options=planning_options(),
+        options=planning_options,
         cores=planning_cores(),
     shell:
         "PYTHONPATH={params.path:q} {params.python:q} -m pipeline.forecast {params.options:q} --cores {params.cores}"

@@ -15,6 +15,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.jobs import Job
 from snakemake.settings.types import OutputSettings
 
+from brainlm.control_groups import memory_limit
 from pipeline.cost import cost_in, rule_of_log
 from pipeline.forecast_table import Machine, PendingJob, described, forecast
 from pipeline.paths import existing_part, free_bytes
@@ -57,9 +58,9 @@ def _described(pending: list[Job], jobs: list[Job], results: Path, *, n_cores: i
     # All that lies on the disk of the results is told of it.
     disks = {_device(results): results}
     planned = [_pending_job(job, results, before, disks) for job in pending]
-    machine = Machine(
-        n_cores, psutil.virtual_memory().total, {folder: free_bytes(folder) for folder in disks.values()}
-    )
+    # A cluster or a container may grant less than the machine has.
+    memory = min(filter(None, (psutil.virtual_memory().total, memory_limit())))
+    machine = Machine(n_cores, memory, {folder: free_bytes(folder) for folder in disks.values()})
     return described(forecast(planned, _seconds_a_job(results), machine), machine)
 
 

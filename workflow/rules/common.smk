@@ -643,7 +643,7 @@ def planning_faults():
         "--batch": settings.batch,
     }
     return [
-        f"{option} cannot be combined with the target plan: type `PYTHONPATH={WORKFLOW} python -m pipeline.forecast` "
+        f"{option} cannot be combined with the target plan: type `PYTHONPATH={planning_path()} python -m pipeline.forecast` "
         "with all options instead of `snakemake plan`."
         for option, value in given.items()
         if value

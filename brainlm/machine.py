@@ -2,11 +2,11 @@
 
 import resource
 import sys
-from pathlib import Path
 
 import psutil
 import torch
 
+from brainlm.control_groups import free_memory
 from brainlm.errors import InputError
 
 GIGABYTE = 1e9
@@ -31,7 +31,7 @@ def choose_device(device: str) -> torch.device:
 def available_memory(device: str = "cpu") -> dict[str, int]:
     """Bytes that are free now, by device: of the machine, or of what a cluster or container grants this process."""
     free = psutil.virtual_memory().available
-    of_group = _free_in_group(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
+    of_group = free_memory()
     available = {"the processor": free if of_group is None else min(free, of_group)}
     if torch.device(device).type == "cuda":
         available["the GPU"] = torch.cuda.mem_get_info(device)[0]
@@ -47,22 +47,3 @@ def peak_memory(device: str | torch.device = "cpu") -> dict[str, int]:
     if torch.device(device).type == "cuda":
         peak["the GPU"] = torch.cuda.max_memory_allocated(device)
     return peak
-
-
-def _free_in_group(root: Path, membership: Path) -> int | None:
-    """What the control groups (version 2) around this process still allow, in bytes; None if none sets a limit."""
-    lines = membership.read_text().splitlines() if membership.is_file() else []
-    own = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    if not own:
-        return None
-    free = []
-    for folder in (root / own[0], *(root / own[0]).parents):
-        limit = folder / "memory.max"
-        if limit.is_file() and (text := limit.read_text().strip()) != "max":
-            used = int((folder / "memory.current").read_text())
-            counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            # Files that were read count as used, but make room when it is needed.
-            free.append(int(text) - used + int(counts.get("file", 0)))
-        if folder == root:
-            break
-    return min(free, default=None)

@@ -3,10 +3,11 @@ import psutil
 import pytest
 import torch
 
+from brainlm.control_groups import free_memory, memory_limit
 from brainlm.crosscoder.memory import describe_memory, require_memory, training_memory
 from brainlm.crosscoder.settings import TrainingSettings
 from brainlm.errors import InputError
-from brainlm.machine import _free_in_group, available_memory, peak_memory
+from brainlm.machine import available_memory, peak_memory
 
 PAPER = TrainingSettings()
 
@@ -103,11 +104,13 @@ def test_the_group_with_least_room_around_a_process_counts(tmp_path):
     group(root / "slurm", "9000", 5500, 100)
     membership.write_text("1:cpu:/elsewhere\n0::/slurm/job1/step0\n")
     # What files take up makes room when it is needed.
-    assert _free_in_group(root, membership) == 4000 - 1500 + 300
+    assert free_memory(root, membership) == 4000 - 1500 + 300
+    assert memory_limit(root, membership) == 4000
     group(root / "slurm", "6000", 5500, 100)
-    assert _free_in_group(root, membership) == 6000 - 5500 + 100
+    assert free_memory(root, membership) == 6000 - 5500 + 100
     membership.write_text("0::/\n")
-    assert _free_in_group(root, membership) is None
+    assert free_memory(root, membership) is None
     membership.write_text("5:memory:/version1\n")
-    assert _free_in_group(root, membership) is None
-    assert _free_in_group(root, tmp_path / "absent") is None
+    assert free_memory(root, membership) is None
+    assert free_memory(root, tmp_path / "absent") is None
+    assert memory_limit(root, tmp_path / "absent") is None

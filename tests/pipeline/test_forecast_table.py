@@ -83,6 +83,18 @@ def test_disks_are_told_apart():
     assert "Warning" not in table
 
 
+def test_a_rule_that_asks_for_nothing_is_counted():
+    mine = replace(SCORES, rule="mine", memory_bytes=None, limit_s=None)
+    table = text([TRAIN, mine], {})
+    assert cells(table, "mine") == ["mine", "1", "not known", "not known", "not known"]
+    assert "the longest limit is that of train" in table and "a job of train asks for the most" in table
+    alone = text([mine], {})
+    assert (
+        "Time of 1 job on 2 cores: not known" in alone
+        and "Memory: not known; this machine has 16 GB." in alone
+    )
+
+
 def test_nothing_pending_is_said():
     assert text([], {}) == "Nothing is to be done."
 
@@ -93,8 +105,8 @@ def test_nothing_pending_is_said():
             PendingJob,
             st.sampled_from(["a", "b", "c"]),
             st.integers(1, 64),
-            st.integers(1, 10**12),
-            st.integers(1, 10**6),
+            st.none() | st.integers(1, 10**12),
+            st.none() | st.integers(1, 10**6),
             st.none() | st.integers(0, 10**12),
             st.integers(0, 10**12),
             st.just(RESULTS),
@@ -111,7 +123,8 @@ def test_every_job_is_in_one_row(jobs, took_s, n_cores):
     assert sum(row.n_jobs for row in rows) == len(jobs)
     for row in rows:
         of_rule = [job for job in jobs if job.rule == row.rule]
-        assert row.memory_bytes == max(job.memory_bytes for job in of_rule)
+        known = [job.memory_bytes for job in of_rule if job.memory_bytes is not None]
+        assert row.memory_bytes == max(known, default=None)
         assert (row.added_bytes is None) == any(job.written_bytes is None for job in of_rule)
         # No more cores than there are, and no fewer than one.
         if row.core_s is not None:

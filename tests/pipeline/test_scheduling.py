@@ -4,6 +4,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.scheduling import without_default_rate_limit
 
 REPOSITORY = Path(__file__).parents[2]
 N_JOBS = 16
@@ -48,6 +53,14 @@ def looks(folder: Path, *options: str) -> int:
 def test_a_look_is_taken_when_a_job_ends(tmp_path):
     # At the start, and when a job is ready and when it has ended.
     assert looks(tmp_path) <= 2 * N_JOBS + 4
+
+
+@pytest.mark.parametrize("limiter", [None, SimpleNamespace(limit=100)])
+def test_a_scheduler_that_keeps_its_limit_elsewhere_stays_as_it_is(limiter):
+    scheduler = SimpleNamespace(job_rate_limiter=limiter)
+    without_default_rate_limit(scheduler)
+    assert scheduler == SimpleNamespace(job_rate_limiter=limiter)
+    without_default_rate_limit(SimpleNamespace())
 
 
 def test_a_limit_that_somebody_gives_is_kept(tmp_path):

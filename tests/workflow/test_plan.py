@@ -35,9 +35,9 @@ def planned(workspace: Workspace, scratch: Path) -> str:
     return run.stdout
 
 
-def pending_jobs(workspace: Workspace) -> dict[str, int]:
+def pending_jobs(workspace: Workspace, *options: str) -> dict[str, int]:
     """Rule without subject and number of a batch -> its jobs."""
-    return Counter(re.sub(rf"(_{SUBJECT})?_\d+$", "", job.rule) for job in workspace.pending())
+    return Counter(re.sub(rf"(_{SUBJECT})?_\d+$", "", job.rule) for job in workspace.pending(*options))
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,44 @@ def test_a_bad_config_is_refused_in_one_sentence(tiny, tmp_path):
     assert "Traceback" not in run.stdout
 
 
+def test_what_would_be_forced_is_told_of_and_other_choices_of_jobs_are_refused(tiny, tmp_path):
+    run = tiny.snakemake("plan", "--forceall", scratch=tmp_path)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert counts(table(run.stdout)) == pending_jobs(tiny, "--forceall")
+    refused = tiny.snakemake("plan", "--forcerun", "checks", scratch=tmp_path)
+    assert refused.returncode == 1
+    assert "--forcerun cannot be combined with the target plan" in refused.stdout
+
+
+OUTER = """
+module brainlm:
+    snakefile: "{snakefile}"
+    config: config
+
+use rule * from brainlm as brainlm_*
+
+rule mine:
+    default_target: True
+    input: rules.brainlm_all.input
+    output: "mine.txt"
+    params: root=3
+    shell: "cat {{input}} > {{output}}"
+"""
+
+
+def test_in_a_workflow_that_uses_this_one_all_rules_are_told_of(tiny, tmp_path):
+    (tmp_path / "Snakefile").write_text(OUTER.format(snakefile=REPOSITORY / "workflow" / "Snakefile"))
+    run = run_snakemake(
+        *("brainlm_plan", "--snakefile", tmp_path / "Snakefile", "--directory", tmp_path, "--cores", "2"),
+        *("--configfile", tiny.config_file(tmp_path)),
+        environment={"HOME": str(tmp_path)},
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    rows = table(run.stdout)
+    assert rows["mine"] == {"jobs": "1", "memory": "not known", "limit of one": "not known"}
+    assert rows["train"]["jobs"] == "5" and rows["train"]["memory"] != "not known"
+
+
 def test_python_says_the_same_of_any_targets(tiny, tmp_path):
     def forecast(*targets: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -101,9 +139,12 @@ def test_python_says_the_same_of_any_targets(tiny, tmp_path):
         )
 
     whole, one = forecast(), forecast(f"results/tiny/tables/{SUBJECT}/table1.tsv")
+    until, profile = forecast("--until", "train"), forecast("--profile", "slurm")
     assert (whole.returncode, whole.stderr, one.returncode) == (0, "", 0)
     assert counts(table(whole.stdout)) == pending_jobs(tiny.changed(crosscoder__k=2))
     assert counts(table(one.stdout))["train"] == 1
+    assert counts(table(until.stdout)) == {"train": 5}
+    assert profile.returncode != 0 and "--profile is not read here" in profile.stderr
 
 
 def test_what_the_papers_data_take_is_known_before_they_are_there(tmp_path):

@@ -15,6 +15,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.jobs import Job
 from snakemake.settings.types import OutputSettings
 
+from brainlm.control_groups import memory_limit
 from pipeline.cost import cost_in, rule_of_log
 from pipeline.forecast_table import Machine, PendingJob, described, forecast
 from pipeline.paths import existing_part, free_bytes
@@ -38,9 +39,11 @@ def main() -> None:
             declared = [rule.name for rule in workflow.rules]
             ordered = [
                 job
-                for level in dag.toposorted()
+                # What comes after the rules of --until is still in the graph.
+                for level in dag.toposorted(set(dag.bfs(dag.dependencies, *dag.targetjobs)))
                 for job in sorted(level, key=lambda of: declared.index(of.rule.name))
-                if job.is_script
+                # Of rules that only ask for their inputs nothing is run.
+                if not job.is_norun
             ]
             pending = [job for job in ordered if dag.needrun(job)]
             print(_described(pending, ordered, results, n_cores=workflow.cores))
@@ -55,9 +58,9 @@ def _described(pending: list[Job], jobs: list[Job], results: Path, *, n_cores: i
     # All that lies on the disk of the results is told of it.
     disks = {_device(results): results}
     planned = [_pending_job(job, results, before, disks) for job in pending]
-    machine = Machine(
-        n_cores, psutil.virtual_memory().total, {folder: free_bytes(folder) for folder in disks.values()}
-    )
+    # A cluster or a container may grant less than the machine has.
+    memory = min(filter(None, (psutil.virtual_memory().total, memory_limit())))
+    machine = Machine(n_cores, memory, {folder: free_bytes(folder) for folder in disks.values()})
     return described(forecast(planned, _seconds_a_job(results), machine), machine)
 
 
@@ -71,16 +74,23 @@ def _pending_job(job: Job, results: Path, before: Mapping[str, int], disks: dict
     """
     rule = _rule(job, results)
     # Only a rule that fetches names another folder: its outputs are records of what it writes there.
-    folder = Path(job.params.get("root", results))
+    root = job.params.get("root")
+    folder = Path(root) if isinstance(root, str) else results
     return PendingJob(
         rule,
         job.threads,
-        job.resources["mem_mb"] * MEGABYTE,
-        job.resources["runtime"] * 60,
+        _asked(job, "mem_mb", MEGABYTE),
+        _asked(job, "runtime", 60),
         job.resources.get("written_bytes", before.get(rule)),
         _size(job),
         disks.setdefault(_device(folder), folder),
     )
+
+
+def _asked(job: Job, resource: str, unit: int) -> int | None:
+    """What a job asks for; None where its rule, which may be of another workflow that uses this one, does not say."""
+    amount = job.resources.get(resource)
+    return amount * unit if isinstance(amount, int) else None
 
 
 def _device(folder: Path) -> int:
@@ -88,8 +98,12 @@ def _device(folder: Path) -> int:
 
 
 def _rule(job: Job, results: Path) -> str:
-    """What a job's log is filed under: the rule, without subject and number where batches of stories have rules."""
-    return rule_of_log(Path(job.log[0]), results / LOGS)
+    """What a job's log is filed under: the rule, without subject and number where batches of stories have rules.
+
+    Of a rule of another workflow, which uses this one: its name.
+    """
+    log = next((Path(path) for path in job.log if Path(path).is_relative_to(results / LOGS)), None)
+    return job.rule.name if log is None else rule_of_log(log, results / LOGS)
 
 
 def _seconds_a_job(results: Path) -> dict[str, float]:

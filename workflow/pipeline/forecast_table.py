@@ -20,10 +20,10 @@ class PendingJob:
     """Without the numbers of batches, which are rules of their own to Snakemake."""
     n_cores: int
     """That it may use."""
-    memory_bytes: int
-    """That it asks for."""
-    limit_s: float
-    """After which a cluster would stop it."""
+    memory_bytes: int | None
+    """That it asks for; None: not known."""
+    limit_s: float | None
+    """After which a cluster would stop it; None: not known."""
     written_bytes: int | None
     """What its results will take on the disk; None: not known."""
     replaced_bytes: int
@@ -48,10 +48,10 @@ class RuleForecast:
 
     rule: str
     n_jobs: int
-    memory_bytes: int
-    """Of the job that asks for the most."""
-    limit_s: float
-    """Of the job that may take the longest."""
+    memory_bytes: int | None
+    """Of the job that asks for the most; None: not known of any."""
+    limit_s: float | None
+    """Of the job that may take the longest; None: not known of any."""
     added_bytes: int | None
     """What all their results take on the disk beside what they replace; None: not known."""
     folder: Path
@@ -81,8 +81,8 @@ def forecast(jobs: Sequence[PendingJob], took_s: Mapping[str, float], machine: M
             RuleForecast(
                 rule,
                 len(of_rule),
-                max(job.memory_bytes for job in of_rule),
-                max(job.limit_s for job in of_rule),
+                max((job.memory_bytes for job in of_rule if job.memory_bytes is not None), default=None),
+                max((job.limit_s for job in of_rule if job.limit_s is not None), default=None),
                 None if None in written else max(0, sum(written) - sum(replaced)),
                 of_rule[0].folder,
                 job_s,
@@ -105,11 +105,11 @@ def _table(rows: Sequence[RuleForecast], machine: Machine) -> str:
         (
             row.rule,
             f"{row.n_jobs:,}",
-            format_size(row.memory_bytes),
+            NOT_KNOWN if row.memory_bytes is None else format_size(row.memory_bytes),
             NOT_KNOWN if row.added_bytes is None else format_size(row.added_bytes),
             NOT_KNOWN if row.job_s is None else duration(row.job_s),
             NOT_KNOWN if row.core_s is None else duration(_side_by_side_s([row], machine)),
-            duration(row.limit_s),
+            NOT_KNOWN if row.limit_s is None else duration(row.limit_s),
         )
         for row in rows
     ]
@@ -129,11 +129,14 @@ def _time(rows: Sequence[RuleForecast], machine: Machine) -> str:
     n_jobs, cores = sum(row.n_jobs for row in rows), _number(machine.n_cores, "core")
     known = [row for row in rows if row.core_s is not None]
     if not known:
-        longest = max(rows, key=lambda row: row.limit_s)
-        return (
-            f"Time of {_number(n_jobs, 'job')} on {cores}: {NOT_KNOWN}, for no job of this run has ended yet; the "
-            f"longest limit is that of {longest.rule}, {duration(longest.limit_s)}."
+        sentence = (
+            f"Time of {_number(n_jobs, 'job')} on {cores}: {NOT_KNOWN}, for no job of this run has ended yet"
         )
+        limits = {row.rule: row.limit_s for row in rows if row.limit_s is not None}
+        if not limits:
+            return f"{sentence}."
+        longest = max(limits, key=limits.__getitem__)
+        return f"{sentence}; the longest limit is that of {longest}, {duration(limits[longest])}."
     total_s = _side_by_side_s(known, machine)
     others = [row.rule for row in rows if row.core_s is None]
     without = f", without what is {NOT_KNOWN}: {_named(others)}" if others else ""
@@ -164,14 +167,15 @@ def _disks(rows: Sequence[RuleForecast], machine: Machine) -> list[str]:
 
 
 def _memory(rows: Sequence[RuleForecast], machine: Machine) -> str:
-    most = max(rows, key=lambda row: row.memory_bytes)
-    sentence = (
-        f"Memory: a job of {most.rule} asks for the most, {format_size(most.memory_bytes)}; this machine has "
-        f"{format_size(machine.memory_bytes)}."
-    )
-    if most.memory_bytes <= machine.memory_bytes:
+    there_is = f"this machine has {format_size(machine.memory_bytes)}"
+    asked = {row.rule: row.memory_bytes for row in rows if row.memory_bytes is not None}
+    if not asked:
+        return f"Memory: {NOT_KNOWN}; {there_is}."
+    most = max(asked, key=asked.__getitem__)
+    sentence = f"Memory: a job of {most} asks for the most, {format_size(asked[most])}; {there_is}."
+    large = [rule for rule, n_bytes in asked.items() if n_bytes > machine.memory_bytes]
+    if not large:
         return sentence
-    large = [row.rule for row in rows if row.memory_bytes > machine.memory_bytes]
     return (
         f"{sentence}\nWarning: {_named(large)}: a job asks for more memory than there is, and may be killed; run it "
         "on a larger machine or a cluster, or choose a smaller language model, fewer stories or fewer latents."

@@ -17,7 +17,10 @@ def parsed(arguments: Sequence[str], usage: str) -> Namespace:
     """Options and targets of snakemake, with what the default profile says of the others."""
     parser = get_argument_parser([WORKFLOW / "profiles" / "default"])
     parser.usage = usage
-    return parser.parse_args(["--snakefile", str(SNAKEFILE), *arguments])
+    options = parser.parse_args(["--snakefile", str(SNAKEFILE), *arguments])
+    if options.profile:
+        parser.error("--profile is not read here; give the options that it sets.")
+    return options
 
 
 def read_workflow(api: SnakemakeApi, arguments: Namespace) -> Workflow:
@@ -25,16 +28,30 @@ def read_workflow(api: SnakemakeApi, arguments: Namespace) -> Workflow:
     workflow = api.workflow(
         ResourceSettings(
             cores=arguments.cores,
+            max_threads=arguments.max_threads,
             overwrite_threads=arguments.set_threads,
             overwrite_resources=arguments.set_resources,
+            default_resources=arguments.default_resources,
         ),
-        ConfigSettings(parse_config(arguments.config), arguments.configfile, arguments.config),
+        ConfigSettings(
+            parse_config(arguments.config),
+            arguments.configfile,
+            arguments.config,
+            arguments.replace_workflow_config,
+        ),
         snakefile=arguments.snakefile,
         workdir=arguments.directory,
     )._workflow
     workflow.execution_settings = ExecutionSettings(latency_wait=arguments.latency_wait)
     workflow.dag_settings = DAGSettings(
-        force_incomplete=arguments.rerun_incomplete, rerun_triggers=arguments.rerun_triggers
+        batch=arguments.batch,
+        forcetargets=arguments.force,
+        forceall=arguments.forceall,
+        forcerun=arguments.forcerun,
+        until=arguments.until,
+        omit_from=arguments.omit_from,
+        force_incomplete=arguments.rerun_incomplete,
+        rerun_triggers=arguments.rerun_triggers,
     )
     return workflow
 
@@ -46,7 +63,8 @@ def plan(workflow: Workflow, *targets: str, force: bool = False) -> None:
     ----------
     force: the targets are made again, whether or not anything has changed.
     """
-    workflow.dag_settings.targets = set(targets)
-    workflow.dag_settings.forcetargets = force
-    workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=False)
+    settings = workflow.dag_settings
+    settings.targets = set(targets)
+    settings.forcetargets |= force
+    workflow._prepare_dag(forceall=settings.forceall, ignore_incomplete=False, lock_warn_only=False)
     workflow._build_dag()

@@ -14,7 +14,9 @@ def without_default_rate_limit(scheduler: "JobScheduler") -> None:
 
     To keep a limit Snakemake (9.27) looks at all waiting jobs and their files again a second after each look. Each
     job that ends adds such a look, so that after 300 jobs there may be 300 looks a second as long as any job waits.
+    Who gives just the default, 100/1s, cannot be told from who gives none: that limit is dropped as well.
     """
-    limiter = scheduler.job_rate_limiter
-    if limiter is not None and (limiter.max_jobs, limiter.timespan) == DEFAULT_LIMIT:
+    # In another version the attributes may have other names; then nothing is changed.
+    limiter = getattr(scheduler, "job_rate_limiter", None)
+    if (getattr(limiter, "max_jobs", None), getattr(limiter, "timespan", None)) == DEFAULT_LIMIT:
         scheduler.job_rate_limiter = None

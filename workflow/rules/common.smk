@@ -49,8 +49,6 @@ os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 # Faults of the dataset are what one target asks for, and no job needs to find again what its run has found. Snakemake
 # itself knows its targets only after it has read this file.
 REFUSES = workflow.is_main_process and not {"check_dataset", "dataset_table"} & set(sys.argv)
-# Only asks what a run would take.
-FORESEES = "plan" in sys.argv
 
 try:
     PLAN = plan_of_any_dataset(config)
@@ -629,11 +627,55 @@ def checked_files():
     return [path for path in [*files, *masks_of_subjects().values()] if path and os.access(path, os.R_OK)]
 
 
-def planning_options():
-    """The options with which this Snakemake reads its config."""
+def foresees():
+    """Whether this run only asks what another would take; known when all of the workflow has been read."""
+    targets = workflow.dag_settings.targets
+    return bool(targets) and all(target == "plan" or target.endswith("_plan") for target in targets)
+
+
+def planning_faults():
+    """Sentences on options that leave no place for the plan beside the jobs that they ask for."""
+    settings = workflow.dag_settings
+    given = {
+        "--forcerun": settings.forcerun,
+        "--until": settings.until,
+        "--omit-from": settings.omit_from,
+        "--batch": settings.batch,
+    }
+    return [
+        f"{option} cannot be combined with the target plan: type `PYTHONPATH={planning_path()} python -m pipeline.forecast` "
+        "with all options instead of `snakemake plan`."
+        for option, value in given.items()
+        if value
+    ]
+
+
+def planning_options(wildcards):
+    """The options with which this Snakemake reads its config and chooses jobs."""
     given = {
         "--configfile": workflow.overwrite_configfiles,
         "--config": workflow.config_settings.config_args or [],
     }
     options = [text for option, values in given.items() if values for text in (option, *map(str, values))]
-    return ["--snakefile", workflow.main_snakefile, *options]
+    flags = {
+        "--forceall": workflow.dag_settings.forceall,
+        "--replace-workflow-config": workflow.config_settings.replace_workflow_config,
+    }
+    return [
+        "--snakefile",
+        workflow.main_snakefile,
+        *options,
+        *(flag for flag, given in flags.items() if given),
+    ]
+
+
+def planning_path():
+    """Where the planning process finds the workflow's modules, the library and what this process may find."""
+    own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return os.pathsep.join([str(WORKFLOW), str(WORKFLOW.parent), *own])
+
+
+def planning_cores():
+    """The cores of this machine that a run may use; of one that a cluster's jobs are handed from, all of them."""
+    settings = workflow.resource_settings
+    return settings.cores or settings.local_cores or os.cpu_count()

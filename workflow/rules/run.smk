@@ -4,11 +4,11 @@ FAILURES = watch_failures()
 
 onstart:
     # Slower to ask than a dry run should be; and a plan itself says what is lacking.
-    if (
-        REFUSES
-        and not FORESEES
-        and (faults := FILES.start_faults(PLAN.subject_stories, PLAN.all_texts, N_ROWS))
-    ):
+    if foresees():
+        faults = planning_faults()
+    else:
+        faults = FILES.start_faults(PLAN.subject_stories, PLAN.all_texts, N_ROWS) if REFUSES else []
+    if faults:
         sys.exit("\n".join(faults))
     save_definitions()
     without_default_rate_limit(workflow.scheduler)
@@ -25,7 +25,7 @@ onstart:
 
 onsuccess:
     checks = Path(RESULTS, "tables", "checks.md")
-    print(checks.read_text(encoding="utf-8") if checks.is_file() and not FORESEES else "", end="")
+    print(checks.read_text(encoding="utf-8") if checks.is_file() and not foresees() else "", end="")
 
 
 onerror:

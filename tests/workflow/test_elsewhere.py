@@ -106,6 +106,20 @@ def test_another_workflow_uses_this_one_as_a_module(tiny, project, names, prefix
         assert (project / "results" / "tiny" / "provenance" / "words" / f"{STORIES[0]}.tsv.json").is_file()
 
 
+def test_a_module_has_a_report(tiny, project):
+    outer = project / "Snakefile"
+    outer.write_text(
+        OUTER.format(snakefile=SNAKEFILE, names=" as brainlm_*", prefix="brainlm_", config='config["brainlm"]')
+    )
+    (project / "config.yaml").write_text(yaml.safe_dump({"brainlm": tiny.config}))
+    shutil.copytree(tiny.results, project / "results" / "tiny")
+    arguments = ("--snakefile", outer, "--configfile", project / "config.yaml", "--report", "report.html")
+    run = run_snakemake("--directory", project, *arguments, environment={"HOME": str(project)})
+    assert run.returncode == 0, run.stdout[-3000:]
+    report = (project / "report.html").read_text(encoding="utf-8")
+    assert "Brain and language model, one dictionary" in report and "Checks of the method" in report
+
+
 # A repository that is known by its address, as Snakedeploy writes it
 
 DEPLOYED = """

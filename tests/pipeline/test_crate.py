@@ -96,7 +96,7 @@ def test_the_run_is_an_action_of_the_workflow_with_what_it_read_and_what_came_of
     # Nothing of what lies between input and results, and what is no longer there: it has a digest.
     (read,) = run["object"]
     story = results.parent / "a story.txt"
-    assert read["name"] == str(story)
+    assert read["name"] == story.name
     assert read["identifier"] == f"sha256:{hashlib.sha256(story.read_bytes()).hexdigest()}"
     assert {of["name"] for of in run["result"]} == {
         "results/words/a story é.tsv",
@@ -104,6 +104,10 @@ def test_the_run_is_an_action_of_the_workflow_with_what_it_read_and_what_came_of
     }
     (store,) = [of for of in run["result"] if of.type == "Dataset"]
     assert "results/SIM01/ceiling.zarr/zarr.json" in {part["name"] for part in store["hasPart"]}
+
+
+def test_no_folder_of_the_machine_is_told(top, results):
+    assert str(results.parent) not in (top / "ro-crate-metadata.json").read_text(encoding="utf-8")
 
 
 def test_a_record_is_said_to_be_about_its_result(top):

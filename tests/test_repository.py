@@ -106,7 +106,10 @@ def instructions() -> list[list[str]]:
 def test_the_container_is_made_of_files_that_exist_and_that_it_may_see():
     seen = {line.removeprefix("!") for line in read(".dockerignore").splitlines() if line.startswith("!")}
     copied = [
-        words[1] for words in instructions() if words[0] == "COPY" and not words[1].startswith("--from")
+        source
+        for words in instructions()
+        if words[0] == "COPY" and not words[1].startswith("--from")
+        for source in words[1:-1]
     ]
     assert {path.split("/")[0] for path in copied} == seen
     assert [path for path in copied if not (REPOSITORY / path).exists()] == []

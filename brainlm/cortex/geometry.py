@@ -165,7 +165,7 @@ def _write_geometry(filestore: str, subject: str, transform: str, height: int, o
         **_pack("pixel_of_voxel", pixel_of_voxel.astype(np.float32)),
         **_pack("voxel_of_vertex", voxel_of_vertex),
     }
-    np.savez(output, allow_pickle=True, **arrays)
+    np.savez(output, allow_pickle=False, **arrays)
 
 
 def _pack(name: str, matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:

@@ -681,6 +681,13 @@ def test_a_syntax_error_is_one_sentence_with_file_and_line(tmp_path):
         code_digest(script, packages)
 
 
+def test_so_is_one_in_a_faces_stub(tmp_path):
+    files = package_with_face("from lab.inner import f\nf()") | {"lab/inner/__init__.pyi": "\nfrom .a import"}
+    script, packages = write(tmp_path, files)
+    with pytest.raises(ValueError, match=r"lab/inner/__init__\.pyi, line 2: "):
+        code_digest(script, packages)
+
+
 @pytest.mark.parametrize(
     "wrong", ["from lab.missing import f", "import lab.missing", "def f():\n    import lab.missing as m"]
 )

@@ -35,6 +35,11 @@ def results(tmp_path) -> Path:
     with new_store(folder / "SIM01" / "ceiling.zarr", {}) as group:
         add_array(group, "ceiling", np.arange(5), ("voxel",))
     table = write(folder / "tables" / "a table.tsv", "r\n0.1\n")
+    # What was planted is a result, but the recordings for which `make bids-demo` asks are a dataset.
+    planted = write(folder / "simulation" / "planted.tsv", "feature\n")
+    recordings = write(folder / "simulation" / "bids" / "sub-SIM01" / "bold.nii.gz", "large")
+    write_record(planted, folder, rule="simulate", inputs=[], **JOB)
+    write_record(recordings.parents[1], folder, rule="simulate_fmriprep", inputs=[planted], **JOB)
     write_record(responses.parent, folder, rule="responses", inputs=[], **JOB)
     write_record(folder / "SIM01" / "ceiling.zarr", folder, rule="ceiling", inputs=[responses.parent], **JOB)
     write_record(model, folder, rule="train", inputs=[responses.parent], **JOB)
@@ -83,7 +88,10 @@ def test_an_archive_holds_the_results_their_records_and_the_environment(archive,
         "results/provenance/SIM01/ceiling.zarr.json",
         "results/provenance/SIM01/matched/seed0/crosscoder.safetensors.json",
         "results/provenance/responses/story.zarr.json",
+        "results/provenance/simulation/bids.json",
+        "results/provenance/simulation/planted.tsv.json",
         "results/provenance/tables/a table.tsv.json",
+        "results/simulation/planted.tsv",
         "results/tables/a table.tsv",
         "ro-crate-metadata.json",
     ]

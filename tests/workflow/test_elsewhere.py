@@ -4,7 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -102,6 +106,22 @@ def test_another_workflow_uses_this_one_as_a_module(tiny, project, names, prefix
         assert (project / "results" / "tiny" / "provenance" / "words" / f"{STORIES[0]}.tsv.json").is_file()
 
 
+def test_a_module_has_a_report(tiny, project):
+    outer = project / "Snakefile"
+    outer.write_text(
+        OUTER.format(
+            snakefile=SNAKEFILE, names=" as brainlm_*", prefix="brainlm_", config='config["brainlm"]'
+        )
+    )
+    (project / "config.yaml").write_text(yaml.safe_dump({"brainlm": tiny.config}))
+    shutil.copytree(tiny.results, project / "results" / "tiny")
+    arguments = ("--snakefile", outer, "--configfile", project / "config.yaml", "--report", "report.html")
+    run = run_snakemake("--directory", project, *arguments, environment={"HOME": str(project)})
+    assert run.returncode == 0, run.stdout[-3000:]
+    report = (project / "report.html").read_text(encoding="utf-8")
+    assert "Brain and language model, one dictionary" in report and "Checks of the method" in report
+
+
 # A repository that is known by its address, as Snakedeploy writes it
 
 DEPLOYED = """
@@ -147,6 +167,56 @@ def test_a_project_uses_this_workflow_by_the_address_of_its_repository(tiny, pro
     assert (project / words).read_bytes() == (tiny.folder / words).read_bytes()
     (copy,) = (project / ".snakemake" / "brainlm").iterdir()
     assert (copy / "workflow" / "Snakefile").is_file()
+
+
+def test_runs_that_begin_at_once_share_the_copy(tiny, project, hosted):
+    outer = project / "workflow" / "Snakefile"
+    outer.parent.mkdir()
+    outer.write_text(DEPLOYED)
+    (project / "config.yaml").write_text(yaml.safe_dump(tiny.config))
+    arguments = ("--directory", project, "--snakefile", outer, "--dry-run", "--nolock")
+    with ThreadPoolExecutor() as threads:
+        runs = [
+            threads.submit(run_snakemake, *arguments, environment={"HOME": str(project / home), **hosted})
+            for home in ("first", "second")
+        ]
+    for run in runs:
+        assert run.result().returncode == 0, run.result().stdout[-3000:]
+    (copy,) = (project / ".snakemake" / "brainlm").iterdir()
+    assert (copy / "workflow" / "Snakefile").is_file()
+
+
+def test_an_address_of_single_files_is_refused(tiny, project, hosted, tmp_path):
+    (project / "config.yaml").write_text(yaml.safe_dump(tiny.config))
+    repository = tmp_path / "lab" / "brainlm"
+    addresses = [f'gitfile("{repository}", path="workflow/Snakefile", tag="v1")']
+    serve = partial(SimpleHTTPRequestHandler, directory=repository)
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        Thread(target=server.serve_forever).start()
+        addresses.append(f'"http://127.0.0.1:{server.server_port}/workflow/Snakefile"')
+        runs = []
+        for number, address in enumerate(addresses):
+            outer = project / f"Snakefile{number}"
+            outer.write_text(
+                OUTER.format(snakefile="HERE", names="", prefix="", config="config").replace(
+                    '"HERE"', address
+                )
+            )
+            arguments = (
+                "--directory",
+                project,
+                "--snakefile",
+                outer,
+                "--configfile",
+                project / "config.yaml",
+            )
+            runs.append(run_snakemake(*arguments, "--dry-run", environment={"HOME": str(project)}))
+        server.shutdown()
+    for run in runs:
+        assert run.returncode != 0
+        assert "is an address that leads to single files" in run.stdout, run.stdout[-3000:]
+        assert "by its path on this machine, or by github(...) or gitlab(...)" in run.stdout
+        assert "Error" not in run.stdout
 
 
 # In a container

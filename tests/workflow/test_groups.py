@@ -65,6 +65,14 @@ def test_r_compares_each_brain_with_the_language_model(joint, model):
         assert rows["class"].tolist() == classify(r).tolist()
 
 
+def test_the_list_of_a_groups_pages_says_whose_each_is(joint):
+    listed = read_tsv(joint.results / "tables" / GROUP / "latents.tsv")
+    assert listed["source"].unique().tolist() == SUBJECTS
+    assert not listed.duplicated(["source", "latent"]).any() and len(listed)
+    for source, page in zip(listed["source"], listed["page"], strict=True):
+        assert page.startswith(f"browser/{GROUP}/{source}/") and (joint.results / page).is_file()
+
+
 def test_figures_and_tables_of_a_group_show_each_brain(joint):
     figure = read_tsv(joint.results / "figures" / GROUP / "figure2.tsv")
     shares = read_tsv(joint.results / "tables" / GROUP / "shares.tsv")

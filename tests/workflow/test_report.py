@@ -9,12 +9,13 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from pipeline.report_order import ALL_SUBJECTS, FIGURES, LABELS, TABLES
+from pipeline.report_order import ALL_SUBJECTS, FIGURES, TABLES
 from tests.report.browser.chromium import asked_for, chromium, missing, said, set_width
 from tiny_dataset import REPOSITORY, SUBJECT
 
 ORDER = ["start", "checks", "evidence", "figures and tables of the paper", "controls", "browser"]
 CAPTIONS = REPOSITORY / "workflow" / "report"
+LABELS = ("what", "subject", "experiment")
 PARTS = ("What it shows.", "What is good.", "What not to conclude.")
 WAIT_S = 120
 PLACES = {("figures", name): place for name, place in FIGURES.items()} | {

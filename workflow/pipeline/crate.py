@@ -9,15 +9,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-import yaml
+from pipeline.crate_citations import citations
 
 CRATE = "ro-crate-metadata.json"
 MAIN_WORKFLOW = "workflow/Snakefile"
-CITATION = Path(__file__).parents[2] / "CITATION.cff"
 
 _CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
 _WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
@@ -89,7 +88,7 @@ def describe(
         if (result := f"results/{record['path']}") in files or result in stores
     }
     inputs, software = _inputs(records.values()), _software(records.values())
-    people, works = _citations()
+    people, works = citations()
     published, named_there = _of_publication(publication)
     title = f"Run of the Brain-LM crosscoder: {name}"
     root = {
@@ -222,12 +221,17 @@ def _language(software: list[Entity]) -> Entity:
 
 
 def _inputs(records: Iterable[Mapping[str, Any]]) -> list[Entity]:
-    """What no job of the run has made, known by its digest alone."""
+    """What no job of the run has made, known by its digest alone; a path of one machine tells others nothing."""
     records = list(records)
     made = {record["path"] for record in records}
     read = {of for record in records for of in record.get("inputs", {}).items() if of[0] not in made}
     return [
-        {"@id": f"#input-{number}", "@type": "CreativeWork", "name": _readable(path), "identifier": digest}
+        {
+            "@id": f"#input-{number}",
+            "@type": "CreativeWork",
+            "name": _readable(PurePosixPath(path).name if path.startswith("/") else path),
+            "identifier": digest,
+        }
         for number, (path, digest) in enumerate(sorted(read), start=1)
     ]
 
@@ -278,23 +282,3 @@ def _of_publication(publication: Publication | None) -> tuple[Entity, list[Entit
 
 def _license(identifier: str) -> Entity:
     return {"@id": identifier, "@type": "CreativeWork", "name": identifier.removeprefix(_LICENSES)}
-
-
-def _citations() -> tuple[list[Entity], list[Entity]]:
-    """Authors and works of what CITATION.cff refers to: the method's paper and the dataset's."""
-    people: dict[str, Entity] = {}
-    works = []
-    references = yaml.safe_load(CITATION.read_text(encoding="utf-8"))["references"]
-    for number, reference in enumerate(references, start=1):
-        names = [f"{author['given-names']} {author['family-names']}" for author in reference["authors"]]
-        people |= {name: {"@id": f"#{quote(name)}", "@type": "Person", "name": name} for name in names}
-        works.append(
-            {
-                "@id": f"https://doi.org/{reference['doi']}" if "doi" in reference else f"#work-{number}",
-                "@type": "ScholarlyArticle",
-                "name": reference["title"],
-                "author": _references(people[name] for name in names),
-                "datePublished": str(reference["year"]),
-            }
-        )
-    return list(people.values()), works

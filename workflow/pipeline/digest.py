@@ -176,11 +176,7 @@ class _Module(NamedTuple):
 @cache
 def _read(path: Path, name: str) -> _Module:
     """Parsed once a process: most scripts share most modules."""
-    source = path.read_bytes()
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: {error.msg}.") from None
+    tree = _parsed(path)
     module, package = _Module({}, set(), {}), name if path.stem == "__init__" else name.rpartition(".")[0]
     for node in chain(*(node.orelse if _is_for_type_checkers(node) else [node] for node in tree.body)):
         for bound, imported in _imports(node, package):
@@ -191,10 +187,17 @@ def _read(path: Path, name: str) -> _Module:
             module.counted.update(names if {*_called(node)} - _HARMLESS else ())
     stub = path.with_suffix(".pyi")
     if "__getattr__" in module.definitions and stub.exists():
-        module.definitions["__getattr__"] += _written(ast.parse(stub.read_bytes()).body)
+        module.definitions["__getattr__"] += _written(_parsed(stub).body)
     if any(map(_READS_DOCSTRINGS.search, module.definitions.values())):
-        module.definitions[STATEMENTS] = repr(source)
+        module.definitions[STATEMENTS] = repr(path.read_bytes())
     return module
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: {error.msg}.") from None
 
 
 def _is_for_type_checkers(node: ast.stmt) -> bool:

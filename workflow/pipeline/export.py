@@ -29,7 +29,11 @@ from pipeline.provenance import FOLDER, difference, digest, files_below, load_re
 REPOSITORY = Path(__file__).parents[2]
 LOCK = REPOSITORY / "envs" / "requirements.lock"
 # Large, no results, or copies of them; the records hold their digests.
-LEFT_OUT = ("ds003020", "activations", "responses", "features", "models", "shared", "logs", "benchmarks")
+LEFT_OUT = tuple(
+    f"{folder}/"
+    for folder in ["ds003020", "simulation/bids", "activations", "responses", "features", "models", "shared"]
+    + ["logs", "benchmarks"]
+)
 
 README = """One run of the Brain-LM crosscoder: its results, and what is needed to check them.
 
@@ -133,7 +137,7 @@ def _archived(results: Path) -> dict[str, Path]:
 
 def _is_left_out(name: str) -> bool:
     """Whether a path, relative to the results folder, stays out of the archive; absolute ones lie outside."""
-    return name.startswith("/") or name.split("/")[0] in LEFT_OUT
+    return name.startswith("/") or f"{name}/".startswith(LEFT_OUT)
 
 
 def _require_unchanged(results: Path) -> None:

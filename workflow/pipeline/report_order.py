@@ -13,7 +13,6 @@ PAPER = "4 Figures and tables of the paper"
 CONTROLS = "5 Controls"
 BROWSER = "6 Browser"
 ALL_SUBJECTS = "all subjects"
-LABELS = ("what", "subject", "experiment")
 
 
 @dataclass(frozen=True)

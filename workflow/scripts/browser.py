@@ -120,13 +120,14 @@ with logged(snakemake):
 
     pages = Path(snakemake.output.pages)
     if params.members:
-        lists = [write_pages(pages / member, member, member) for member in params.members]
+        lists = {member: write_pages(pages / member, member, member) for member in params.members}
+        listed = pd.concat(lists, names=["source"]).reset_index("source").reset_index(drop=True)
         write_contents(pages, subject, params.members)
     else:
-        lists = [write_pages(pages, "brain", subject)]
+        listed = write_pages(pages, "brain", subject)
     publish_table(
         snakemake.output.latents[0],
-        pd.concat(lists, ignore_index=True),
+        listed,
         title="The latents that have a page",
         notes=[
             f"Live latents of the model that is reported, seed {params.seed}. Pages: paths below the folder of the "

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = sorted(
     path
     for path in (REPOSITORY / "workflow" / "scripts").glob("*.py")
-    if path.name not in ("job.py", "job_inputs.py", "results.py")
+    if path.name not in ("job.py", "job_inputs.py", "recovered.py", "results.py")
 )
 
 PROJECT = {
